@@ -1,0 +1,61 @@
+#pragma once
+// A backend answers three questions and has no other door: do you support this op with these attributes and types;
+// bind it; run it. Kernels are stateless between runs but for what bind prepared; a kernel object belongs to one
+// thread.
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ops/op.h"
+
+namespace convoy {
+
+/// An op as a backend sees it.
+struct OpDesc {
+  OpKind kind;
+  Attributes attributes;
+  std::vector<TensorDesc> inputs;
+  std::vector<TensorDesc> outputs;
+  /// outputs[i] may be left unwritten where wanted[i] is false (empty: all are wanted).
+  std::vector<bool> wanted;
+};
+
+struct KernelArguments {
+  std::span<void* const> inputs;    // one per input of the op; an update op changes the memory of its inputs
+  std::span<void* const> outputs;   // one per output; null where it is not wanted
+  void* scratch = nullptr;          // scratch_bytes() bytes, 64-byte aligned, shared with all other kernels
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  /// Memory needed while running, known at bind time.
+  virtual std::size_t scratch_bytes() const { return 0; }
+  virtual void run(const KernelArguments& arguments) = 0;
+  /// "jit:avx512_core", "loop", ...: shown by bench and by errors.
+  virtual std::string implementation() const { return "loop"; }
+  /// Whether output `output` may lie in the memory of input `input` (both of one size).
+  virtual bool runs_in_place(int /*input*/, int /*output*/) const { return false; }
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  /// Empty if bind will succeed; otherwise every candidate's reason for declining.
+  virtual std::string declines(const OpDesc& op) const = 0;
+  /// `threads` that the kernel may use (1: it runs on the calling thread alone).
+  virtual std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const = 0;
+  /// What must be the same for the same bits: instruction set, library versions. For the run record.
+  virtual std::vector<std::pair<std::string, std::string>> identity() const = 0;
+};
+
+/// Plain loops in double precision: the oracle. Reals are f64.
+std::unique_ptr<Backend> make_reference_backend();
+/// oneDNN and our own vector code. Reals are f32.
+std::unique_ptr<Backend> make_cpu_backend();
+
+}  // namespace convoy

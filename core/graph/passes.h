@@ -1,0 +1,62 @@
+#pragma once
+// From a graph to something that can run (design: section 3):
+//   build -> infer shapes -> differentiate -> place communication -> fuse -> plan memory -> bind to a backend
+// Shapes are inferred while building. Every pass is a function on graphs or plans; none executes anything.
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+
+namespace convoy {
+
+/// Appends the ops that compute d loss / d p for all parameters p that `loss` [1] depends on.
+/// Returns (parameter, gradient) in the order of the parameters; a gradient has role gradient. The gradient of a value
+/// used more than once is the sum over its uses.
+struct ParameterGradient {
+  Value parameter;
+  Value gradient;
+};
+std::vector<ParameterGradient> differentiate(Graph& graph, Value loss);
+
+/// Fuses conv / dense / batch_norm with the ReLU that alone follows (forward ops only; the backward ops read the
+/// activation's output, which keeps its value id). Removes ops whose results nobody reads, but for `keep`.
+void fuse(Graph& graph);
+void remove_unused(Graph& graph, const std::vector<Value>& keep);
+
+/// A value that leaves the micro-batch program through the reduction tree: where it lies in its bucket.
+struct LeafSlot {
+  Value value;
+  int bucket = 0;
+  std::int64_t offset = 0;         // elements from the bucket's begin
+};
+/// Cuts the leaves into buckets in the order in which the program finishes them, each closed when it holds at least
+/// `bucket_bytes`, and appends external ops bucket_ready(b) right after the op that completes a bucket.
+struct BucketLayout {
+  std::vector<LeafSlot> slots;
+  std::vector<std::int64_t> elements;  // per bucket, of the real type
+  int buckets() const { return static_cast<int>(elements.size()); }
+  const LeafSlot& slot_of(Value value) const;
+};
+BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes);
+
+/// Where each arena value lies. Values that live at the same time do not overlap; views share their source's place.
+struct MemoryPlan {
+  struct Place {
+    bool in_arena = false;
+    std::size_t offset = 0;        // bytes from the arena's begin, a multiple of 64
+    std::size_t size = 0;
+    int first_op = 0;              // the op that writes it
+    int last_op = 0;               // the last op that reads it (its own op if nobody does)
+    int alias_of = -1;             // value whose memory this one shares (reshape, in place)
+  };
+  std::vector<Place> places;       // by value id
+  std::size_t arena_bytes = 0;
+};
+/// `outside`: values that are bound to memory of the caller (leaves); inputs, parameters, states, constants are too.
+/// `keep`: values to be read after the program has run.
+/// `in_place[op]` pairs (input, output) that may share memory (from Kernel::runs_in_place).
+MemoryPlan plan_memory(const Graph& graph, const std::vector<Value>& outside, const std::vector<Value>& keep,
+                       const std::vector<std::vector<std::pair<int, int>>>& in_place = {});
+
+}  // namespace convoy

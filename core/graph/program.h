@@ -1,0 +1,61 @@
+#pragma once
+// A flat list of bound kernels with its memory. One program belongs to one thread; parameters may be shared between
+// programs (bind_memory), the arena and the scratch space are its own.
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/graph/passes.h"
+
+namespace convoy {
+
+struct ProgramOptions {
+  int threads = 1;                 // per micro-batch
+  std::vector<Value> outside;      // values bound by the caller besides inputs, parameters, states, constants
+  std::vector<Value> keep;         // values read after the run
+};
+
+class Program {
+ public:
+  using External = std::function<void(const ExternalAttributes&)>;
+
+  /// Throws UsageError naming the op and every reason if the backend declines one.
+  Program(const Graph& graph, const Backend& backend, const ProgramOptions& options);
+
+  /// Binds a value of the caller's (input, parameter, state, constant, outside) to memory that outlives the runs.
+  void bind_memory(Value value, void* data);
+  void set_external(External external) { external_ = std::move(external); }
+  /// Runs every op once, in order. Every value of the caller's must be bound.
+  void run();
+
+  /// Memory of a value after (or during) a run; for arena values only those in `keep` hold their content at the end.
+  void* memory(Value value) const { return memory_[static_cast<std::size_t>(value.id)]; }
+  template <typename T>
+  T* data(Value value) const { return static_cast<T*>(memory(value)); }
+
+  const Graph& graph() const { return graph_; }
+  const MemoryPlan& plan() const { return plan_; }
+  std::size_t arena_bytes() const { return plan_.arena_bytes; }
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  std::string implementation(int op) const;
+  /// Seconds spent in each op since the last call with reset; empty unless profiling is on.
+  bool profile = false;
+  std::vector<double> op_seconds;
+
+ private:
+  struct Step;
+  Graph graph_;
+  MemoryPlan plan_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;   // null: views and externals
+  std::vector<void*> memory_;
+  std::vector<std::vector<void*>> inputs_, outputs_;  // per op, rebuilt when a binding changes
+  Tensor arena_, scratch_;
+  std::size_t scratch_bytes_ = 0;
+  External external_;
+  bool stale_ = true;
+
+  void refresh();
+};
+
+}  // namespace convoy

@@ -1,0 +1,202 @@
+#pragma once
+// What distinguishes one op of a kind from another: kernel sizes, rates, ... Plain data with defaults, one aggregate
+// per op family; the family's file (conv.h, pool.h, ...) has the functions that build, infer, cost and differentiate.
+//
+// Notation: n samples of the micro-batch; s1..sk spatial extents, k = 1 to 3; c, o channels. Arrays per axis hold
+// the k spatial axes in their order and ignore the rest.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/tensor/dtype.h"
+#include "core/tensor/shape.h"
+
+namespace convoy {
+
+using PerAxis = std::array<std::int64_t, 3>;
+
+/// What stands outside the border of a padded input.
+enum class PadMode {
+  zero,
+  reflect,    // mirror, edge pixel not repeated: c b | a b c     (needs pad <= extent - 1)
+  symmetric,  // mirror, edge pixel repeated:     b a | a b c     (needs pad <= extent)
+  replicate   // the edge pixel
+};
+
+enum class ActivationKind { none, relu, tanh, sigmoid, scaled_tanh };  // scaled_tanh: 1.7159 tanh(2 x / 3)
+
+/// images [n, s1..sk, c] as stored, transforms i32 [n, 4] -> [n, size1..sizek, c].
+/// A row of transforms is {offset1, offset2, offset3, flips}: the crop starts at the offset (negative: in the
+/// padding), then bit a of flips mirrors axis a of the crop. Output = (stored value - mean[c]) / deviation[c].
+struct PrepareAttributes {
+  int axes = 2;
+  PerAxis size{};                  // extents of the crop
+  double pad_value = 0;            // stored value outside the image
+  std::vector<double> mean;        // per channel, in stored units
+  std::vector<double> deviation;   // per channel, in stored units
+  DType output = DType::f32;
+  bool operator==(const PrepareAttributes&) const = default;
+};
+
+/// Cross-correlation (no kernel flip). x [n, s.., c], filters [o, k.., c / groups], bias [o] or absent -> [n, t.., o]
+/// with t = floor((s + pad_low + pad_high - dilation (kernel - 1) - 1) / stride) + 1.
+/// `activation` is set by the fuse pass (none or relu): y = activation(conv + bias).
+struct ConvAttributes {
+  int axes = 2;
+  std::int64_t channels = 0;       // o
+  PerAxis kernel{1, 1, 1};
+  PerAxis stride{1, 1, 1};
+  PerAxis dilation{1, 1, 1};
+  std::int64_t groups = 1;
+  PadMode pad_mode = PadMode::zero;
+  PerAxis pad_low{};
+  PerAxis pad_high{};
+  bool bias = true;
+  ActivationKind activation = ActivationKind::none;
+  bool operator==(const ConvAttributes&) const = default;
+};
+
+/// Gradients of a convolution. conv_backward_data: dy, filters -> dx of shape `input`.
+/// conv_backward_filters: x, dy -> dfilters [, dbias].
+struct ConvBackwardAttributes {
+  ConvAttributes conv;
+  Shape input;                     // shape of x
+  bool operator==(const ConvBackwardAttributes&) const = default;
+};
+
+/// x [n, f], weights [units, f], bias [units] or absent -> [n, units].
+/// Gradients: dense_backward_data: dy, weights -> dx. dense_backward_weights: x, dy -> dweights [, dbias].
+struct DenseAttributes {
+  std::int64_t units = 0;
+  bool bias = true;
+  ActivationKind activation = ActivationKind::none;  // set by the fuse pass
+  bool operator==(const DenseAttributes&) const = default;
+};
+
+enum class PoolKind { max, min, average };
+
+/// x [n, s.., c] -> y [n, t.., c]; for max and min also `winner` [n, t.., c], the position in the window (scan order,
+/// first on ties) of the chosen element: u8 where the window has at most 256 positions, else i32.
+/// Padding never wins a max or min; an average divides by the positions inside the image, or with `count_padding` by
+/// all inside image and padding. floor sizes, or with `ceil` rounded up, less one if the last window would start
+/// beyond the image and its low padding (Caffe's rule).
+/// Gradients: pool_backward: dy [, winner] -> dx of shape `input`.
+struct PoolAttributes {
+  PoolKind kind = PoolKind::max;
+  int axes = 2;
+  bool global = false;             // the window is the whole image; kernel, stride, padding unused
+  PerAxis kernel{1, 1, 1};
+  PerAxis stride{1, 1, 1};
+  PerAxis pad_low{};
+  PerAxis pad_high{};
+  bool ceil = false;
+  bool count_padding = false;
+  Shape input;                     // pool_backward only: shape of x
+  bool operator==(const PoolAttributes&) const = default;
+};
+
+/// x -> y, element by element. activation_backward: y, dy -> dx (all four have a derivative in terms of y).
+struct ActivationAttributes {
+  ActivationKind kind = ActivationKind::relu;
+  bool operator==(const ActivationAttributes&) const = default;
+};
+
+/// Ioffe & Szegedy 2015, algorithm 1, per channel over all other axes; m = n s1 .. sk.
+/// batch_norm: x, gamma [c], beta [c] -> y, mean [c], inverse_deviation [c] = 1/sqrt(biased variance + epsilon),
+///   variance [c] (unbiased: / (m - 1); biased if m = 1).
+/// batch_norm_inference: x, gamma, beta, running mean, running variance -> y.
+/// batch_norm_backward: x, gamma, mean, inverse_deviation, dy [, y if activation] -> dx, dgamma, dbeta.
+struct BatchNormAttributes {
+  double epsilon = 1e-5;
+  ActivationKind activation = ActivationKind::none;  // relu set by the fuse pass
+  bool operator==(const BatchNormAttributes&) const = default;
+};
+
+/// x, keys u64 [n, 2] = (epoch, sample id) -> y: element e of a sample is kept and divided by 1 - rate when
+/// RandomKey(seed, "dropout").child(name_key(name)).child(epoch).child(id).word(e) >= floor(rate * 2^32), else 0.
+/// Its gradient is the same op applied to dy.
+struct DropoutAttributes {
+  double rate = 0.5;               // share of elements dropped, [0, 1)
+  std::uint64_t seed = 0;
+  std::string name;                // the layer's name: what tells two dropout layers apart
+  bool operator==(const DropoutAttributes&) const = default;
+};
+
+/// slice: channels [begin, begin + count) of x. pad_channels: `begin` zero channels before x, zeros after it up to
+/// `count` in all. Each is the other's gradient; slices also undo concat (last axis).
+struct ChannelsAttributes {
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+  bool operator==(const ChannelsAttributes&) const = default;
+};
+
+/// The same elements in order under another shape; costs nothing (a view).
+struct ReshapeAttributes {
+  Shape shape;
+  bool operator==(const ReshapeAttributes&) const = default;
+};
+
+/// Losses, per sample i with weight w_i; loss = scale * sum over samples of w_i * l_i.
+/// softmax_cross_entropy: logits [n, .., k], labels i32 [n, ..], weights [n] -> loss [1], probabilities, l [n]
+///   l_i = -sum over positions of log p(label), averaged over positions.
+/// mean_squared: prediction, target (same shape), weights [n] -> loss [1], l [n]; l_i = mean of (y - t)^2.
+/// binary_cross_entropy: logits, target in [0,1], weights -> loss [1], probabilities, l [n];
+///   l_i = mean of max(a,0) - a t + log(1 + exp(-|a|)).
+/// *_backward: (softmax, binary: probabilities; squared: prediction), labels or target, weights -> gradient of loss.
+struct LossAttributes {
+  double scale = 1;
+  bool operator==(const LossAttributes&) const = default;
+};
+
+/// logits [n, k], labels i32 [n], weights [n] -> [1]: sum of w_i over samples whose label is among the k largest
+/// logits (ties: the lower class index is larger).
+struct TopKAttributes {
+  std::int64_t k = 1;
+  bool operator==(const TopKAttributes&) const = default;
+};
+
+/// LeNet-5's C3 (LeCun et al. 1998, table I): compact filters [links, k..], one per (output map, input map) pair ->
+/// filters [o, k.., c] with zeros where no link is. gather_connections is its gradient.
+struct ConnectionsAttributes {
+  std::int64_t outputs = 0;        // o
+  std::int64_t inputs = 0;         // c
+  std::vector<std::pair<int, int>> links;  // (output map, input map), in the order of the compact filters
+  bool operator==(const ConnectionsAttributes&) const = default;
+};
+
+/// A callback ordered with the kernels around it: runs after the ops that produce its inputs. No outputs.
+struct ExternalAttributes {
+  std::string name;                // "bucket_ready", "finish_reduction"
+  int index = 0;                   // which bucket
+  bool operator==(const ExternalAttributes&) const = default;
+};
+
+/// SGD with momentum (library form): g = gradient / total weight + decay w; v = momentum v + g;
+/// w -= rate v, or with nesterov rate (g + momentum v).
+/// sgd_update: w, v, gradient, scalars f64 [kStepScalars] -> nothing; changes w and v.
+struct SgdAttributes {
+  double momentum = 0.9;
+  bool nesterov = false;
+  double decay = 0;                // lambda of this parameter (0 for biases and norms by default)
+  double rate_factor = 1;          // of this parameter
+  bool operator==(const SgdAttributes&) const = default;
+};
+
+/// running = (1 - factor) running + factor * (tree sum of the micro-batches' statistic) / micro_batches.
+/// running_update: running, sum -> nothing; changes running.
+struct RunningAttributes {
+  double factor = 0.1;
+  std::int64_t micro_batches = 1;
+  bool operator==(const RunningAttributes&) const = default;
+};
+
+using Attributes =
+    std::variant<std::monostate, PrepareAttributes, ConvAttributes, ConvBackwardAttributes, DenseAttributes,
+                 PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
+                 ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
+                 SgdAttributes, RunningAttributes>;
+
+}  // namespace convoy

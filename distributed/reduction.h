@@ -1,0 +1,51 @@
+#pragma once
+// The gradient reduction (design: section 4). Leaves are the V micro-batches' gradient sums; the sum over leaves
+// [a, b) is a fixed binary tree that splits at a + the largest power of two below b - a. Who holds which leaf changes
+// who computes which node, never a bit of the result.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "distributed/communicator.h"
+
+namespace convoy {
+
+/// Leaves of rank r of R: [r V / R, (r + 1) V / R). Also how a rank's threads split its leaves.
+std::pair<int, int> share_of(int part, int parts, int begin, int end);
+
+/// Where the tree splits [a, b): a + the largest power of two below b - a.
+int tree_split(int a, int b);
+
+enum class ReductionKind { deterministic, fast };
+
+struct ReducerOptions {
+  ReductionKind kind = ReductionKind::deterministic;
+  int virtual_workers = 1;                    // V; R <= V
+  std::vector<std::int64_t> bucket_elements;  // floats per bucket
+};
+
+/// Sums leaves into one gradient per step on every rank. Threads hand in leaves bucket by bucket while backward still
+/// runs; a communication thread exchanges partial sums as soon as a bucket's local subtrees are complete.
+class GradientReducer {
+ public:
+  virtual ~GradientReducer() = default;
+  /// Step `step` begins: every bucket is empty again. Called by one thread, after finish() of the step before.
+  virtual void begin(std::int64_t step) = 0;
+  /// Micro-batch `leaf`'s part of `bucket` is complete in `data`; the call copies or adds it and returns, so `data`
+  /// may be overwritten afterwards. Any thread; each (leaf, bucket) of this rank's leaves once a step.
+  virtual void bucket_ready(int leaf, int bucket, const float* data) = 0;
+  /// Waits for all buckets. Afterwards result(bucket) holds the tree's root: the same on every rank.
+  virtual void finish() = 0;
+  virtual std::span<const float> result(int bucket) const = 0;
+  /// Seconds that finish() waited (exposed communication), and seconds of communication in all.
+  virtual double exposed_seconds() const = 0;
+  virtual double communication_seconds() const = 0;
+  /// Bytes that this rank's buffers take.
+  virtual std::size_t memory_bytes() const = 0;
+};
+
+std::unique_ptr<GradientReducer> make_reducer(Communicator& communicator, const ReducerOptions& options);
+
+}  // namespace convoy

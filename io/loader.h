@@ -1,0 +1,83 @@
+#pragma once
+// Delivers micro-batches of the training stream (design: section 4) or of an evaluation, in the order asked for,
+// read ahead by prefetch threads. Samples come as stored, with a record per sample of the random transform that the
+// op `prepare` applies.
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/dataset.h"
+
+namespace convoy {
+
+/// The order of the training stream: sample index of position p. Pure function of (seed, variant, N).
+class SampleOrder {
+ public:
+  /// `variant`: "full-v1" or "blocks-v1:K".
+  SampleOrder(std::uint64_t seed, std::int64_t samples, const std::string& variant);
+  ~SampleOrder();
+  SampleOrder(SampleOrder&&) noexcept;
+  std::int64_t index_at(std::int64_t position) const;
+  std::int64_t epoch_at(std::int64_t position) const { return position / samples_; }
+
+ private:
+  struct State;
+  std::int64_t samples_;
+  std::unique_ptr<State> state_;
+};
+
+/// How to draw transforms for training; evaluation takes the centre crop and no flip.
+struct AugmentOptions {
+  std::int64_t crop[3] = {0, 0, 0};       // extents of the crop per axis; 0: the whole axis
+  std::int64_t pad[3] = {0, 0, 0};        // virtual border on both sides from which crops are drawn
+  bool flip = false;                      // mirror along the last spatial axis with probability 1/2
+  std::uint64_t seed = 0;                 // seed.augment
+};
+
+/// One micro-batch. Tensors have b = micro-batch rows.
+struct MicroBatch {
+  std::int64_t step = 0;                  // or the block number of an evaluation
+  int index = 0;                          // virtual worker
+  Tensor images;                          // [b, s.., c] as stored
+  Tensor labels;                          // i32 [b]
+  Tensor weights;                         // f32 [b]; 0 for padding rows
+  Tensor transforms;                      // i32 [b, 4]: offsets and flips (op prepare)
+  Tensor keys;                            // u64 [b, 2]: epoch, sample id (op dropout)
+  std::vector<std::int64_t> indices;      // sample index per row; -1 for padding rows
+};
+
+struct TrainingStream {
+  std::uint64_t order_seed = 0;
+  std::string order = "full-v1";
+  AugmentOptions augment;
+  std::int64_t batch = 0;                 // B
+  int virtual_workers = 1;                // V
+  int first_worker = 0, last_worker = 1;  // this rank holds micro-batches [first, last)
+  std::int64_t first_step = 0, last_step = 0;  // [first, last)
+};
+
+class Loader {
+ public:
+  virtual ~Loader() = default;
+  /// Micro-batch `index` of `step`. Called in the order of the stream by any number of threads; each (step, index) once.
+  /// Rethrows DataError of a prefetch thread. The returned buffers are reused after the pointer is released.
+  virtual std::shared_ptr<MicroBatch> next(std::int64_t step, int index) = 0;
+  /// Seconds that callers of next() waited in all.
+  virtual double wait_seconds() const = 0;
+};
+
+struct LoaderOptions {
+  int threads = 1;                        // prefetch threads
+  int depth = 2;                          // steps read ahead
+};
+std::unique_ptr<Loader> make_training_loader(const Dataset& dataset, const TrainingStream& stream,
+                                             const LoaderOptions& options);
+/// Evaluation: blocks [first, last) of `block` samples in index order; the last block is padded with weight 0.
+std::unique_ptr<Loader> make_evaluation_loader(const Dataset& dataset, std::int64_t block, std::int64_t first_block,
+                                               std::int64_t last_block, const AugmentOptions& augment,
+                                               const LoaderOptions& options);
+
+}  // namespace convoy
