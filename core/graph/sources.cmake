@@ -1,0 +1,1 @@
+set(graph_sources)

@@ -1,0 +1,1 @@
+set(metrics_sources)

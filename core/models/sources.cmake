@@ -1,0 +1,1 @@
+set(models_sources)

@@ -1,0 +1,1 @@
+set(ops_sources)
