@@ -1,1 +1,1 @@
-set(graph_sources)
+set(graph_sources initialize.cpp)
