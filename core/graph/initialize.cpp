@@ -17,13 +17,20 @@ double scale_of(const ParameterInfo& info) {
   const double value = info.initializer.value;
   const auto fan_in = static_cast<double>(info.fan_in), fan_out = static_cast<double>(info.fan_out);
   switch (info.initializer.kind) {
-    case Kind::constant: return value;
-    case Kind::gaussian: return value;
-    case Kind::uniform: return value;
-    case Kind::he_normal: return std::sqrt(2 / fan_in);
-    case Kind::fan_in_uniform: return value / fan_in;
-    case Kind::xavier_uniform: return std::sqrt(6 / (fan_in + fan_out));
-    case Kind::signs: return 1;
+    case Kind::constant:
+      return value;
+    case Kind::gaussian:
+      return value;
+    case Kind::uniform:
+      return value;
+    case Kind::he_normal:
+      return std::sqrt(2 / fan_in);
+    case Kind::fan_in_uniform:
+      return value / fan_in;
+    case Kind::xavier_uniform:
+      return std::sqrt(6 / (fan_in + fan_out));
+    case Kind::signs:
+      return 1;
   }
   throw UsageError("unknown kind of initializer");
 }
@@ -67,14 +74,17 @@ Tensor initial_value(const ValueInfo& info, std::uint64_t seed) {
   const double scale = scale_of(info.parameter);
   const RandomKey key = RandomKey(seed, "init").child(name_key(info.name));
   switch (info.parameter.initializer.kind) {
-    case Kind::constant: return filled(info, [&](std::size_t) { return scale; });
+    case Kind::constant:
+      return filled(info, [&](std::size_t) { return scale; });
     case Kind::gaussian:
-    case Kind::he_normal: return filled(info, [&](std::size_t i) { return scale * key.normal(i); });
+    case Kind::he_normal:
+      return filled(info, [&](std::size_t i) { return scale * key.normal(i); });
     case Kind::uniform:
     case Kind::fan_in_uniform:
     case Kind::xavier_uniform:
       return filled(info, [&](std::size_t i) { return scale * (2 * key.uniform_double(i) - 1); });
-    case Kind::signs: return filled(info, [&](std::size_t i) { return key.word(i) >> 31 ? scale : -scale; });
+    case Kind::signs:
+      return filled(info, [&](std::size_t i) { return key.word(i) >> 31 ? scale : -scale; });
   }
   throw UsageError("unknown kind of initializer");
 }

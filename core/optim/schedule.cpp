@@ -22,7 +22,8 @@ constexpr std::array<std::pair<std::string_view, Kind>, 5> kNames{{{"constant", 
                                                                    {"exponential", Kind::exponential}}};
 
 void require(bool holds, std::string_view field, std::string_view expected, double found) {
-  if (!holds) throw UsageError(fmt::format("learning-rate schedule: {} must be {}, found {}", field, expected, found));
+  if (!holds)
+    throw UsageError(fmt::format("learning-rate schedule: {} must be {}, found {}", field, expected, found));
 }
 
 void validate_drops(const Schedule& schedule) {
@@ -30,22 +31,25 @@ void validate_drops(const Schedule& schedule) {
           static_cast<double>(schedule.every_epochs));
   const bool regular = schedule.every_epochs > 0, listed = !schedule.milestones.empty();
   if (regular == listed)
-    throw UsageError(fmt::format("learning-rate schedule 'step': give either the epochs between two drops or the list "
-                                 "of milestones, found {}",
-                                 regular ? "both" : "neither"));
+    throw UsageError(
+        fmt::format("learning-rate schedule 'step': give either the epochs between two drops or the list "
+                    "of milestones, found {}",
+                    regular ? "both" : "neither"));
   std::int64_t previous = 0;
   for (const std::int64_t milestone : schedule.milestones) {
     if (milestone <= previous)
-      throw UsageError(fmt::format("learning-rate schedule 'step': milestones must be positive and ascending, found {} "
-                                   "after {}",
-                                   milestone, previous));
+      throw UsageError(
+          fmt::format("learning-rate schedule 'step': milestones must be positive and ascending, found {} "
+                      "after {}",
+                      milestone, previous));
     previous = milestone;
   }
   const std::int64_t first = regular ? schedule.every_epochs : schedule.milestones.front();
   if (static_cast<double>(first) < schedule.warmup_epochs)
-    throw UsageError(fmt::format("learning-rate schedule 'step': the first drop, at epoch {}, lies within the {} epochs "
-                                 "of warm-up; drop later or warm up for less",
-                                 first, schedule.warmup_epochs));
+    throw UsageError(
+        fmt::format("learning-rate schedule 'step': the first drop, at epoch {}, lies within the {} epochs "
+                    "of warm-up; drop later or warm up for less",
+                    first, schedule.warmup_epochs));
 }
 
 void check(const Schedule& schedule, const Moment& moment) {
@@ -66,7 +70,8 @@ double integer_power(double base, std::int64_t exponent) {
 
 std::int64_t drops(const Schedule& schedule, std::int64_t epoch) {
   if (schedule.every_epochs > 0) return epoch / schedule.every_epochs;
-  return std::upper_bound(schedule.milestones.begin(), schedule.milestones.end(), epoch) - schedule.milestones.begin();
+  return std::upper_bound(schedule.milestones.begin(), schedule.milestones.end(), epoch) -
+         schedule.milestones.begin();
 }
 
 double warmup_steps(const Schedule& schedule, const Moment& moment) {
@@ -91,12 +96,16 @@ double ramp(const Schedule& schedule, const Moment& moment) {
 
 double decay(const Schedule& schedule, const Moment& moment) {
   switch (schedule.kind) {
-    case Kind::constant: return 1;
-    case Kind::step: return integer_power(schedule.gamma, drops(schedule, moment.whole_epochs()));
+    case Kind::constant:
+      return 1;
+    case Kind::step:
+      return integer_power(schedule.gamma, drops(schedule, moment.whole_epochs()));
     case Kind::exponential:
       return std::pow(schedule.gamma, std::max(0.0, moment.epoch() - schedule.warmup_epochs));
-    case Kind::poly: return std::pow(1 - progress(schedule, moment), schedule.power);
-    case Kind::cosine: return 0.5 * (1 + std::cos(std::numbers::pi * progress(schedule, moment)));
+    case Kind::poly:
+      return std::pow(1 - progress(schedule, moment), schedule.power);
+    case Kind::cosine:
+      return 0.5 * (1 + std::cos(std::numbers::pi * progress(schedule, moment)));
   }
   throw UsageError("learning-rate schedule: unknown kind");
 }
@@ -126,8 +135,8 @@ std::string_view name_of(Schedule::Kind kind) {
 
 void validate(const Schedule& schedule) {
   require(std::isfinite(schedule.rate) && schedule.rate > 0, "the rate", "positive", schedule.rate);
-  require(std::isfinite(schedule.warmup_epochs) && schedule.warmup_epochs >= 0, "the warm-up in epochs", "0 or more",
-          schedule.warmup_epochs);
+  require(std::isfinite(schedule.warmup_epochs) && schedule.warmup_epochs >= 0, "the warm-up in epochs",
+          "0 or more", schedule.warmup_epochs);
   require(schedule.warmup_start >= 0 && schedule.warmup_start <= 1, "the warm-up's first share of the rate",
           "within [0, 1]", schedule.warmup_start);
   if (schedule.kind == Kind::step || schedule.kind == Kind::exponential)

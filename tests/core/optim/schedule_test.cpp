@@ -115,7 +115,8 @@ TEST(Schedule, DecayOverTheLengthStartsAfterTheWarmup) {
 }
 
 TEST(Schedule, StepDropsAreNotShiftedByTheWarmup) {
-  const Schedule schedule{.kind = Kind::step, .rate = 0.1, .gamma = 0.5, .milestones = {30}, .warmup_epochs = 5};
+  const Schedule schedule{
+      .kind = Kind::step, .rate = 0.1, .gamma = 0.5, .milestones = {30}, .warmup_epochs = 5};
   EXPECT_EQ(rate_at(schedule, at_step(299)), 0.1);
   EXPECT_EQ(rate_at(schedule, at_step(300)), 0.05);
 }
@@ -130,7 +131,8 @@ TEST(Schedule, OnlyPolyAndCosineDependOnTheLength) {
     const Schedule schedule{.kind = kind, .rate = 0.1, .gamma = 0.5, .every_epochs = 7, .warmup_epochs = 3};
     Moment shorter = at_step(400), longer = at_step(400);
     longer.total_steps = 2000;
-    EXPECT_EQ(rate_at(schedule, shorter) != rate_at(schedule, longer), depends_on_length(schedule)) << name_of(kind);
+    EXPECT_EQ(rate_at(schedule, shorter) != rate_at(schedule, longer), depends_on_length(schedule))
+        << name_of(kind);
   }
 }
 
