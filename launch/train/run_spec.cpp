@@ -7,6 +7,7 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
+#include "launch/check.h"
 
 namespace convoy {
 namespace {
@@ -42,8 +43,7 @@ Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions
   task.model = config.get<std::string>("model.name");
   if (task.model.empty()) throw UsageError("model.name is missing; `convoy model list` names the models");
   find_model(task.model);
-  for (const auto& [name, value] : config.section("model"))
-    if (name != "name" && name != "classes" && name != "batch-norm") task.options[name] = value;
+  task.options = model_options_of(config);
   const auto classes = static_cast<std::int64_t>(info.class_names.size());
   task.classes = config.get<std::int64_t>("model.classes");
   if (task.classes == 0) task.classes = classes;
@@ -82,17 +82,6 @@ Seeds seeds_of(const Config& config) {
           config.get<std::uint64_t>("seed.augment"), config.get<std::uint64_t>("seed.dropout")};
 }
 
-void check_division(std::int64_t batch, std::int64_t workers) {
-  if (batch % workers == 0) return;
-  std::int64_t below = std::min(workers, batch);
-  while (batch % below) --below;
-  const std::int64_t up = (batch / workers + 1) * workers, down = batch / workers * workers;
-  throw UsageError(fmt::format(
-      "train.batch={} cannot be cut into virtual-workers={} equal micro-batches; nearest legal values are {} "
-      "(or virtual-workers={})",
-      batch, workers, down ? fmt::format("train.batch={} and {}", down, up) : fmt::format("train.batch={}", up), below));
-}
-
 }  // namespace
 
 DatasetOptions dataset_options(const Config& config, Split split) {
@@ -117,7 +106,6 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.order = config.get<std::string>("data.order");
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
-  check_division(spec.batch, spec.virtual_workers);
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   spec.samples = info.samples;
   if (spec.batch > spec.samples)
@@ -133,13 +121,6 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
   return spec;
-}
-
-void check_world(const RunSpec& spec, int ranks) {
-  if (ranks <= spec.virtual_workers) return;
-  throw UsageError(fmt::format("{} ranks, but the batch is cut into virtual-workers={} micro-batches and each rank "
-                               "needs one; start at most {} ranks, or set virtual-workers={} (another run: other bits)",
-                               ranks, spec.virtual_workers, spec.virtual_workers, ranks));
 }
 
 std::unique_ptr<Backend> make_backend(const Config& config) {
