@@ -1,1 +1,1 @@
-set(optim_sources schedule.cpp)
+set(optim_sources schedule.cpp update_program.cpp)
