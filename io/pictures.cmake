@@ -1,0 +1,1 @@
+set(pictures_sources png.cpp)
