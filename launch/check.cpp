@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
@@ -86,15 +88,8 @@ void check_data(const Config& config) {
   }
 }
 
-void check_model(const Config& config) {
-  const auto name = config.get<std::string>("model.name");
-  if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
-  complete_options(find_model(name), model_options_of(config));
-}
-
-}  // namespace
-
-std::map<std::string, std::string> model_options_of(const Config& config) {
+/// The options that the model declares itself, where given: as core/models/registry.h takes them.
+std::map<std::string, std::string> own_options(const Config& config) {
   std::map<std::string, std::string> options;
   for (const OptionSpec& own : own_model_options()) {
     const auto value = config.get<std::string>(own.name);
@@ -102,6 +97,14 @@ std::map<std::string, std::string> model_options_of(const Config& config) {
   }
   return options;
 }
+
+void check_model(const Config& config) {
+  const auto name = config.get<std::string>("model.name");
+  if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
+  complete_options(find_model(name), own_options(config));
+}
+
+}  // namespace
 
 void check_run(const Config& config) {
   check_model(config);

@@ -158,6 +158,16 @@ const std::string& Config::value_of(std::string_view name) const {
 
 bool Config::given(std::string_view name) const { return values_.find(name) != values_.end(); }
 
+std::map<std::string, std::string> Config::section(std::string_view name) const {
+  const std::string prefix = std::string(name) + ".";
+  std::map<std::string, std::string> values;
+  for (const OptionSpec* option : options_of(command_)) {
+    if (!option->name.starts_with(prefix) || value_of(option->name).empty()) continue;
+    values.emplace(option->name.substr(prefix.size()), value_of(option->name));
+  }
+  return values;
+}
+
 std::string Config::text() const {
   std::string text, section;
   for (const OptionSpec* option : options_of(command_)) {

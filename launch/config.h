@@ -40,6 +40,9 @@ class Config {
   /// Was it set by the user (file or command line)?
   bool given(std::string_view name) const;
 
+  /// The non-empty values of one section, by name without the section.
+  std::map<std::string, std::string> section(std::string_view name) const;
+
   /// The complete effective config as INI text: every lasting option in the table's order; one that follows
   /// another (seed.init follows seed) and was not given is a comment. parse() of it gives the same values and
   /// the same text.

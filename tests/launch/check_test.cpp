@@ -30,8 +30,7 @@ TEST(CheckRun, KnowsTheModelsAndTheirOwnOptions) {
                      "lenet-5");
   EXPECT_USAGE_ERROR(check_run(run({"--model.hidden=30"})), "lenet-5", "model.hidden");
   EXPECT_USAGE_ERROR(check_run(run({"--model.variant=2025"})), "variant", "modern");
-  EXPECT_EQ(model_options_of(run({"--model.variant=modern"})),
-            (std::map<std::string, std::string>{{"variant", "modern"}}));
+  EXPECT_NO_THROW(check_run(run({"--model.variant=modern"})));
 }
 
 TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {

@@ -113,5 +113,12 @@ TEST(Config, TextHoldsEveryLastingOption) {
   }
 }
 
+TEST(Config, ASectionHoldsItsNonEmptyValues) {
+  const auto model = Config::parse("train", {"--model.name=mlp", "--model.hidden=30,20"}).section("model");
+  EXPECT_EQ(model.at("name"), "mlp");
+  EXPECT_EQ(model.at("hidden"), "30,20");
+  EXPECT_EQ(model.count("variant"), 0u);
+}
+
 }  // namespace
 }  // namespace convoy
