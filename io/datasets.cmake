@@ -2,10 +2,16 @@
 set(datasets_sources
   crc32c.cpp
   files.cpp
+  foreign_dataset.cpp
   hdf5.cpp
   hdf5_attributes.cpp
+  parts_dataset.cpp
+  sample_store.cpp
   shard.cpp
+  shard_reader.cpp
   shard_writer.cpp
+  sharded_dataset.cpp
+  staging.cpp
   statistics.cpp
   import/byte_source.cpp
   import/cifar.cpp

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 
@@ -126,6 +127,7 @@ void write_shard_header(hid_t file, const ShardHeader& header) {
   hdf5::write_numbers<double>(file, "channel_std", header.channel_std);
   hdf5::write_text(file, "source", header.source);
   hdf5::write_text(file, "created_by", header.created_by);
+  hdf5::write_text(file, "set_sha256", header.set_sha256);
 }
 
 ShardHeader read_shard_header(hid_t file) {
@@ -152,6 +154,7 @@ ShardHeader read_shard_header(hid_t file) {
   header.channel_std = hdf5::read_numbers<double>(file, "channel_std");
   header.source = hdf5::read_text(file, "source");
   header.created_by = hdf5::read_text(file, "created_by");
+  header.set_sha256 = hdf5::read_text(file, "set_sha256");
   return header;
 }
 

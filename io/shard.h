@@ -26,6 +26,7 @@ struct ShardHeader {
   std::vector<std::string> class_names;
   std::vector<double> channel_mean, channel_std;  // of the training split, in stored units
   std::string source, created_by;
+  std::string set_sha256;  // hex, over the crc32c of every sample of the set in order: tells shards of two imports apart
 };
 
 /// "train-00002-of-00004.h5".

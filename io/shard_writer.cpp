@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/random/sha256.h"
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
 #include "io/files.h"
@@ -52,7 +53,7 @@ struct ShardWriter::State {
       for (const fs::path& path : partial_files) remove_quietly(path);
   }
 
-  std::int64_t first(std::int64_t shard) const { return first_sample(shard, spec.shards, spec.samples); }
+  std::int64_t first(std::int64_t index) const { return first_sample(index, spec.shards, spec.samples); }
   void start_shard();
   void flush_block();
   void finish_shard();
@@ -75,6 +76,7 @@ struct ShardWriter::State {
   std::vector<std::int32_t> labels;
   std::vector<std::uint32_t> crcs;
   std::uint32_t images_crc = 0;
+  Sha256 set_hash;              // over the crcs of all shards
 };
 
 void ShardWriter::State::start_shard() {
@@ -103,6 +105,7 @@ void ShardWriter::State::finish_shard() {
   hdf5::write_number(images.get(), "crc32c", images_crc);
   hdf5::write_dataset(file.get(), "labels", Tensor::view(labels.data(), Shape{rows}, DType::i32));
   hdf5::write_dataset(file.get(), "crc32c", Tensor::view(crcs.data(), Shape{rows}, DType::u32));
+  set_hash.update(crcs.data(), crcs.size() * sizeof crcs[0]);
   images = {};
   hdf5::close(file);
   ++shard;
@@ -154,6 +157,7 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
   State& s = *state_;
   if (s.added != s.spec.samples)
     throw Error(fmt::format("{}: {} samples were announced, {} came", s.folder.string(), s.spec.samples, s.added));
+  const std::string set_sha256 = hex(s.set_hash.finish());
   for (std::int64_t index = 0; index < s.spec.shards; ++index) {
     const fs::path& path = s.partial_files[static_cast<std::size_t>(index)];
     hdf5::File file = hdf5::open_to_change(path);
@@ -167,7 +171,8 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
                                     .channel_mean = mean,
                                     .channel_std = deviation,
                                     .source = s.spec.source,
-                                    .created_by = "convoy " CONVOY_VERSION});
+                                    .created_by = "convoy " CONVOY_VERSION,
+                                    .set_sha256 = set_sha256});
     hdf5::close(file);
     sync_to_disk(path);
   }

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
-#include <cstdio>
 #include <vector>
 
 #include "core/tensor/error.h"
@@ -17,12 +17,11 @@ namespace fs = std::filesystem;
 
 class PlainFile : public ByteSource {
  public:
-  explicit PlainFile(const fs::path& path) : path_(path), descriptor_(open_for_reading(path)) {}
+  explicit PlainFile(const fs::path& path)
+      : path_(path), descriptor_(open_for_reading(path)), size_(static_cast<std::int64_t>(fs::file_size(path))) {}
 
   std::size_t read(std::byte* out, std::size_t size_bytes) override {
-    const std::int64_t size = static_cast<std::int64_t>(fs::file_size(path_));
-    const std::int64_t left = size > offset_ ? size - offset_ : 0;
-    const std::size_t wanted = std::min(size_bytes, static_cast<std::size_t>(left));
+    const std::size_t wanted = std::min(size_bytes, static_cast<std::size_t>(size_ - offset_));
     std::string why;
     if (!read_exactly(descriptor_.get(), out, wanted, offset_, why))
       throw DataError(fmt::format("{}: cannot be read: {}", path_.string(), why));
@@ -33,7 +32,7 @@ class PlainFile : public ByteSource {
  private:
   fs::path path_;
   FileDescriptor descriptor_;
-  std::int64_t offset_ = 0;
+  std::int64_t size_, offset_ = 0;
 };
 
 class GzipFile : public ByteSource {

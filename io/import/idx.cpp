@@ -1,6 +1,7 @@
 #include "io/import/idx.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -139,20 +140,20 @@ IdxFile::IdxFile(const fs::path& path, int axes) : path_(path), source_(open_byt
   if (got < header_bytes) throw DataError(fmt::format("{}: the file ends inside its header", path.string()));
   dtype_ = header[2] == 0x08 ? DType::u8 : DType::f32;
   std::array<std::int64_t, 4> extents{};
-  __int128 bytes = static_cast<__int128>(size_of(dtype_));  // four 32-bit extents and 4 bytes may pass 2^127, so stop early
   const std::int64_t actual = count_bytes(path) - static_cast<std::int64_t>(header_bytes);
+  auto announced = static_cast<__int128>(size_of(dtype_));
   for (std::size_t axis = 0; axis < static_cast<std::size_t>(axes); ++axis) {
     extents[axis] = big_endian(header.data() + 4 + 4 * axis);
     if (extents[axis] == 0)
       throw DataError(fmt::format("{}: axis {} of the header has the extent 0: there is nothing to import",
                                   path.string(), axis));
-    bytes = std::min<__int128>(bytes * extents[axis], static_cast<__int128>(1) << 90);
+    announced *= extents[axis];  // at most 4 * 2^96: axes <= 3
   }
-  if (bytes != actual)
-    throw DataError(fmt::format("{}: the header announces {} x {} bytes of elements, the file holds {}. It was cut, or is "
-                                "not what its name says; fetch it again",
-                                path.string(), extents[0], static_cast<double>(bytes) / static_cast<double>(extents[0]),
-                                actual));
+  if (announced != actual)
+    throw DataError(fmt::format("{}: the header announces {} elements of type {}: {} bytes than the {} that follow. "
+                                "The file was cut or damaged; fetch it again",
+                                path.string(), fmt::join(std::span(extents).first(static_cast<std::size_t>(axes)), " x "),
+                                name_of(dtype_), announced > actual ? "more" : "fewer", actual));
   shape_ = Shape(std::span<const std::int64_t>(extents.data(), static_cast<std::size_t>(axes)));
 }
 
