@@ -1,20 +1,16 @@
 #include "launch/train/agreement.h"
 
-namespace convoy {
+#include "launch/errors.h"
 
-int status_of(const std::exception& error) {
-  if (const auto* agreed = dynamic_cast<const AgreedError*>(&error)) return agreed->status();
-  if (dynamic_cast<const UsageError*>(&error)) return 2;
-  if (dynamic_cast<const DataError*>(&error)) return 3;
-  return 1;
-}
+namespace convoy {
 
 void agree(Communicator& world, const std::string& purpose, const std::function<void()>& work) {
   std::string failure;
   try {
     work();
-  } catch (const std::exception& error) {
-    failure = std::to_string(status_of(error)) + error.what();
+  } catch (...) {
+    const Failure own = failure_of(std::current_exception());
+    failure = std::to_string(own.status) + own.message;
   }
   world.at("agreement on " + purpose, 0);
   const std::vector<std::string> failures = world.all_gather_strings(failure);

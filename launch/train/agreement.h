@@ -20,9 +20,6 @@ class AgreedError : public Error {
   int status_, rank_;
 };
 
-/// Exit status of an exception: UsageError 2, DataError 3, all else 1.
-int status_of(const std::exception& error);
-
 /// Collective: runs `work` on this rank and throws AgreedError on every rank if it threw on any; the lowest such rank's
 /// message wins.
 void agree(Communicator& world, const std::string& purpose, const std::function<void()>& work);

@@ -8,6 +8,7 @@
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
 #include "launch/check.h"
+#include "launch/train/trained_model.h"
 
 namespace convoy {
 namespace {
@@ -82,6 +83,27 @@ Seeds seeds_of(const Config& config) {
           config.get<std::uint64_t>("seed.augment"), config.get<std::uint64_t>("seed.dropout")};
 }
 
+bool stores_validation(const DatasetOptions& options) {
+  if (!std::filesystem::is_directory(options.path)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(options.path))
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with("validation") && (name.ends_with(".h5") || name.ends_with(".hdf5")))
+      return true;
+  return false;
+}
+
+/// data.stage: auto, none, ram, or a folder on a local disk.
+void set_stage(const std::string& text, DatasetOptions& options) {
+  if (text == "auto") {
+    options.stage = StageMode::automatic;
+  } else if (text == "ram") {
+    options.stage = StageMode::ram;
+  } else if (text != "none") {
+    options.stage = StageMode::disk;
+    options.stage_folder = text;
+  }
+}
+
 }  // namespace
 
 DatasetOptions dataset_options(const Config& config, Split split) {
@@ -94,7 +116,13 @@ DatasetOptions dataset_options(const Config& config, Split split) {
   options.validation = config.get<double>("data.validation");
   options.images = config.get<std::string>("data.images");
   options.labels = config.get<std::string>("data.labels");
+  if (config.command() != "evaluate") set_stage(config.get<std::string>("data.stage"), options);
   return options;
+}
+
+std::unique_ptr<Dataset> open_validation(const Config& config) {
+  const DatasetOptions options = dataset_options(config, Split::validation);
+  return options.validation > 0 || stores_validation(options) ? open_dataset(options) : nullptr;
 }
 
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
@@ -135,9 +163,8 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["virtual-workers"] = std::to_string(spec.virtual_workers);
   record["precision"] = config.get<std::string>("precision");
   record["reduction"] = config.get<std::string>("reduction");
-  record["data.fingerprint"] = data.fingerprint;
+  record_data(data, record);
   record["data.order"] = spec.order;
-  record["data.samples"] = std::to_string(spec.samples);
   record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);
   record["graph"] = graph_hash;
   for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;

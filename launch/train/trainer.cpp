@@ -57,6 +57,7 @@ void Trainer::build() {
   reducer_ = make_reducer(all_, {.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                         : ReductionKind::deterministic,
                                  .virtual_workers = spec_.virtual_workers,
+                                 .threads = threads_,
                                  .bucket_elements = Workers::bucket_elements(training_)});
   bind_update_program();
   if (validation_data_)
@@ -74,17 +75,23 @@ void Trainer::bind_update_program() {
   }
   for (const UpdateGraph::Statistic& statistic : update_.statistics)
     update_program_->bind_memory(statistic.running, state_.state.at(statistic.name).bytes());
-  const auto bind_sums = [this] {  // where the reducer leaves its results is known once it has finished
-    const auto sum = [this](Value leaf) {
-      const LeafSlot& slot = training_.buckets.slot_of(leaf);
-      return const_cast<float*>(reducer_->result(slot.bucket).data()) + slot.offset;  // the update ops only read it
-    };
-    for (const UpdateGraph::Parameter& parameter : update_.parameters)
-      update_program_->bind_memory(parameter.gradient, sum(parameter.source_gradient));
-    for (const UpdateGraph::Statistic& statistic : update_.statistics)
-      update_program_->bind_memory(statistic.sum, sum(statistic.source_sample));
+}
+
+/// Where the reducer left its sums may differ from step to step.
+void Trainer::bind_sums() {
+  std::vector<const float*> results;
+  for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket)
+    results.push_back(reducer_->result(bucket).data());
+  if (results == bound_results_) return;
+  bound_results_ = results;
+  const auto sum = [&](Value leaf) {
+    const LeafSlot& slot = training_.buckets.slot_of(leaf);
+    return const_cast<float*>(results[static_cast<std::size_t>(slot.bucket)]) + slot.offset;  // only read by updates
   };
-  bind_sums_ = bind_sums;
+  for (const UpdateGraph::Parameter& parameter : update_.parameters)
+    update_program_->bind_memory(parameter.gradient, sum(parameter.source_gradient));
+  for (const UpdateGraph::Statistic& statistic : update_.statistics)
+    update_program_->bind_memory(statistic.sum, sum(statistic.source_sample));
 }
 
 void Trainer::start_loader() {
@@ -151,10 +158,7 @@ Trainer::StepOutcome Trainer::train_step() {
   reducer_->begin(step_ + 1);
   workers_->run_step(step_, *loader_, *reducer_, take_asked());
   reducer_->finish();
-  if (bind_sums_) {
-    bind_sums_();
-    bind_sums_ = nullptr;
-  }
+  bind_sums();
   const double weight = reduced(training_.weight), loss = reduced(training_.loss);
   check_finite(loss);
   scalars[kTotalWeight] = weight;

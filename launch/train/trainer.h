@@ -51,7 +51,7 @@ class Trainer {
   std::unique_ptr<EpochLedgers> ledgers_;
   std::unique_ptr<Progress> progress_;
   Tensor scalars_;
-  std::function<void()> bind_sums_;  // once, after the first reduction
+  std::vector<const float*> bound_results_;
   int threads_ = 1, ranks_on_node_ = 1;
   std::int64_t step_ = 0;          // steps done
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
@@ -63,6 +63,7 @@ class Trainer {
   void open_folder();
   void build();
   void bind_update_program();
+  void bind_sums();
   void start_loader();
   void resume();
   void introduce();
