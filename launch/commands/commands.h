@@ -33,7 +33,12 @@ struct Command {
 /// All subcommands, in the order of `convoy --help`.
 const std::vector<Command>& commands();
 
+Command train_command();
+Command evaluate_command();
+Command predict_command();
 Command data_command();
+Command model_command();
+Command plan_command();
 Command checkpoint_command();
 Command bench_command();
 Command version_command();
