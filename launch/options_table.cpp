@@ -207,7 +207,8 @@ std::vector<OptionSpec> checkpoint_options() {
 std::vector<OptionSpec> distributed_options() {
   return {
       {.name = "distributed.bucket-bytes", .type = integer, .value = "4194304", .help = "gradients travel in "
-       "buckets of about this size", .commands = takers(kRun), .least = 4, .most = 1 << 30},
+       "buckets of about this size", .commands = takers("train, plan, bench reduce"), .least = 4, .most = 1 <<
+       30},
   };
 }
 
