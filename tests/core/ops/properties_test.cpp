@@ -38,7 +38,7 @@ TEST(Conv, MovesItsOutputWithItsInputBitForBit) {
                            .pad_low = {1, 1},
                            .pad_high = {1, 1},
                            .bias = false};
-    const Tensor x = random_tensor({1, 9, 8, 2}, 1), filters = random_tensor({3, 3, 3, 2}, 2);
+    const Tensor x = random_tensor({1, 11, 14, 2}, 1), filters = random_tensor({3, 3, 3, 2}, 2);
     const Tensor y = run_op(OpKind::conv, a, {x, filters})[0];
     const Tensor moved = run_op(OpKind::conv, a, {shifted(x, stride, 2 * stride), filters})[0];
     const std::int64_t H = y.shape()[1], W = y.shape()[2], O = y.shape()[3];
