@@ -31,7 +31,7 @@ Outputs infer_activation_backward(const Attributes& attributes, Inputs in) {
 ///   relu: [y > 0] (0 at 0)   tanh: 1 - y^2   sigmoid: y (1 - y)   scaled_tanh: 2/3 (1.7159 - y^2 / 1.7159)
 void gradient_activation(GradientContext& g) {
   if (g.needs(0))
-    g.set(0, emit(g, OpKind::activation_backward, g.op().as<ActivationAttributes>(), {g.output(0), g.dy()}));
+    g.set(0, emit(g, OpKind::activation_backward, g.op().as<ActivationAttributes>(), {g.output(0), dy_of(g)}));
 }
 
 }  // namespace convoy::ops

@@ -71,7 +71,7 @@ void gradient_batch_norm(GradientContext& g) {
   if (!g.needs(0) && !g.needs(1) && !g.needs(2)) return;
   const std::vector<Value> gradients =
       g.graph().add_op(OpKind::batch_norm_backward, a,
-                       {g.input(0), g.input(1), g.output(1), g.output(2), g.dy()}, Role::gradient);
+                       {g.input(0), g.input(1), g.output(1), g.output(2), dy_of(g)}, Role::gradient);
   for (int i = 0; i < 3; ++i)
     if (g.needs(i)) g.set(i, gradients[static_cast<std::size_t>(i)]);
 }

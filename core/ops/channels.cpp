@@ -61,7 +61,7 @@ void gradient_concat(GradientContext& g) {
   std::int64_t begin = 0;
   for (int i = 0; i < static_cast<int>(g.op().inputs.size()); ++i) {
     const std::int64_t count = g.graph().shape(g.input(i))[-1];
-    if (g.needs(i)) g.set(i, emit(g, OpKind::slice, ChannelsAttributes{begin, count}, {g.dy()}));
+    if (g.needs(i)) g.set(i, emit(g, OpKind::slice, ChannelsAttributes{begin, count}, {dy_of(g)}));
     begin += count;
   }
 }
@@ -70,19 +70,20 @@ void gradient_concat(GradientContext& g) {
 void gradient_slice(GradientContext& g) {
   if (!g.needs(0)) return;
   const ChannelsAttributes all{g.op().as<ChannelsAttributes>().begin, g.graph().shape(g.input(0))[-1]};
-  g.set(0, emit(g, OpKind::pad_channels, all, {g.dy()}));
+  g.set(0, emit(g, OpKind::pad_channels, all, {dy_of(g)}));
 }
 
 /// The zeros have no gradient; x's channels are cut out of dy.
 void gradient_pad_channels(GradientContext& g) {
   if (!g.needs(0)) return;
   const ChannelsAttributes own{g.op().as<ChannelsAttributes>().begin, g.graph().shape(g.input(0))[-1]};
-  g.set(0, emit(g, OpKind::slice, own, {g.dy()}));
+  g.set(0, emit(g, OpKind::slice, own, {dy_of(g)}));
 }
 
 /// dy under x's shape.
 void gradient_reshape(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::reshape, ReshapeAttributes{g.graph().shape(g.input(0))}, {g.dy()}));
+  if (g.needs(0))
+    g.set(0, emit(g, OpKind::reshape, ReshapeAttributes{g.graph().shape(g.input(0))}, {dy_of(g)}));
 }
 
 }  // namespace convoy::ops

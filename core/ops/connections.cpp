@@ -60,12 +60,13 @@ Outputs infer_gather_connections(const Attributes& attributes, Inputs in) {
 
 /// A link's gradient is that of its place in the filters; the zeros are constants.
 void gradient_scatter_connections(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::gather_connections, g.op().as<ConnectionsAttributes>(), {g.dy()}));
+  if (g.needs(0)) g.set(0, emit(g, OpKind::gather_connections, g.op().as<ConnectionsAttributes>(), {dy_of(g)}));
 }
 
 /// The reverse: places without a link were not read and get zero.
 void gradient_gather_connections(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::scatter_connections, g.op().as<ConnectionsAttributes>(), {g.dy()}));
+  if (g.needs(0))
+    g.set(0, emit(g, OpKind::scatter_connections, g.op().as<ConnectionsAttributes>(), {dy_of(g)}));
 }
 
 }  // namespace convoy::ops

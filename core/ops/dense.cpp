@@ -74,10 +74,10 @@ void gradient_dense(GradientContext& g) {
   require(a.activation == ActivationKind::none, "dense",
           "was fused before it was differentiated; the order of passes "
           "is differentiate, then fuse");
-  if (g.needs(0)) g.set(0, emit(g, OpKind::dense_backward_data, a, {g.dy(), g.input(1)}));
+  if (g.needs(0)) g.set(0, emit(g, OpKind::dense_backward_data, a, {dy_of(g), g.input(1)}));
   if (!g.needs(1) && !(a.bias && g.needs(2))) return;
   const std::vector<Value> gradients =
-      g.graph().add_op(OpKind::dense_backward_weights, a, {g.input(0), g.dy()}, Role::gradient);
+      g.graph().add_op(OpKind::dense_backward_weights, a, {g.input(0), dy_of(g)}, Role::gradient);
   if (g.needs(1)) g.set(1, gradients[0]);
   if (a.bias && g.needs(2)) g.set(2, gradients[1]);
 }

@@ -20,7 +20,7 @@ Outputs infer_dropout(const Attributes& attributes, Inputs in) {
 
 /// y = x kept / (1 - rate), so dx = dy kept / (1 - rate): the same op on dy, which draws the same elements.
 void gradient_dropout(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::dropout, g.op().as<DropoutAttributes>(), {g.dy(), g.input(1)}));
+  if (g.needs(0)) g.set(0, emit(g, OpKind::dropout, g.op().as<DropoutAttributes>(), {dy_of(g), g.input(1)}));
 }
 
 }  // namespace convoy::ops

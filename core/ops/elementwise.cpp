@@ -82,25 +82,25 @@ Outputs infer_sum_weights(const Attributes& attributes, Inputs in) {
 /// y = x1 + x2 + ..: every term's gradient is dy itself.
 void gradient_add(GradientContext& g) {
   for (int i = 0; i < static_cast<int>(g.op().inputs.size()); ++i)
-    if (g.needs(i)) g.set(i, g.dy());
+    if (g.needs(i)) g.set(i, dy_of(g));
 }
 
 /// y = a b: da = dy b, db = dy a.
 void gradient_multiply(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::multiply, {}, {g.dy(), g.input(1)}));
-  if (g.needs(1)) g.set(1, emit(g, OpKind::multiply, {}, {g.dy(), g.input(0)}));
+  if (g.needs(0)) g.set(0, emit(g, OpKind::multiply, {}, {dy_of(g), g.input(1)}));
+  if (g.needs(1)) g.set(1, emit(g, OpKind::multiply, {}, {dy_of(g), g.input(0)}));
 }
 
 /// y = x + b[c]: dx = dy, db[c] = sum of dy over all positions.
 void gradient_add_channels(GradientContext& g) {
-  if (g.needs(0)) g.set(0, g.dy());
-  if (g.needs(1)) g.set(1, emit(g, OpKind::sum_to_channels, {}, {g.dy()}));
+  if (g.needs(0)) g.set(0, dy_of(g));
+  if (g.needs(1)) g.set(1, emit(g, OpKind::sum_to_channels, {}, {dy_of(g)}));
 }
 
 /// y = x g[c]: dx = dy g[c], dg[c] = sum of dy x over all positions.
 void gradient_multiply_channels(GradientContext& g) {
-  if (g.needs(0)) g.set(0, emit(g, OpKind::multiply_channels, {}, {g.dy(), g.input(1)}));
-  if (g.needs(1)) g.set(1, emit(g, OpKind::dot_to_channels, {}, {g.dy(), g.input(0)}));
+  if (g.needs(0)) g.set(0, emit(g, OpKind::multiply_channels, {}, {dy_of(g), g.input(1)}));
+  if (g.needs(1)) g.set(1, emit(g, OpKind::dot_to_channels, {}, {dy_of(g), g.input(0)}));
 }
 
 }  // namespace convoy::ops

@@ -7,6 +7,9 @@
 
 namespace convoy::ops {
 
+/// The gradient of output 0. Throws if there is none: only a loss op, which ignores its dy, can be the root.
+Value dy_of(const GradientContext& g);
+
 /// Appends one backward op and returns its only output.
 inline Value emit(GradientContext& g, OpKind kind, Attributes attributes, std::vector<Value> inputs) {
   return g.graph().add(kind, std::move(attributes), std::move(inputs), Role::gradient);

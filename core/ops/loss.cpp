@@ -2,8 +2,7 @@
 //   loss = scale sum over samples i of w_i l_i, with l_i as attributes.h says
 // Cost: bytes only.
 //
-// A loss is where differentiation begins: its gradient rules take d loss / d loss = 1 and never read dy(0). A
-// sum of losses keeps that true, for add hands its dy on; any other op between two losses would not.
+// A loss is where differentiation begins: its gradient rules take d loss / d loss = 1 and never read dy(0).
 #include "core/ops/families.h"
 
 namespace convoy::ops {

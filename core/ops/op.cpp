@@ -109,6 +109,13 @@ void GradientContext::set(int i, Value gradient) {
   input_gradients_.at(static_cast<std::size_t>(i)) = gradient;
 }
 
+Value ops::dy_of(const GradientContext& g) {
+  require(g.dy().exists(), op_def(g.op().kind).name,
+          "cannot be where differentiation begins; end the model with softmax_cross_entropy, mean_squared or "
+          "binary_cross_entropy");
+  return g.dy();
+}
+
 void ops::gradient_refused(GradientContext& g) {
   throw UsageError(fmt::format("{}: has no gradient; a graph is differentiated once, from its training form",
                                op_def(g.op().kind).name));

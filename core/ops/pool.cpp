@@ -50,7 +50,7 @@ void gradient_pool(GradientContext& g) {
   if (!g.needs(0)) return;
   PoolAttributes a = g.op().as<PoolAttributes>();
   a.input = g.graph().shape(g.input(0));
-  std::vector<Value> inputs{g.dy()};
+  std::vector<Value> inputs{dy_of(g)};
   if (a.kind != PoolKind::average) inputs.push_back(g.output(1));
   g.set(0, emit(g, OpKind::pool_backward, a, inputs));
 }

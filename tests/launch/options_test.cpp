@@ -43,7 +43,8 @@ TEST(OptionTable, KeepsASectionInOnePieceAndUnsectionedNamesFirst) {
   for (const OptionSpec& option : option_table()) {
     const std::string section = section_of(option.name);
     if (!sections.empty() && sections.back() == section) continue;
-    EXPECT_EQ(std::count(sections.begin(), sections.end(), section), 0) << "[" << section << "] is in two pieces";
+    EXPECT_EQ(std::count(sections.begin(), sections.end(), section), 0)
+        << "[" << section << "] is in two pieces";
     sections.push_back(section);
   }
   EXPECT_EQ(sections.front(), "");
@@ -68,7 +69,8 @@ TEST(OptionTable, EveryOptionOfTrainStandsInItsHelp) {
 
 TEST(CheckedValue, RejectsANumberOutOfRangeNamingOptionFoundAndExpected) {
   const OptionSpec& epochs = *find_option("train", "train.epochs");
-  EXPECT_USAGE_ERROR(checked_value(epochs, "0", "a.cfg:3"), "a.cfg:3", "train.epochs", "'0'", "from 1 to 1000000");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "0", "a.cfg:3"), "a.cfg:3", "train.epochs", "'0'",
+                     "from 1 to 1000000");
   EXPECT_USAGE_ERROR(checked_value(epochs, "5x", "a.cfg:3"), "'5x'", "whole number");
   EXPECT_USAGE_ERROR(checked_value(epochs, "", "a.cfg:3"), "whole number");
   EXPECT_USAGE_ERROR(checked_value(epochs, "99999999999999999999", "a.cfg:3"), "whole number");
