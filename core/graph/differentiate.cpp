@@ -7,19 +7,6 @@
 
 namespace convoy {
 
-GradientContext::GradientContext(Graph& graph, const Op& op, std::vector<Value> output_gradients,
-                                 std::vector<bool> needed, std::vector<Value>& input_gradients)
-    : graph_(graph),
-      op_(op),
-      output_gradients_(std::move(output_gradients)),
-      needed_(std::move(needed)),
-      input_gradients_(input_gradients) {}
-
-Value GradientContext::input(int i) const { return op_.inputs.at(static_cast<std::size_t>(i)); }
-Value GradientContext::output(int i) const { return op_.outputs.at(static_cast<std::size_t>(i)); }
-Value GradientContext::dy(int i) const { return output_gradients_.at(static_cast<std::size_t>(i)); }
-void GradientContext::set(int i, Value gradient) { input_gradients_.at(static_cast<std::size_t>(i)) = gradient; }
-
 namespace {
 
 /// Values through which a parameter reaches something: only these need gradients.

@@ -16,7 +16,8 @@ std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 
 PhiloxBlock block_for(std::uint64_t key, std::uint64_t index, Use use) {
-  return philox4x32({low(index), high(index), static_cast<std::uint32_t>(use), kRandomVersion}, {low(key), high(key)});
+  return philox4x32({low(index), high(index), static_cast<std::uint32_t>(use), kRandomVersion},
+                    {low(key), high(key)});
 }
 
 std::uint64_t derive(std::uint64_t parent, std::uint64_t index, Use use) {
@@ -61,7 +62,9 @@ PhiloxBlock RandomKey::block(std::uint64_t i) const { return block_for(key_, i, 
 
 std::uint32_t RandomKey::word(std::uint64_t element) const { return block(element / 4)[element % 4]; }
 
-float RandomKey::uniform(std::uint64_t element) const { return static_cast<float>(word(element) >> 8) * 0x1p-24f; }
+float RandomKey::uniform(std::uint64_t element) const {
+  return static_cast<float>(word(element) >> 8) * 0x1p-24f;
+}
 
 double RandomKey::uniform_double(std::uint64_t element) const {
   const PhiloxBlock words = block(element / 2);

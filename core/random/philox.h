@@ -1,7 +1,7 @@
 #pragma once
-// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3): a block of four
-// 32-bit words is a pure function of a 128-bit counter and a 64-bit key. No generator has a state, so whoever
-// asks (rank, thread, GPU lane) gets the same numbers.
+// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3): a block of
+// four 32-bit words is a pure function of a 128-bit counter and a 64-bit key. No generator has a state, so
+// whoever asks (rank, thread, GPU lane) gets the same numbers.
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -22,8 +22,9 @@ inline constexpr std::uint32_t kRandomVersion = 1;
 /// The random numbers of one purpose: a family of independent sequences, indexed by keys and elements.
 /// RandomKey(seed, "dropout").child(name_key("fc6")).child(epoch).child(sample).word(element)
 ///
-/// Derivation, version 1. A key is 64 bits, low word first; philox(a, b, c, d; key) has the counter words a .. d; x.lo
-/// and x.hi are the halves of a 64-bit x. Counter word c keeps the three uses of one key apart, d holds the version.
+/// Derivation, version 1. A key is 64 bits, low word first; philox(a, b, c, d; key) has the counter words a ..
+/// d; x.lo and x.hi are the halves of a 64-bit x. Counter word c keeps the three uses of one key apart, d holds
+/// the version.
 ///   root    key = first two words of philox(name_key(purpose).lo, .hi, 2, 1; seed)
 ///   child   key = first two words of philox(index.lo, index.hi, 1, 1; parent)
 ///   block   block(i) = philox(i.lo, i.hi, 0, 1; key)
