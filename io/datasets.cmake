@@ -1,11 +1,16 @@
 # Data sets on disk: HDF5, shards, importers, the loader.
 set(datasets_sources
+  batch_ring.cpp
+  batch_source.cpp
   crc32c.cpp
   files.cpp
   foreign_dataset.cpp
   hdf5.cpp
   hdf5_attributes.cpp
+  ledger.cpp
+  loader.cpp
   parts_dataset.cpp
+  sample_order.cpp
   sample_store.cpp
   shard.cpp
   shard_reader.cpp
