@@ -44,7 +44,6 @@ class Program {
   std::vector<double> op_seconds;
 
  private:
-  struct Step;
   Graph graph_;
   MemoryPlan plan_;
   std::vector<std::unique_ptr<Kernel>> kernels_;   // null: views and externals

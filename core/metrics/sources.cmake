@@ -1,1 +1,1 @@
-set(metrics_sources)
+set(metrics_sources confusion.cpp confusion_text.cpp top_k.cpp)

@@ -1,6 +1,6 @@
 #pragma once
 // What distinguishes one op of a kind from another: kernel sizes, rates, ... Plain data with defaults, one aggregate
-// per op family; the family's file (conv.h, pool.h, ...) has the functions that build, infer, cost and differentiate.
+// per op family; the family's file (conv.cpp, pool.cpp, ...) has the functions that infer, cost and differentiate.
 //
 // Notation: n samples of the micro-batch; s1..sk spatial extents, k = 1 to 3; c, o channels. Arrays per axis hold
 // the k spatial axes in their order and ignore the rest.

@@ -1,6 +1,6 @@
 #pragma once
 // The table of ops: for every kind its name, its output shapes, its cost and its gradient rule.
-#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -59,10 +59,11 @@ struct Cost {
 /// Summing the gradients of a value used twice is the caller's business (differentiate), not the rule's.
 class GradientContext {
  public:
+  /// Keeps a copy of the op: the graph's own list of ops moves as rules append to it.
   GradientContext(Graph& graph, const Op& op, std::vector<Value> output_gradients, std::vector<bool> needed,
                   std::vector<Value>& input_gradients);
   Graph& graph() { return graph_; }
-  const Op& op() const { return op_; }
+  const Op& op() const { return *op_; }
   Value input(int i) const;
   Value output(int i) const;
   /// Gradient of output i; an absent value (id -1) where nothing depends on it.
@@ -73,7 +74,7 @@ class GradientContext {
 
  private:
   Graph& graph_;
-  const Op& op_;
+  std::shared_ptr<const Op> op_;
   std::vector<Value> output_gradients_;
   std::vector<bool> needed_;
   std::vector<Value>& input_gradients_;
@@ -86,7 +87,7 @@ struct OpDef {
   std::vector<TensorDesc> (*infer)(const Attributes&, std::span<const TensorDesc> inputs);
   /// Null: bytes only.
   double (*multiply_adds)(const Attributes&, std::span<const TensorDesc> inputs, std::span<const TensorDesc> outputs);
-  /// Null: nothing flows back through this kind.
+  /// Null: nothing flows back through this kind. Kinds that must not be differentiated have a rule that throws.
   void (*gradient)(GradientContext&);
 };
 

@@ -1,1 +1,1 @@
-set(optim_sources)
+set(optim_sources schedule.cpp update_program.cpp)

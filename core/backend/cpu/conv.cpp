@@ -1,0 +1,117 @@
+// Convolution and its two gradients: padding by copies where the mode asks for it, then a primitive.
+#include <memory>
+#include <optional>
+
+#include "core/backend/cpu/conv_loop.h"
+#include "core/backend/cpu/conv_padding.h"
+#include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/onednn.h"
+
+namespace convoy::cpu {
+namespace {
+
+struct ConvProblem {
+  ConvSizes sizes;                       // as the primitive sees it: padding by copies already done
+  std::optional<CopiedPadding> padding;
+  Direction direction = Direction::forward;
+};
+
+std::array<std::int64_t, 3> spatial(const Shape& shape, int axes) {
+  std::array<std::int64_t, 3> extents{1, 1, 1};
+  for (int a = 0; a < axes; ++a) extents[static_cast<std::size_t>(a)] = shape[1 + a];
+  return extents;
+}
+
+ConvProblem problem_of(const OpDesc& op) {
+  const bool forward = op.kind == OpKind::conv;
+  const ConvAttributes& conv = forward ? std::get<ConvAttributes>(op.attributes)
+                                       : std::get<ConvBackwardAttributes>(op.attributes).conv;
+  const Shape& x = forward ? op.inputs[0].shape : std::get<ConvBackwardAttributes>(op.attributes).input;
+  const Shape& y = forward                                ? op.outputs[0].shape
+                   : op.kind == OpKind::conv_backward_data ? op.inputs[0].shape
+                                                           : op.inputs[1].shape;
+  ConvProblem p;
+  p.direction = forward                                ? Direction::forward
+                : op.kind == OpKind::conv_backward_data ? Direction::backward_data
+                                                        : Direction::backward_filters;
+  ConvSizes& s = p.sizes;
+  s.axes = conv.axes;
+  s.n = x[0];
+  s.c = x[-1];
+  s.o = conv.channels;
+  s.groups = conv.groups;
+  s.in = spatial(x, conv.axes);
+  s.out = spatial(y, conv.axes);
+  s.kernel = s.stride = s.dilation = {1, 1, 1};
+  for (std::size_t a = 0; a < static_cast<std::size_t>(conv.axes); ++a) {
+    s.kernel[a] = conv.kernel[a];
+    s.stride[a] = conv.stride[a];
+    s.dilation[a] = conv.dilation[a];
+    s.pad_low[a] = conv.pad_low[a];
+    s.pad_high[a] = conv.pad_high[a];
+  }
+  s.bias = forward                                     ? op.inputs.size() > 2
+           : op.kind == OpKind::conv_backward_filters ? op.outputs.size() > 1 && (op.wanted.empty() || op.wanted[1])
+                                                       : false;
+  s.relu = forward && conv.activation == ActivationKind::relu;
+  if (conv.pad_mode != PadMode::zero) {
+    p.padding.emplace(conv.pad_mode, s.n, s.c, s.in, s.pad_low, s.pad_high);
+    s.in = p.padding->padded();
+    s.pad_low = s.pad_high = {};
+  }
+  return p;
+}
+
+void run_conv(const ConvProblem& p, LayerPrimitive& primitive, int threads, const KernelArguments& arguments) {
+  auto* padded = static_cast<float*>(arguments.scratch);
+  void* scratch = static_cast<std::byte*>(arguments.scratch) +
+                  (p.padding ? round_up_64(p.padding->padded_bytes()) : 0);
+  const float* a = input<float>(arguments, 0);
+  const float* b = input<float>(arguments, 1);
+  float* result = output<float>(arguments, 0);
+  switch (p.direction) {
+    case Direction::forward: {
+      if (p.padding) p.padding->pad(a, padded, threads);
+      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? changed_input<float>(arguments, 2) : nullptr, result,
+                    scratch);
+      break;
+    }
+    case Direction::backward_data: {
+      primitive.run(a, b, nullptr, p.padding ? padded : result, scratch);
+      if (p.padding) p.padding->add_back(padded, result, threads);
+      break;
+    }
+    case Direction::backward_filters: {
+      if (p.padding) p.padding->pad(a, padded, threads);
+      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? output<float>(arguments, 1) : nullptr, result, scratch);
+      break;
+    }
+  }
+}
+
+Bound bind_with(ConvProblem problem, std::unique_ptr<LayerPrimitive> primitive, int threads) {
+  if (primitive == nullptr) return nullptr;
+  KernelSpec spec;
+  spec.implementation = primitive->implementation();
+  spec.scratch_bytes = primitive->scratch_bytes();
+  if (problem.padding) spec.scratch_bytes += round_up_64(problem.padding->padded_bytes());
+  spec.run = [problem = std::move(problem), primitive = std::shared_ptr<LayerPrimitive>(std::move(primitive)),
+              threads](const KernelArguments& arguments) { run_conv(problem, *primitive, threads, arguments); };
+  return make_kernel(std::move(spec));
+}
+
+}  // namespace
+
+Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason) {
+  ConvProblem problem = problem_of(op);
+  auto primitive = onednn::make_conv(problem.sizes, problem.direction, threads, reason);
+  return bind_with(std::move(problem), std::move(primitive), threads);
+}
+
+Bound bind_conv_loop(const OpDesc& op, int threads, std::string*) {
+  ConvProblem problem = problem_of(op);
+  auto primitive = make_conv_loop(problem.sizes, problem.direction, threads);
+  return bind_with(std::move(problem), std::move(primitive), threads);
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,115 @@
+// The cpu backend: which candidates stand for which kind of op.
+#include <fmt/format.h>
+
+#include "core/backend/backend.h"
+#include "core/backend/cpu/isa.h"
+#include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/onednn.h"
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+using namespace cpu;
+
+/// Best first; the last of a kind takes everything. Empty for kinds that never reach a backend.
+std::vector<Candidate> candidates(OpKind kind) {
+  switch (kind) {
+    case OpKind::prepare: return {{"vector", bind_prepare}};
+    case OpKind::conv:
+    case OpKind::conv_backward_data:
+    case OpKind::conv_backward_filters: return {{"onednn", bind_conv_onednn}, {"loop", bind_conv_loop}};
+    case OpKind::dense:
+    case OpKind::dense_backward_data:
+    case OpKind::dense_backward_weights: return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
+    case OpKind::pool: return {{"vector", bind_pool}};
+    case OpKind::pool_backward: return {{"vector", bind_pool_backward}};
+    case OpKind::activation: return {{"vector", bind_activation}};
+    case OpKind::activation_backward: return {{"vector", bind_activation_backward}};
+    case OpKind::batch_norm: return {{"vector", bind_batch_norm}};
+    case OpKind::batch_norm_inference: return {{"vector", bind_batch_norm_inference}};
+    case OpKind::batch_norm_backward: return {{"vector", bind_batch_norm_backward}};
+    case OpKind::dropout: return {{"vector", bind_dropout}};
+    case OpKind::add: return {{"vector", bind_add}};
+    case OpKind::multiply: return {{"vector", bind_multiply}};
+    case OpKind::add_channels:
+    case OpKind::multiply_channels: return {{"vector", bind_channel_operand}};
+    case OpKind::sum_to_channels:
+    case OpKind::dot_to_channels: return {{"vector", bind_channel_sum}};
+    case OpKind::concat: return {{"copy", bind_concat}};
+    case OpKind::slice: return {{"copy", bind_slice}};
+    case OpKind::pad_channels: return {{"copy", bind_pad_channels}};
+    case OpKind::softmax_cross_entropy: return {{"vector", bind_softmax}};
+    case OpKind::softmax_cross_entropy_backward: return {{"vector", bind_softmax_backward}};
+    case OpKind::mean_squared:
+    case OpKind::binary_cross_entropy: return {{"vector", bind_element_loss}};
+    case OpKind::mean_squared_backward:
+    case OpKind::binary_cross_entropy_backward: return {{"vector", bind_element_loss_backward}};
+    case OpKind::top_k: return {{"vector", bind_top_k}};
+    case OpKind::sum_weights: return {{"vector", bind_sum_weights}};
+    case OpKind::scatter_connections:
+    case OpKind::gather_connections: return {{"copy", bind_connections}};
+    case OpKind::sgd_update: return {{"vector", bind_sgd}};
+    case OpKind::running_update: return {{"vector", bind_running}};
+    case OpKind::reshape:
+    case OpKind::external:
+    case OpKind::count_: break;
+  }
+  return {};
+}
+
+/// Types that no candidate takes, in words; empty if all are fine.
+std::string wrong_types(const OpDesc& op) {
+  for (const auto* side : {&op.inputs, &op.outputs})
+    for (const TensorDesc& operand : *side)
+      if (is_floating(operand.dtype) && operand.dtype != DType::f32 && op.kind != OpKind::sgd_update)
+        return fmt::format("the cpu backend computes in float32, found an operand {} of {}", operand.shape.str(),
+                           name_of(operand.dtype));
+  return {};
+}
+
+class CpuBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "cpu"; }
+
+  std::string declines(const OpDesc& op) const override {
+    std::string reasons;
+    return try_bind(op, 1, &reasons) != nullptr ? std::string() : reasons;
+  }
+
+  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const override {
+    std::string reasons;
+    auto kernel = try_bind(op, threads, &reasons);
+    if (kernel == nullptr) throw UsageError("cpu backend: " + reasons);
+    return kernel;
+  }
+
+  std::vector<std::pair<std::string, std::string>> identity() const override {
+    return {{"isa", std::string(name_of(cpu_isa()))},
+            {"onednn", onednn::version()},
+            {"onednn isa", onednn::isa()}};
+  }
+
+ private:
+  static std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) {
+    *reasons = wrong_types(op);
+    if (!reasons->empty()) return nullptr;
+    const auto table = candidates(op.kind);
+    if (table.empty()) *reasons = "ops of this kind are not a backend's business";
+    for (const Candidate& candidate : table) {
+      std::string reason;
+      if (auto kernel = candidate.bind(op, threads, &reason)) return kernel;
+      *reasons += fmt::format("{}{}: {}", reasons->empty() ? "" : "; ", candidate.name, reason);
+    }
+    return nullptr;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend() {
+  static_cast<void>(cpu_isa());  // throws on a machine that cannot run the kernels
+  return std::make_unique<CpuBackend>();
+}
+
+}  // namespace convoy

@@ -1,0 +1,75 @@
+// Dense layers: a dense layer is a convolution of kernel 1 over n pixels, so the plain loops serve both.
+#include "core/backend/cpu/conv_loop.h"
+#include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/onednn.h"
+
+namespace convoy::cpu {
+namespace {
+
+struct DenseProblem {
+  DenseSizes sizes;
+  Direction direction = Direction::forward;
+};
+
+DenseProblem problem_of(const OpDesc& op) {
+  const auto& attributes = std::get<DenseAttributes>(op.attributes);
+  DenseProblem p;
+  p.sizes.o = attributes.units;
+  switch (op.kind) {
+    case OpKind::dense_backward_data:
+      p.direction = Direction::backward_data;
+      p.sizes.n = op.inputs[0].shape[0];
+      p.sizes.f = op.inputs[1].shape[1];
+      break;
+    case OpKind::dense_backward_weights:
+      p.direction = Direction::backward_filters;
+      p.sizes.n = op.inputs[0].shape[0];
+      p.sizes.f = op.inputs[0].shape[1];
+      p.sizes.bias = op.outputs.size() > 1 && (op.wanted.empty() || op.wanted[1]);
+      break;
+    default:
+      p.sizes.n = op.inputs[0].shape[0];
+      p.sizes.f = op.inputs[0].shape[1];
+      p.sizes.bias = op.inputs.size() > 2;
+      p.sizes.relu = attributes.activation == ActivationKind::relu;
+  }
+  return p;
+}
+
+Bound bind_with(const DenseProblem& problem, std::unique_ptr<LayerPrimitive> primitive) {
+  if (primitive == nullptr) return nullptr;
+  KernelSpec spec;
+  spec.implementation = primitive->implementation();
+  spec.scratch_bytes = primitive->scratch_bytes();
+  const bool forward = problem.direction == Direction::forward, bias = problem.sizes.bias;
+  spec.run = [forward, bias, primitive = std::shared_ptr<LayerPrimitive>(std::move(primitive))](
+                 const KernelArguments& arguments) {
+    float* b = nullptr;
+    if (bias) b = forward ? changed_input<float>(arguments, 2) : output<float>(arguments, 1);
+    primitive->run(input<float>(arguments, 0), input<float>(arguments, 1), b, output<float>(arguments, 0),
+                   arguments.scratch);
+  };
+  return make_kernel(std::move(spec));
+}
+
+}  // namespace
+
+Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason) {
+  const DenseProblem problem = problem_of(op);
+  return bind_with(problem, onednn::make_dense(problem.sizes, problem.direction, threads, reason));
+}
+
+Bound bind_dense_loop(const OpDesc& op, int threads, std::string*) {
+  const DenseProblem problem = problem_of(op);
+  ConvSizes sizes;
+  sizes.axes = 1;
+  sizes.n = problem.sizes.n;
+  sizes.c = problem.sizes.f;
+  sizes.o = problem.sizes.o;
+  sizes.in = sizes.out = sizes.kernel = sizes.stride = sizes.dilation = {1, 1, 1};
+  sizes.bias = problem.sizes.bias;
+  sizes.relu = problem.sizes.relu;
+  return bind_with(problem, make_conv_loop(sizes, problem.direction, threads));
+}
+
+}  // namespace convoy::cpu

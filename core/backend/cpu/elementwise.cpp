@@ -1,0 +1,107 @@
+// Activations, sums and products of equal shapes, dropout.
+#include <cmath>
+
+#include "core/backend/cpu/isa.h"
+#include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/vector/elementwise.h"
+#include "core/random/philox.h"
+
+namespace convoy::cpu {
+namespace {
+
+const ElementwiseKernels& kernels() {
+  return cpu_isa() == CpuIsa::avx512 ? avx512::elementwise_kernels : avx2::elementwise_kernels;
+}
+
+ActivationKind kind_of(const OpDesc& op) { return std::get<ActivationAttributes>(op.attributes).kind; }
+
+/// Elements [begin, begin + n) of one sample.
+void drop(const RandomKey& key, std::uint32_t threshold, float scale, const float* x, float* y, std::int64_t begin,
+          std::int64_t n, const ElementwiseKernels& k) {
+  constexpr std::int64_t kWords = 256;
+  std::uint32_t words[kWords];
+  for (std::int64_t i = 0; i < n; i += kWords) {
+    const std::int64_t count = std::min(kWords, n - i);
+    for (std::int64_t w = 0; w < count; w += 4) {
+      const PhiloxBlock block = key.block(static_cast<std::uint64_t>(begin + i + w) / 4);
+      for (std::int64_t j = 0; j < std::min<std::int64_t>(4, count - w); ++j)
+        words[w + j] = block[static_cast<std::size_t>(j)];
+    }
+    k.keep_above(words, threshold, scale, x + i, y + i, count);
+  }
+}
+
+}  // namespace
+
+Bound bind_activation(const OpDesc& op, int threads, std::string*) {
+  const auto f = kernels().activation[static_cast<int>(kind_of(op))];
+  const std::int64_t n = op.inputs[0].shape.elements();
+  return make_vector_kernel({.run =
+                                 [=](const KernelArguments& arguments) {
+                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+                                     f(input<float>(arguments, 0) + begin, output<float>(arguments, 0) + begin, m);
+                                   });
+                                 },
+                             .in_place = {{0, 0}}});
+}
+
+namespace {
+
+Bound bind_binary(const OpDesc& op, int threads, ElementwiseKernels::Binary f) {
+  const std::int64_t n = op.inputs[0].shape.elements();
+  return make_vector_kernel({.run =
+                                 [=](const KernelArguments& arguments) {
+                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+                                     f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin,
+                                       output<float>(arguments, 0) + begin, m);
+                                   });
+                                 },
+                             .in_place = {{0, 0}, {1, 0}}});
+}
+
+}  // namespace
+
+Bound bind_activation_backward(const OpDesc& op, int threads, std::string*) {
+  return bind_binary(op, threads, kernels().activation_backward[static_cast<int>(kind_of(op))]);
+}
+
+Bound bind_multiply(const OpDesc& op, int threads, std::string*) {
+  return bind_binary(op, threads, kernels().multiply);
+}
+
+Bound bind_add(const OpDesc& op, int threads, std::string*) {
+  const auto f = kernels().add;
+  if (op.inputs.size() == 2) return bind_binary(op, threads, f);
+  const std::int64_t n = op.inputs[0].shape.elements();
+  const int terms = static_cast<int>(op.inputs.size());
+  const auto run = [=](const KernelArguments& arguments) {
+    parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+      float* y = output<float>(arguments, 0) + begin;
+      f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, y, m);
+      for (int i = 2; i < terms; ++i) f(y, input<float>(arguments, i) + begin, y, m);
+    });
+  };
+  // The first two terms are read before y is written; a later one must not lie in its place.
+  return make_vector_kernel({.run = run, .in_place = {{0, 0}, {1, 0}}});
+}
+
+Bound bind_dropout(const OpDesc& op, int threads, std::string*) {
+  const auto& dropout = std::get<DropoutAttributes>(op.attributes);
+  const Shape& x = op.inputs[0].shape;
+  const std::int64_t n = x[0], sample = x.elements(1, x.rank());
+  const auto threshold = static_cast<std::uint32_t>(std::floor(std::ldexp(dropout.rate, 32)));
+  const auto scale = static_cast<float>(1 / (1 - dropout.rate));
+  const RandomKey layer = RandomKey(dropout.seed, "dropout").child(name_key(dropout.name));
+  const ElementwiseKernels* k = &kernels();
+  const auto run = [=](const KernelArguments& arguments) {
+    const auto* keys = input<std::uint64_t>(arguments, 1);
+    parallel_for(threads, n, [&](std::int64_t i) {
+      const RandomKey key = layer.child(keys[2 * i]).child(keys[2 * i + 1]);
+      drop(key, threshold, scale, input<float>(arguments, 0) + i * sample, output<float>(arguments, 0) + i * sample, 0,
+           sample, *k);
+    });
+  };
+  return make_vector_kernel({.run = run, .in_place = {{0, 0}}});
+}
+
+}  // namespace convoy::cpu

@@ -1,0 +1,85 @@
+#include "core/backend/cpu/vector/elementwise.h"
+
+#include "core/backend/cpu/vector/simd.h"
+
+namespace convoy::cpu::CONVOY_ISA {
+namespace {
+
+template <typename F>
+CONVOY_INLINE void map(const float* x, float* y, i64 n, F f) {
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) y[i] = f(x[i]);
+}
+
+template <typename F>
+CONVOY_INLINE void map(const float* a, const float* b, float* y, i64 n, F f) {
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) y[i] = f(a[i], b[i]);
+}
+
+void copy(const float* x, float* y, i64 n) {
+  map(x, y, n, [](float v) { return v; });
+}
+void relu(const float* x, float* y, i64 n) {
+  map(x, y, n, [](float v) { return math::relu(v); });
+}
+void tanh(const float* x, float* y, i64 n) {
+  map(x, y, n, [](float v) { return math::tanh(v); });
+}
+void sigmoid(const float* x, float* y, i64 n) {
+  map(x, y, n, [](float v) { return math::sigmoid(v); });
+}
+void scaled_tanh(const float* x, float* y, i64 n) {
+  map(x, y, n, [](float v) { return math::scaled_tanh(v); });
+}
+
+void copy_backward(const float*, const float* dy, float* dx, i64 n) { copy(dy, dx, n); }
+void relu_backward(const float* y, const float* dy, float* dx, i64 n) {
+  map(y, dy, dx, n, [](float v, float d) { return math::relu_backward(v, d); });
+}
+void tanh_backward(const float* y, const float* dy, float* dx, i64 n) {
+  map(y, dy, dx, n, [](float v, float d) { return math::tanh_backward(v, d); });
+}
+void sigmoid_backward(const float* y, const float* dy, float* dx, i64 n) {
+  map(y, dy, dx, n, [](float v, float d) { return math::sigmoid_backward(v, d); });
+}
+void scaled_tanh_backward(const float* y, const float* dy, float* dx, i64 n) {
+  map(y, dy, dx, n, [](float v, float d) { return math::scaled_tanh_backward(v, d); });
+}
+
+void add(const float* a, const float* b, float* y, i64 n) {
+  map(a, b, y, n, [](float u, float v) { return u + v; });
+}
+void multiply(const float* a, const float* b, float* y, i64 n) {
+  map(a, b, y, n, [](float u, float v) { return u * v; });
+}
+
+void sgd(const math::SgdStep& step, float* w, float* v, const float* gradient, i64 n) {
+  const math::SgdStep s = step;
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) w[i] = math::sgd(s, w[i], v[i], gradient[i]);
+}
+
+void blend(float keep, float factor, float* running, const float* statistic, i64 n) {
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) running[i] = math::fused(factor, statistic[i], keep * running[i]);
+}
+
+void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale, const float* x, float* y, i64 n) {
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) y[i] = words[i] >= threshold ? x[i] * scale : 0.0f;
+}
+
+}  // namespace
+
+const ElementwiseKernels elementwise_kernels = {
+    .activation = {copy, relu, tanh, sigmoid, scaled_tanh},
+    .activation_backward = {copy_backward, relu_backward, tanh_backward, sigmoid_backward, scaled_tanh_backward},
+    .add = add,
+    .multiply = multiply,
+    .sgd = sgd,
+    .blend = blend,
+    .keep_above = keep_above,
+};
+
+}  // namespace convoy::cpu::CONVOY_ISA

@@ -1,0 +1,79 @@
+// The graph as canonical text, hashed. The text lists every attribute by value, so that a change that alters what is
+// computed alters the hash.
+#include <fmt/format.h>
+
+#include <type_traits>
+
+#include "core/graph/graph.h"
+#include "core/random/sha256.h"
+
+namespace convoy {
+namespace {
+
+std::string text(const PerAxis& axes) { return fmt::format("({},{},{})", axes[0], axes[1], axes[2]); }
+
+struct AttributeText {
+  std::string operator()(const std::monostate&) const { return ""; }
+  std::string operator()(const PrepareAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {}", a.axes, text(a.size), a.pad_value, fmt::join(a.mean, ","),
+                       fmt::join(a.deviation, ","), name_of(a.output));
+  }
+  std::string operator()(const ConvAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", a.axes, a.channels, text(a.kernel), text(a.stride),
+                       text(a.dilation), a.groups, static_cast<int>(a.pad_mode), text(a.pad_low),
+                       text(a.pad_high), a.bias, static_cast<int>(a.activation));
+  }
+  std::string operator()(const ConvBackwardAttributes& a) const { return (*this)(a.conv) + a.input.str(); }
+  std::string operator()(const DenseAttributes& a) const {
+    return fmt::format("{} {} {}", a.units, a.bias, static_cast<int>(a.activation));
+  }
+  std::string operator()(const PoolAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {} {} {}", static_cast<int>(a.kind), a.axes, a.global, text(a.kernel),
+                       text(a.stride), text(a.pad_low), text(a.pad_high), a.ceil, a.count_padding, a.input.str());
+  }
+  std::string operator()(const ActivationAttributes& a) const { return fmt::format("{}", static_cast<int>(a.kind)); }
+  std::string operator()(const BatchNormAttributes& a) const {
+    return fmt::format("{} {}", a.epsilon, static_cast<int>(a.activation));
+  }
+  std::string operator()(const DropoutAttributes& a) const {
+    return fmt::format("{} {} {}", a.rate, a.seed, a.name);
+  }
+  std::string operator()(const ChannelsAttributes& a) const { return fmt::format("{} {}", a.begin, a.count); }
+  std::string operator()(const ReshapeAttributes& a) const { return a.shape.str(); }
+  std::string operator()(const LossAttributes& a) const { return fmt::format("{}", a.scale); }
+  std::string operator()(const TopKAttributes& a) const { return fmt::format("{}", a.k); }
+  std::string operator()(const ConnectionsAttributes& a) const {
+    std::string links = fmt::format("{} {}", a.outputs, a.inputs);
+    for (const auto& [output, input] : a.links) links += fmt::format(" {}-{}", output, input);
+    return links;
+  }
+  std::string operator()(const ExternalAttributes& a) const { return fmt::format("{} {}", a.name, a.index); }
+  std::string operator()(const SgdAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.momentum, a.nesterov, a.decay, a.rate_factor);
+  }
+  std::string operator()(const RunningAttributes& a) const {
+    return fmt::format("{} {}", a.factor, a.micro_batches);
+  }
+};
+
+}  // namespace
+
+std::string graph_hash(const Graph& graph) {
+  Sha256 hash;
+  for (const ValueInfo& value : graph.values()) {
+    const Initializer& initializer = value.parameter.initializer;
+    hash.update(fmt::format("value {} {} {} {} {} {} {} {} {}\n", value.name, value.desc.shape.str(),
+                            name_of(value.desc.dtype), static_cast<int>(value.role),
+                            static_cast<int>(initializer.kind), initializer.value, value.parameter.fan_in,
+                            value.parameter.fan_out, value.parameter.decay));
+  }
+  for (const Op& op : graph.ops()) {
+    std::string line = fmt::format("op {} {}", op_def(op.kind).name, std::visit(AttributeText{}, op.attributes));
+    for (Value input : op.inputs) line += fmt::format(" <{}", input.id);
+    for (Value output : op.outputs) line += fmt::format(" >{}", output.id);
+    hash.update(line + "\n");
+  }
+  return hex(hash.finish());
+}
+
+}  // namespace convoy

@@ -1,0 +1,216 @@
+#include "core/graph/layers.h"
+
+#include <fmt/format.h>
+
+#include "core/tensor/error.h"
+
+namespace convoy {
+
+Axes::Axes(std::initializer_list<std::int64_t> each) {
+  if (each.size() < 1 || each.size() > 3)
+    throw UsageError(fmt::format("a spatial op has 1 to 3 axes, but {} numbers were given", each.size()));
+  std::size_t axis = 0;
+  for (std::int64_t number : each) value[axis++] = number;
+}
+
+namespace {
+
+/// Spatial axes of x [n, s.., c].
+int spatial_axes(const Graph& graph, Value x, std::string_view name) {
+  const int axes = graph.shape(x).rank() - 2;
+  if (axes < 1 || axes > 3)
+    throw UsageError(fmt::format("layer \"{}\" needs an input [n, s1 .. sk, c] with 1 to 3 spatial axes, but got {}",
+                                 name, graph.shape(x).str()));
+  return axes;
+}
+
+struct Border {
+  PerAxis low{}, high{};
+};
+
+/// Resolves a padding rule against the input's extents.
+Border border_of(const ConvSpec& spec, const Shape& x, int axes) {
+  Border border;
+  for (int axis = 0; axis < axes; ++axis) {
+    const auto a = static_cast<std::size_t>(axis);
+    const std::int64_t reach = spec.dilation.value[a] * (spec.kernel.value[a] - 1);
+    const std::int64_t extent = x[1 + axis], stride = spec.stride.value[a];
+    switch (spec.padding) {
+      case PadRule::half: border.low[a] = border.high[a] = reach / 2; break;
+      case PadRule::valid: break;
+      case PadRule::same: {
+        const std::int64_t output = stride > 0 ? (extent + stride - 1) / stride : 0;
+        const std::int64_t total = std::max<std::int64_t>((output - 1) * stride + reach + 1 - extent, 0);
+        border.low[a] = total / 2;
+        border.high[a] = total - total / 2;
+        break;
+      }
+      case PadRule::given:
+        border.low[a] = spec.pad_low.value[a];
+        border.high[a] = spec.pad_high.value[a];
+        break;
+    }
+  }
+  return border;
+}
+
+std::int64_t kernel_positions(const PerAxis& kernel, int axes) {
+  std::int64_t positions = 1;
+  for (int axis = 0; axis < axes; ++axis) positions *= kernel[static_cast<std::size_t>(axis)];
+  return positions;
+}
+
+ConvAttributes attributes_of(const Graph& graph, Value x, const ConvSpec& spec, int axes) {
+  const Border border = border_of(spec, graph.shape(x), axes);
+  ConvAttributes attributes{.axes = axes,
+                            .channels = spec.channels,
+                            .kernel = spec.kernel.value,
+                            .stride = spec.stride.value,
+                            .dilation = spec.dilation.value,
+                            .groups = spec.groups,
+                            .pad_mode = spec.pad_mode,
+                            .pad_low = border.low,
+                            .pad_high = border.high,
+                            .bias = spec.bias};
+  for (auto a = static_cast<std::size_t>(axes); a < 3; ++a) {  // unused axes hold their neutral values
+    attributes.kernel[a] = attributes.stride[a] = attributes.dilation[a] = 1;
+    attributes.pad_low[a] = attributes.pad_high[a] = 0;
+  }
+  return attributes;
+}
+
+}  // namespace
+
+Value conv_with(Graph& graph, Value x, Value filters, std::string_view name, const ConvSpec& spec) {
+  Graph::Scope scope(graph, name);
+  const int axes = spatial_axes(graph, x, name);
+  std::vector<Value> inputs{x, filters};
+  if (spec.bias)
+    inputs.push_back(graph.add_parameter("bias", {spec.channels}, {spec.bias_init, 1, 1, false}));
+  return graph.add(OpKind::conv, attributes_of(graph, x, spec, axes), inputs);
+}
+
+Value conv(Graph& graph, Value x, std::string_view name, const ConvSpec& spec) {
+  const int axes = spatial_axes(graph, x, name);
+  const std::int64_t channels = graph.shape(x)[-1];
+  if (spec.channels < 1 || spec.groups < 1 || channels % spec.groups || spec.channels % spec.groups)
+    throw UsageError(fmt::format("layer \"{}\": {} groups do not divide {} input and {} output channels", name,
+                                 spec.groups, channels, spec.channels));
+  std::vector<std::int64_t> extents{spec.channels};
+  for (int axis = 0; axis < axes; ++axis) extents.push_back(spec.kernel.value[static_cast<std::size_t>(axis)]);
+  extents.push_back(channels / spec.groups);
+  const std::int64_t positions = kernel_positions(spec.kernel.value, axes);
+  Value filters;
+  {
+    Graph::Scope scope(graph, name);
+    filters = graph.add_parameter("filters", Shape(extents),
+                                  {spec.init, positions * channels / spec.groups,
+                                   positions * spec.channels / spec.groups, true});
+  }
+  return conv_with(graph, x, filters, name, spec);
+}
+
+Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec) {
+  if (graph.shape(x).rank() != 2) x = flatten(graph, x);
+  Graph::Scope scope(graph, name);
+  const std::int64_t features = graph.shape(x)[1];
+  const ParameterInfo info{spec.init, features, spec.units, true};
+  const bool bias = spec.bias && spec.trainable;
+  std::vector<Value> inputs{x, spec.trainable ? graph.add_parameter("weights", {spec.units, features}, info)
+                                              : graph.add_constant("weights", {spec.units, features}, info)};
+  if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  return graph.add(OpKind::dense, DenseAttributes{.units = spec.units, .bias = bias}, inputs);
+}
+
+Value pool(Graph& graph, Value x, const PoolSpec& spec) {
+  const int axes = spatial_axes(graph, x, "pool");
+  PoolAttributes attributes{.kind = spec.kind,
+                            .axes = axes,
+                            .kernel = spec.kernel.value,
+                            .stride = spec.stride.value,
+                            .pad_low = spec.pad_low.value,
+                            .pad_high = spec.pad_high.value,
+                            .ceil = spec.ceil,
+                            .count_padding = spec.count_padding};
+  for (auto a = static_cast<std::size_t>(axes); a < 3; ++a) {
+    attributes.kernel[a] = attributes.stride[a] = 1;
+    attributes.pad_low[a] = attributes.pad_high[a] = 0;
+  }
+  return graph.add(OpKind::pool, attributes, {x});
+}
+
+Value global_pool(Graph& graph, Value x, PoolKind kind) {
+  const int axes = spatial_axes(graph, x, "global pool");
+  return graph.add(OpKind::pool, PoolAttributes{.kind = kind, .axes = axes, .global = true}, {x});
+}
+
+Value activation(Graph& graph, Value x, ActivationKind kind) {
+  return kind == ActivationKind::none ? x : graph.add(OpKind::activation, ActivationAttributes{kind}, {x});
+}
+
+Value relu(Graph& graph, Value x) { return activation(graph, x, ActivationKind::relu); }
+
+Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
+  Graph::Scope scope(graph, name);
+  const Shape channels{graph.shape(x)[-1]};
+  constexpr auto kConstant = Initializer::Kind::constant;
+  const Value gamma = graph.add_parameter("gamma", channels, {{kConstant, 1}, 1, 1, false});
+  const Value beta = graph.add_parameter("beta", channels, {{kConstant, 0}, 1, 1, false});
+  const Value mean = graph.add_state("mean", channels, {kConstant, 0});
+  const Value variance = graph.add_state("variance", channels, {kConstant, 1});
+  const BatchNormAttributes attributes{.epsilon = epsilon};
+  if (!graph.training)
+    return graph.add(OpKind::batch_norm_inference, attributes, {x, gamma, beta, mean, variance});
+  const std::vector<Value> outputs = graph.add_op(OpKind::batch_norm, attributes, {x, gamma, beta});
+  graph.running_statistics().push_back({mean, outputs[1]});
+  graph.running_statistics().push_back({variance, outputs[3]});
+  return outputs[0];
+}
+
+Value dropout(Graph& graph, Value x, std::string_view name, double rate) {
+  if (!(rate >= 0 && rate < 1))
+    throw UsageError(fmt::format("layer \"{}\": a dropout rate lies in [0, 1), but {} was given", name, rate));
+  if (!graph.training || rate == 0) return x;
+  Value keys = graph.find("keys");
+  if (!keys.exists()) keys = graph.add_input("keys", {graph.shape(x)[0], 2}, DType::u64);
+  Graph::Scope scope(graph, name);
+  return graph.add(OpKind::dropout, DropoutAttributes{rate, graph.dropout_seed, graph.scope()}, {x, keys});
+}
+
+Value add(Graph& graph, const std::vector<Value>& terms) {
+  return terms.size() == 1 ? terms.front() : graph.add(OpKind::add, {}, terms);
+}
+
+Value multiply(Graph& graph, Value a, Value b) { return graph.add(OpKind::multiply, {}, {a, b}); }
+
+Value channel_affine(Graph& graph, Value x, std::string_view name, Initializer gain) {
+  Graph::Scope scope(graph, name);
+  const Shape channels{graph.shape(x)[-1]};
+  const Value scale = graph.add_parameter("gain", channels, {gain, 1, 1, true});
+  const Value bias = graph.add_parameter("bias", channels, {{}, 1, 1, false});
+  const Value scaled = graph.add(OpKind::multiply_channels, {}, {x, scale});
+  return graph.add(OpKind::add_channels, {}, {scaled, bias});
+}
+
+Value concat(Graph& graph, const std::vector<Value>& parts) {
+  return parts.size() == 1 ? parts.front() : graph.add(OpKind::concat, {}, parts);
+}
+
+Value slice_channels(Graph& graph, Value x, std::int64_t begin, std::int64_t count) {
+  return graph.add(OpKind::slice, ChannelsAttributes{begin, count}, {x});
+}
+
+Value pad_channels(Graph& graph, Value x, std::int64_t before, std::int64_t total) {
+  return graph.add(OpKind::pad_channels, ChannelsAttributes{before, total}, {x});
+}
+
+Value flatten(Graph& graph, Value x) {
+  const Shape& shape = graph.shape(x);
+  return reshape(graph, x, {shape[0], shape.elements(1, shape.rank())});
+}
+
+Value reshape(Graph& graph, Value x, Shape shape) {
+  return graph.add(OpKind::reshape, ReshapeAttributes{shape}, {x});
+}
+
+}  // namespace convoy

@@ -1,0 +1,38 @@
+// A multi-layer perceptron (Rumelhart, Hinton & Williams 1986).
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "core/models/zoo.h"
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+double parse_rate(const std::string& text) {
+  char* end = nullptr;
+  const double rate = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end || !(rate >= 0 && rate < 1))
+    throw UsageError("model.dropout lies in [0, 1), but \"" + text + "\" was given");
+  return rate;
+}
+
+ActivationKind parse_activation(const std::string& text) {
+  return text == "tanh" ? ActivationKind::tanh : text == "sigmoid" ? ActivationKind::sigmoid : ActivationKind::relu;
+}
+
+}  // namespace
+
+Value mlp(Graph& graph, Value x, std::int64_t classes, const ModelOptions& options) {
+  const double rate = parse_rate(options.at("dropout"));
+  const ActivationKind kind = parse_activation(options.at("activation"));
+  x = flatten(graph, x);
+  int layer = 1;
+  for (std::int64_t units : parse_numbers("hidden", options.at("hidden"))) {
+    x = activation(graph, dense(graph, x, fmt::format("hidden{}", layer), {.units = units}), kind);
+    x = dropout(graph, x, fmt::format("dropout{}", layer++), rate);
+  }
+  return dense(graph, x, "output", {.units = classes});
+}
+
+}  // namespace convoy

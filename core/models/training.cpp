@@ -1,0 +1,106 @@
+#include "core/models/training.h"
+
+#include <fmt/format.h>
+
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+/// `prepare` with the open extents filled in; checks that the image has the axes of a picture or volume.
+PrepareAttributes resolve(const Task& task) {
+  const int axes = task.image.rank() - 1;
+  if (axes < 1 || axes > 3)
+    throw UsageError("an image has 1 to 3 spatial axes and channels, but its shape is " + task.image.str());
+  PrepareAttributes prepare = task.prepare;
+  prepare.axes = axes;
+  prepare.output = task.real;
+  const auto channels = static_cast<std::size_t>(task.image[-1]);
+  if (prepare.mean.empty()) prepare.mean.assign(channels, 0.0);
+  if (prepare.deviation.empty()) prepare.deviation.assign(channels, 1.0);
+  for (int axis = 0; axis < axes; ++axis) {
+    auto& size = prepare.size[static_cast<std::size_t>(axis)];
+    if (size == 0) size = task.image[axis];
+  }
+  return prepare;
+}
+
+Shape batched(std::int64_t rows, const Shape& sample) {
+  std::vector<std::int64_t> extents{rows};
+  extents.insert(extents.end(), sample.extents().begin(), sample.extents().end());
+  return Shape(extents);
+}
+
+struct Forward {
+  TaskInputs inputs;
+  Value logits;
+};
+
+Forward forward(Graph& graph, const Task& task) {
+  const std::int64_t rows = task.micro_batch;
+  Forward result;
+  result.inputs.images = graph.add_input("images", batched(rows, task.image), task.stored);
+  result.inputs.transforms = graph.add_input("transforms", {rows, 4}, DType::i32);
+  result.inputs.labels = graph.add_input("labels", {rows}, DType::i32);
+  result.inputs.weights = graph.add_input("weights", {rows}, graph.real());
+  const Value x = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
+  const ModelEntry& model = find_model(task.model);
+  result.logits = model.build(graph, x, task.classes, complete_options(model, task.options));
+  result.inputs.keys = graph.find("keys");
+  const Shape& logits = graph.shape(result.logits);
+  if (logits.rank() != 2 || logits[1] != task.classes)
+    throw UsageError(fmt::format("model {} gives {} where one number for each of {} classes was expected", task.model,
+                                 logits.str(), task.classes));
+  return result;
+}
+
+}  // namespace
+
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes) {
+  TrainingGraph training{Graph(task.real), {}, {}, {}, {}, {}, {}, {}, {}};
+  Graph& graph = training.graph;
+  graph.training = true;
+  graph.dropout_seed = task.dropout_seed;
+  const Forward made = forward(graph, task);
+  training.inputs = made.inputs;
+  const Value labels = made.inputs.labels, weights = made.inputs.weights;
+  training.loss = graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {made.logits, labels, weights});
+  training.weight = graph.add(OpKind::sum_weights, {}, {weights});
+  training.top1 = graph.add(OpKind::top_k, TopKAttributes{1}, {made.logits, labels, weights});
+  training.top5 = graph.add(OpKind::top_k, TopKAttributes{std::min<std::int64_t>(5, task.classes)},
+                            {made.logits, labels, weights});
+  training.gradients = differentiate(graph, training.loss);
+  for (const ParameterGradient& entry : training.gradients) training.leaves.push_back(entry.gradient);
+  for (const RunningStatistic& statistic : graph.running_statistics()) training.leaves.push_back(statistic.sample);
+  for (Value metric : {training.loss, training.weight, training.top1, training.top5})
+    training.leaves.push_back(metric);
+  remove_unused(graph, training.leaves);
+  training.buckets = place_communication(graph, training.leaves, bucket_bytes);
+  fuse(graph);
+  return training;
+}
+
+EvaluationGraph build_evaluation_graph(const Task& task) {
+  EvaluationGraph evaluation{Graph(task.real), {}, {}, {}};
+  Graph& graph = evaluation.graph;
+  graph.training = false;
+  const Forward made = forward(graph, task);
+  evaluation.inputs = made.inputs;
+  const std::vector<Value> outputs = graph.add_op(OpKind::softmax_cross_entropy, LossAttributes{},
+                                                  {made.logits, made.inputs.labels, made.inputs.weights});
+  evaluation.probabilities = outputs[1];
+  evaluation.sample_loss = outputs[2];
+  fuse(graph);
+  return evaluation;
+}
+
+Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,
+                          std::int64_t classes, Value& input) {
+  Graph graph;
+  graph.training = true;
+  input = graph.add_input("image", batched(1, image), DType::f32);
+  model.build(graph, input, classes, options);
+  return graph;
+}
+
+}  // namespace convoy

@@ -1,0 +1,53 @@
+#pragma once
+// From a model to the graphs that a run needs: the micro-batch graph (prepare, forward, loss, backward, communication)
+// and the evaluation graph (prepare, forward, loss).
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/graph/passes.h"
+#include "core/models/registry.h"
+
+namespace convoy {
+
+/// What is trained on what.
+struct Task {
+  std::string model;
+  std::map<std::string, std::string> options;  // "model.NAME" as given by the user
+  std::int64_t classes = 0;
+  std::int64_t micro_batch = 0;    // samples b of one micro-batch
+  Shape image;                     // [s.., c] as stored
+  DType stored = DType::u8;
+  PrepareAttributes prepare;       // size 0 on an axis: the whole image
+  std::uint64_t dropout_seed = 0;
+  DType real = DType::f32;
+};
+
+/// Values of the caller's in both graphs. `keys` is absent where no op draws random numbers.
+struct TaskInputs {
+  Value images, transforms, labels, weights, keys;
+};
+
+struct TrainingGraph {
+  Graph graph;
+  TaskInputs inputs;
+  std::vector<ParameterGradient> gradients;
+  Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1]; leaves like the gradients
+  std::vector<Value> leaves;       // all that goes through the reduction tree
+  BucketLayout buckets;
+};
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes);
+
+struct EvaluationGraph {
+  Graph graph;
+  TaskInputs inputs;
+  Value probabilities;             // [b, classes]
+  Value sample_loss;               // [b], unweighted
+};
+EvaluationGraph build_evaluation_graph(const Task& task);
+
+/// The forward graph alone, one sample: for summaries. `input` receives the model's input.
+Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,
+                          std::int64_t classes, Value& input);
+
+}  // namespace convoy

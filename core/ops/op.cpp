@@ -1,0 +1,124 @@
+#include "core/ops/op.h"
+
+#include <array>
+
+#include "core/ops/families.h"
+
+namespace convoy {
+namespace {
+using namespace ops;
+
+constexpr std::size_t kKinds = static_cast<std::size_t>(OpKind::count_);
+
+// kind, name, infer, multiply-adds (null: none), gradient rule (null: nothing flows back)
+constexpr std::array<OpDef, kKinds> kTable{{
+    {OpKind::prepare, "prepare", infer_prepare, nullptr, nullptr},
+    {OpKind::conv, "conv", infer_conv, multiply_adds_conv, gradient_conv},
+    {OpKind::conv_backward_data, "conv_backward_data", infer_conv_backward_data,
+     multiply_adds_conv_backward_data, gradient_refused},
+    {OpKind::conv_backward_filters, "conv_backward_filters", infer_conv_backward_filters,
+     multiply_adds_conv_backward_filters, gradient_refused},
+    {OpKind::dense, "dense", infer_dense, multiply_adds_dense, gradient_dense},
+    {OpKind::dense_backward_data, "dense_backward_data", infer_dense_backward_data, multiply_adds_dense,
+     gradient_refused},
+    {OpKind::dense_backward_weights, "dense_backward_weights", infer_dense_backward_weights,
+     multiply_adds_dense_backward_weights, gradient_refused},
+    {OpKind::pool, "pool", infer_pool, nullptr, gradient_pool},
+    {OpKind::pool_backward, "pool_backward", infer_pool_backward, nullptr, gradient_refused},
+    {OpKind::activation, "activation", infer_activation, nullptr, gradient_activation},
+    {OpKind::activation_backward, "activation_backward", infer_activation_backward, nullptr, gradient_refused},
+    {OpKind::batch_norm, "batch_norm", infer_batch_norm, nullptr, gradient_batch_norm},
+    {OpKind::batch_norm_inference, "batch_norm_inference", infer_batch_norm_inference, nullptr,
+     gradient_refused},
+    {OpKind::batch_norm_backward, "batch_norm_backward", infer_batch_norm_backward, nullptr, gradient_refused},
+    {OpKind::dropout, "dropout", infer_dropout, nullptr, gradient_dropout},
+    {OpKind::add, "add", infer_add, nullptr, gradient_add},
+    {OpKind::multiply, "multiply", infer_multiply, nullptr, gradient_multiply},
+    {OpKind::add_channels, "add_channels", infer_add_channels, nullptr, gradient_add_channels},
+    {OpKind::multiply_channels, "multiply_channels", infer_multiply_channels, nullptr,
+     gradient_multiply_channels},
+    {OpKind::sum_to_channels, "sum_to_channels", infer_sum_to_channels, nullptr, gradient_refused},
+    {OpKind::dot_to_channels, "dot_to_channels", infer_dot_to_channels, nullptr, gradient_refused},
+    {OpKind::concat, "concat", infer_concat, nullptr, gradient_concat},
+    {OpKind::slice, "slice", infer_slice, nullptr, gradient_slice},
+    {OpKind::pad_channels, "pad_channels", infer_pad_channels, nullptr, gradient_pad_channels},
+    {OpKind::reshape, "reshape", infer_reshape, nullptr, gradient_reshape},
+    {OpKind::softmax_cross_entropy, "softmax_cross_entropy", infer_softmax_cross_entropy, nullptr,
+     gradient_softmax_cross_entropy},
+    {OpKind::softmax_cross_entropy_backward, "softmax_cross_entropy_backward",
+     infer_softmax_cross_entropy_backward, nullptr, gradient_refused},
+    {OpKind::mean_squared, "mean_squared", infer_mean_squared, nullptr, gradient_mean_squared},
+    {OpKind::mean_squared_backward, "mean_squared_backward", infer_mean_squared_backward, nullptr,
+     gradient_refused},
+    {OpKind::binary_cross_entropy, "binary_cross_entropy", infer_binary_cross_entropy, nullptr,
+     gradient_binary_cross_entropy},
+    {OpKind::binary_cross_entropy_backward, "binary_cross_entropy_backward",
+     infer_binary_cross_entropy_backward, nullptr, gradient_refused},
+    {OpKind::top_k, "top_k", infer_top_k, nullptr, nullptr},
+    {OpKind::sum_weights, "sum_weights", infer_sum_weights, nullptr, nullptr},
+    {OpKind::scatter_connections, "scatter_connections", infer_scatter_connections, nullptr,
+     gradient_scatter_connections},
+    {OpKind::gather_connections, "gather_connections", infer_gather_connections, nullptr,
+     gradient_gather_connections},
+    {OpKind::external, "external", infer_external, nullptr, nullptr},
+    {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},
+    {OpKind::running_update, "running_update", infer_running_update, nullptr, nullptr},
+}};
+
+constexpr bool in_order_of_kinds() {
+  for (std::size_t i = 0; i < kKinds; ++i)
+    if (static_cast<std::size_t>(kTable[i].kind) != i) return false;
+  return true;
+}
+static_assert(in_order_of_kinds(), "kTable must list every OpKind in its order");
+
+double bytes_of(const TensorDesc& desc) {
+  return static_cast<double>(desc.shape.elements()) * static_cast<double>(size_of(desc.dtype));
+}
+}  // namespace
+
+const OpDef& op_def(OpKind kind) { return kTable.at(static_cast<std::size_t>(kind)); }
+
+Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDesc> inputs,
+             std::span<const TensorDesc> outputs) {
+  Cost cost;
+  if (kind == OpKind::reshape || kind == OpKind::external) return cost;  // a view; a callback with its own cost
+  for (const TensorDesc& input : inputs) cost.bytes += bytes_of(input);
+  for (const TensorDesc& output : outputs) cost.bytes += bytes_of(output);
+  // Updates write the memory of their inputs: w and v, and the running statistic.
+  if (kind == OpKind::sgd_update) cost.bytes += bytes_of(inputs[0]) + bytes_of(inputs[1]);
+  if (kind == OpKind::running_update) cost.bytes += bytes_of(inputs[0]);
+  if (const auto count = op_def(kind).multiply_adds) cost.multiply_adds = count(attributes, inputs, outputs);
+  return cost;
+}
+
+GradientContext::GradientContext(Graph& graph, const Op& op, std::vector<Value> output_gradients,
+                                 std::vector<bool> needed, std::vector<Value>& input_gradients)
+    : graph_(graph),
+      op_(std::make_shared<const Op>(op)),
+      output_gradients_(std::move(output_gradients)),
+      needed_(std::move(needed)),
+      input_gradients_(input_gradients) {
+  input_gradients_.resize(op_->inputs.size());
+}
+
+Value GradientContext::input(int i) const { return op_->inputs.at(static_cast<std::size_t>(i)); }
+Value GradientContext::output(int i) const { return op_->outputs.at(static_cast<std::size_t>(i)); }
+Value GradientContext::dy(int i) const { return output_gradients_.at(static_cast<std::size_t>(i)); }
+void GradientContext::set(int i, Value gradient) {
+  input_gradients_.at(static_cast<std::size_t>(i)) = gradient;
+}
+
+Value ops::dy_of(const GradientContext& g) {
+  require(g.dy().exists(), op_def(g.op().kind).name,
+          "cannot be where differentiation begins; end the model with softmax_cross_entropy, mean_squared or "
+          "binary_cross_entropy");
+  return g.dy();
+}
+
+void ops::gradient_refused(GradientContext& g) {
+  throw UsageError(fmt::format("{}: has no gradient; a graph is differentiated once, from its training form",
+                               op_def(g.op().kind).name));
+}
+
+}  // namespace convoy

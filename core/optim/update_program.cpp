@@ -1,0 +1,38 @@
+#include "core/optim/update_program.h"
+
+#include "core/optim/scalars.h"
+
+namespace convoy {
+
+UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<ParameterGradient>& gradients,
+                               const SgdOptions& options, std::int64_t micro_batches) {
+  UpdateGraph update{Graph(micro_batch.real()), {}, {}, {}};
+  Graph& graph = update.graph;
+  update.scalars = graph.add_input("scalars", {kStepScalars}, DType::f64);
+  graph.add_op(OpKind::external, ExternalAttributes{"finish_reduction", 0}, {});
+  for (const ParameterGradient& entry : gradients) {
+    const ValueInfo& parameter = micro_batch.info(entry.parameter);
+    const Shape& shape = parameter.desc.shape;
+    UpdateGraph::Parameter updated{.name = parameter.name, .weight = {}, .velocity = {}, .gradient = {},
+                                   .source_gradient = entry.gradient};
+    updated.weight = graph.add_parameter(parameter.name, shape, parameter.parameter);
+    updated.velocity = graph.add_state("momentum/" + parameter.name, shape, {});
+    updated.gradient = graph.add_input("gradient/" + parameter.name, shape, graph.real());
+    const bool decays = parameter.parameter.decay || options.decay_biases;
+    graph.add_op(OpKind::sgd_update,
+                 SgdAttributes{options.momentum, options.nesterov, decays ? options.decay : 0.0, 1.0},
+                 {updated.weight, updated.velocity, updated.gradient, update.scalars});
+    update.parameters.push_back(std::move(updated));
+  }
+  for (const RunningStatistic& statistic : micro_batch.running_statistics()) {
+    const ValueInfo& state = micro_batch.info(statistic.running);
+    UpdateGraph::Statistic updated{state.name, {}, {}, statistic.sample};
+    updated.running = graph.add_state(state.name, state.desc.shape, state.parameter.initializer);
+    updated.sum = graph.add_input("sum/" + state.name, state.desc.shape, graph.real());
+    graph.add_op(OpKind::running_update, RunningAttributes{0.1, micro_batches}, {updated.running, updated.sum});
+    update.statistics.push_back(std::move(updated));
+  }
+  return update;
+}
+
+}  // namespace convoy

@@ -1,0 +1,40 @@
+#pragma once
+// The update program (design: section 3): finish the reduction, then the optimizer and the batch-norm state, once a
+// step, on the reduced gradient.
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "core/graph/passes.h"
+
+namespace convoy {
+
+struct SgdOptions {
+  double momentum = 0.9;
+  bool nesterov = false;
+  double decay = 0;
+  bool decay_biases = false;       // weight decay on biases and norms too
+};
+
+/// What the update graph is made from: the values of the micro-batch graph and where their sums lie.
+struct UpdateGraph {
+  Graph graph;
+  Value scalars;                   // f64 [kStepScalars]
+  struct Parameter {
+    std::string name;
+    Value weight, velocity, gradient;
+    Value source_gradient;         // leaf of the micro-batch graph
+  };
+  struct Statistic {
+    std::string name;
+    Value running, sum;
+    Value source_sample;           // leaf of the micro-batch graph
+  };
+  std::vector<Parameter> parameters;
+  std::vector<Statistic> statistics;
+};
+
+UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<ParameterGradient>& gradients,
+                               const SgdOptions& options, std::int64_t micro_batches);
+
+}  // namespace convoy

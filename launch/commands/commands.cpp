@@ -1,0 +1,10 @@
+#include "launch/commands/commands.h"
+
+namespace convoy {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {checkpoint_command(), bench_command(), version_command()};
+  return table;
+}
+
+}  // namespace convoy

@@ -1,0 +1,246 @@
+#include "launch/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "core/tensor/error.h"
+#include "launch/ini.h"
+#include "launch/options.h"
+#include "launch/suggest.h"
+
+namespace convoy {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view kCommandLine = "command line";
+
+std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options) {
+  std::vector<std::string> names;
+  for (const OptionSpec* option : options) names.push_back(option->name);
+  return names;
+}
+
+/// Nobody knows the name, or another command does.
+[[noreturn]] void reject_name(const std::string& command, const std::string& name, const std::string& where) {
+  const std::vector<std::string> takers = takers_of(name);
+  if (!takers.empty()) {
+    throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help",
+                                 where, command, name, fmt::join(takers, ", convoy "), command));
+  }
+  const std::vector<std::string> known = names_of(options_of(command));
+  throw UsageError(fmt::format("{}: unknown option {}{} (convoy {} --help lists all)", where, name,
+                               did_you_mean(name, known), command));
+}
+
+po::options_description described(const std::string& command) {
+  po::options_description description;
+  for (const OptionSpec* option : options_of(command)) {
+    auto* value = po::value<std::vector<std::string>>();
+    if (option->type == OptionType::texts) value->multitoken();
+    if (option->type == OptionType::yes_no) value->implicit_value({"yes"}, "yes");
+    description.add_options()(option->name.c_str(), value);
+  }
+  return description;
+}
+
+/// What the command line gives: (name, words), in its order; words without a name go to `positional`.
+using Given = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+Given parse_command_line(const std::string& command, const std::vector<std::string>& arguments,
+                         const std::string& positional) {
+  const po::options_description description = described(command);
+  namespace style = po::command_line_style;
+  po::parsed_options parsed(&description);
+  try {
+    parsed = po::command_line_parser(arguments)
+                 .options(description)
+                 .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
+                 .allow_unregistered()
+                 .run();
+  } catch (const po::error& error) {
+    throw UsageError(fmt::format("{}: {}; see convoy {} --help", kCommandLine, error.what(), command));
+  }
+  Given given;
+  for (const po::option& option : parsed.options) {
+    if (option.unregistered) reject_name(command, option.string_key, std::string(kCommandLine));
+    const bool is_word = option.position_key >= 0;
+    if (is_word && positional.empty()) {
+      throw UsageError(
+          fmt::format("{}: unexpected word '{}': convoy {} takes options only (--name=value); see convoy "
+                      "{} --help",
+                      kCommandLine, option.value.front(), command, command));
+    }
+    const std::string name = is_word ? positional : option.string_key;
+    const bool is_bare = option.value.empty() && find_option(command, name)->type == OptionType::yes_no;
+    const std::vector<std::string> words = is_bare ? std::vector<std::string>{"yes"} : option.value;
+    const auto before =
+        std::find_if(given.begin(), given.end(), [&](const auto& entry) { return entry.first == name; });
+    if (before == given.end()) {
+      given.emplace_back(name, words);
+    } else if (is_word && find_option(command, name)->type == OptionType::texts) {
+      before->second.insert(before->second.end(), words.begin(), words.end());
+    } else {
+      throw UsageError(fmt::format("{}: {} is given a second time ('{}', then '{}'); keep one of them",
+                                   kCommandLine, name, before->second.front(), fmt::join(words, " ")));
+    }
+  }
+  return given;
+}
+
+}  // namespace
+
+std::optional<ConfigFile> read_config_file(const std::string& command,
+                                           const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    constexpr std::string_view prefix = "--config";
+    const std::string& argument = arguments[i];
+    if (argument != prefix && !argument.starts_with("--config=")) continue;
+    if (argument == prefix && i + 1 == arguments.size()) {
+      throw UsageError(fmt::format("{}: --config names no file; see convoy {} --help", kCommandLine, command));
+    }
+    const std::string name = argument == prefix ? arguments[i + 1] : argument.substr(prefix.size() + 1);
+    std::ifstream stream(name, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    if (!stream || std::filesystem::is_directory(name)) {
+      throw UsageError(fmt::format("{}: --config={}: expected a config file that can be read, found none",
+                                   kCommandLine, name));
+    }
+    return ConfigFile{name, text};
+  }
+  return std::nullopt;
+}
+
+Config Config::parse(const std::string& command, const std::vector<std::string>& arguments,
+                     const std::optional<ConfigFile>& file, const std::string& positional) {
+  Config config;
+  config.command_ = command;
+  const Given given = parse_command_line(command, arguments, positional);
+  if (file) {
+    for (const IniEntry& entry : parse_ini(file->text, file->name)) {
+      const std::string where = fmt::format("{}:{}", file->name, entry.line);
+      const OptionSpec* option = find_option(command, entry.name);
+      if (!option) reject_name(command, entry.name, where);
+      if (entry.name == "config") {
+        throw UsageError(
+            fmt::format("{}: a config file cannot name another one; use --config on the command line", where));
+      }
+      config.set(entry.name, entry.value, where);
+    }
+  }
+  for (const auto& [name, words] : given) {
+    config.set(name, fmt::format("{}", fmt::join(words, ",")), std::string(kCommandLine));
+  }
+  return config;
+}
+
+Config Config::from_text(const std::string& command, const std::string& text, const std::string& origin) {
+  return parse(command, {}, ConfigFile{origin, text});
+}
+
+void Config::set(std::string_view name, std::string_view value, const std::string& where) {
+  values_.insert_or_assign(std::string(name), checked_value(*find_option(command_, name), value, where));
+}
+
+const std::string& Config::value_of(std::string_view name) const {
+  const OptionSpec* option = find_option(command_, name);
+  if (!option) throw std::logic_error(fmt::format("convoy {} takes no option {}", command_, name));
+  const auto found = values_.find(name);
+  if (found != values_.end()) return found->second;
+  return option->same_as.empty() ? option->value : value_of(option->same_as);
+}
+
+bool Config::given(std::string_view name) const { return values_.find(name) != values_.end(); }
+
+std::map<std::string, std::string> Config::section(std::string_view name) const {
+  const std::string prefix = std::string(name) + ".";
+  std::map<std::string, std::string> values;
+  for (const OptionSpec* option : options_of(command_)) {
+    if (!option->name.starts_with(prefix) || value_of(option->name).empty()) continue;
+    values.emplace(option->name.substr(prefix.size()), value_of(option->name));
+  }
+  return values;
+}
+
+std::string Config::text() const {
+  std::string text, section;
+  for (const OptionSpec* option : options_of(command_)) {
+    if (!option->lasting) continue;
+    const std::size_t dot = option->name.find('.');
+    const std::string of = dot == std::string::npos ? "" : option->name.substr(0, dot);
+    if (of != section) text += fmt::format("\n[{}]\n", of);
+    section = of;
+    const std::string name = dot == std::string::npos ? option->name : option->name.substr(dot + 1);
+    if (!given(option->name) && !option->same_as.empty()) {
+      text += fmt::format("# {} follows {}\n", name, option->same_as);
+    } else {
+      text += fmt::format("{} = {}", name, ini_value(value_of(option->name)));
+      while (text.ends_with(' ')) text.pop_back();
+      text += '\n';
+    }
+  }
+  return text;
+}
+
+template <>
+std::string Config::get<std::string>(std::string_view name) const {
+  return value_of(name);
+}
+
+template <>
+std::filesystem::path Config::get<std::filesystem::path>(std::string_view name) const {
+  return value_of(name);
+}
+
+template <>
+bool Config::get<bool>(std::string_view name) const {
+  return value_of(name) == "yes";
+}
+
+// The values below are canonical texts of checked_value: the conversions cannot fail.
+template <>
+std::int64_t Config::get<std::int64_t>(std::string_view name) const {
+  return std::stoll(value_of(name));
+}
+
+template <>
+std::uint64_t Config::get<std::uint64_t>(std::string_view name) const {
+  return std::stoull(value_of(name));
+}
+
+template <>
+int Config::get<int>(std::string_view name) const {
+  return std::stoi(value_of(name));
+}
+
+template <>
+double Config::get<double>(std::string_view name) const {
+  return std::strtod(value_of(name).c_str(), nullptr);
+}
+
+template <>
+std::vector<std::string> Config::get<std::vector<std::string>>(std::string_view name) const {
+  std::vector<std::string> items;
+  std::string_view rest = value_of(name);
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    if (comma > 0) items.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return items;
+}
+
+template <>
+std::vector<std::int64_t> Config::get<std::vector<std::int64_t>>(std::string_view name) const {
+  std::vector<std::int64_t> numbers;
+  for (const std::string& item : get<std::vector<std::string>>(name)) numbers.push_back(std::stoll(item));
+  return numbers;
+}
+
+}  // namespace convoy

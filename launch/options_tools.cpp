@@ -1,0 +1,56 @@
+// Options of one command or a few: no section, and no part of a run.
+#include "launch/options_table.h"
+
+// clang-format off
+namespace convoy {
+namespace {
+
+using enum OptionType;
+
+OptionSpec format_option(const std::string& commands, std::vector<std::string> forms, const std::string& help) {
+  return {.name = "format", .type = choice, .value = "text", .help = help, .commands = takers(commands),
+          .choices = std::move(forms), .lasting = false};
+}
+
+}  // namespace
+
+std::vector<OptionSpec> tool_options() {
+  return {
+      format_option("evaluate, model list, plan, data import, data info, data verify, data stats, checkpoint "
+       "list, checkpoint show, checkpoint verify, bench step, bench loader, bench reduce, bench checkpoint, "
+       "version", {"text", "json"}, "form of the results on stdout"),
+      format_option("predict", {"text", "json"}, "form of the table: text (tab-separated) or json"),
+      format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
+
+      // data import
+      {.name = "from", .type = choice, .help = "form of the input", .commands = takers("data import"), .choices
+       = {"idx", "cifar10", "cifar100", "image-folder"}},
+      {.name = "input", .type = path, .help = "folder that holds the files to import", .commands =
+       takers("data import")},
+      {.name = "output", .type = path, .help = "folder to write the shards to", .commands = takers("data "
+       "import")},
+      {.name = "shards", .type = integer, .value = "1", .help = "shards per split", .commands = takers("data "
+       "import"), .least = 1, .most = 99999},
+      {.name = "class-names", .type = texts, .help = "names of the classes, in the order of their labels, "
+       "separated by commas; where the input has names of its own, those are the default", .commands =
+       takers("data import")},
+
+      // bench
+      {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient", .commands =
+       takers("bench reduce"), .least = 1, .most = 1e10},
+      {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure", .commands =
+       takers("bench checkpoint")},
+      {.name = "bytes", .type = integer, .value = "100000000", .help = "size of the checkpoint", .commands =
+       takers("bench checkpoint"), .least = 1024, .most = 1e12},
+      {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint", .commands =
+       takers("bench checkpoint"), .least = 1, .most = 100000},
+      {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating", .commands =
+       takers("bench reduce, bench checkpoint"), .least = 1, .most = 100000},
+
+      // checkpoint
+      {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder", .commands =
+       takers("checkpoint list, checkpoint show, checkpoint verify")},
+  };
+}
+
+}  // namespace convoy

@@ -1,0 +1,112 @@
+#include "launch/train/evaluator.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include "core/graph/program.h"
+#include "core/metrics/top_k.h"
+#include "core/metrics/tree_sum.h"
+#include "distributed/reduction.h"
+#include "io/loader.h"
+#include "launch/train/thread_team.h"
+
+namespace convoy {
+namespace {
+
+/// Sums over one block: loss, samples, top-1, top-5.
+using BlockSums = std::array<double, 4>;
+
+/// What every rank found, in the order of the ranks, which is the order of the blocks.
+template <typename T>
+std::vector<T> gather(const std::vector<T>& mine, Communicator& world) {
+  const std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(T));
+  std::vector<T> all;
+  for (const std::string& part : world.all_gather_strings(bytes)) {
+    const std::size_t old = all.size();
+    all.resize(old + part.size() / sizeof(T));
+    if (!part.empty()) std::memcpy(all.data() + old, part.data(), part.size());
+  }
+  return all;
+}
+
+}  // namespace
+
+Evaluator::Evaluator(const Task& task, const Backend& backend, ModelState& state, const AugmentOptions& augment,
+                     const EvaluatorOptions& options)
+    : graph_(build_evaluation_graph(task)),
+      augment_(augment),
+      options_(options),
+      block_(task.micro_batch),
+      classes_(task.classes) {
+  augment_.flip = false;
+  for (int thread = 0; thread < options.threads; ++thread) {
+    programs_.push_back(std::make_unique<Program>(
+        graph_.graph, backend, ProgramOptions{.keep = {graph_.probabilities, graph_.sample_loss}}));
+    for (std::size_t id = 0; id < graph_.graph.values().size(); ++id) {
+      const ValueInfo& value = graph_.graph.values()[id];
+      if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
+        programs_.back()->bind_memory({static_cast<int>(id)}, memory_of(state, value));
+    }
+  }
+}
+
+EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
+  const std::int64_t samples = dataset.info().samples;
+  const std::int64_t blocks = (samples + block_ - 1) / block_;
+  const auto [first, last] = share_of(world.rank(), world.size(), 0, static_cast<int>(blocks));
+  const auto loader = make_evaluation_loader(dataset, block_, first, last, augment_,
+                                             {.threads = options_.loader_threads, .depth = options_.threads + 1});
+  std::vector<BlockSums> sums(static_cast<std::size_t>(last - first));
+  std::vector<SampleResult> results(options_.keep_samples ? sums.size() * static_cast<std::size_t>(block_) : 0);
+  const auto run_block = [&](Program& program, int block) {
+    const std::shared_ptr<MicroBatch> batch = loader->next(block, 0);
+    program.bind_memory(graph_.inputs.images, batch->images.bytes());
+    program.bind_memory(graph_.inputs.transforms, batch->transforms.bytes());
+    program.bind_memory(graph_.inputs.labels, batch->labels.bytes());
+    program.bind_memory(graph_.inputs.weights, batch->weights.bytes());
+    program.run();
+    const float* probabilities = program.data<float>(graph_.probabilities);
+    const float* losses = program.data<float>(graph_.sample_loss);
+    const auto labels = batch->labels.values<std::int32_t>();
+    BlockSums& sum = sums[static_cast<std::size_t>(block - first)];
+    for (std::int64_t row = 0; row < block_; ++row) {
+      const auto r = static_cast<std::size_t>(row);
+      const std::span<const float> scores(probabilities + row * classes_, static_cast<std::size_t>(classes_));
+      SampleResult result{batch->indices[r], labels[r], 0, 0, losses[r]};
+      result.predicted = static_cast<std::int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+      result.probability = scores[static_cast<std::size_t>(result.predicted)];
+      if (options_.keep_samples) results[static_cast<std::size_t>((block - first) * block_ + row)] = result;
+      if (result.index < 0) continue;  // padding
+      sum[0] += static_cast<double>(losses[r]);
+      sum[1] += 1;
+      sum[2] += in_top_k(scores, labels[r], 1) ? 1 : 0;
+      sum[3] += in_top_k(scores, labels[r], 5) ? 1 : 0;
+    }
+  };
+  ThreadTeam team(static_cast<int>(programs_.size()));
+  std::atomic<int> next_block{first};  // blocks are taken in the loader's order; who takes one changes nothing
+  team.run([&](int thread) {
+    for (int block = next_block++; block < last; block = next_block++)
+      run_block(*programs_[static_cast<std::size_t>(thread)], block);
+  });
+  world.at("evaluation sums", 0);
+  const std::vector<BlockSums> all = gather(sums, world);
+  std::array<std::vector<double>, 4> columns;
+  for (const BlockSums& block : all)
+    for (std::size_t c = 0; c < columns.size(); ++c) columns[c].push_back(block[c]);
+  EvaluationResult result;
+  const double count = tree_sum(columns[1]);
+  result.samples = static_cast<std::int64_t>(count);
+  result.loss = count > 0 ? tree_sum(columns[0]) / count : 0;
+  result.top1 = count > 0 ? tree_sum(columns[2]) / count : 0;
+  result.top5 = count > 0 ? tree_sum(columns[3]) / count : 0;
+  if (options_.keep_samples) {
+    result.each = gather(results, world);
+    std::erase_if(result.each, [](const SampleResult& sample) { return sample.index < 0; });
+  }
+  return result;
+}
+
+}  // namespace convoy

@@ -1,0 +1,40 @@
+#pragma once
+// The tensors of a run that live from step to step: parameters, optimizer slots, batch-norm state, and the constants
+// of the model. One copy per rank; the threads' programs share it.
+#include <map>
+#include <string>
+
+#include "core/graph/graph.h"
+#include "core/optim/update_program.h"
+#include "distributed/communicator.h"
+#include "io/checkpoint.h"
+
+namespace convoy {
+
+struct ModelState {
+  std::map<std::string, Tensor> parameters;
+  std::map<std::string, Tensor> velocities;  // "momentum/NAME"
+  std::map<std::string, Tensor> state;       // running statistics
+  std::map<std::string, Tensor> constants;   // a pure function of the seed; never stored
+};
+
+/// First values: computed on rank 0 and broadcast (design: section 4, Randomness).
+ModelState initial_state(const Graph& graph, const UpdateGraph& update, std::uint64_t seed, Communicator& world);
+
+/// Constants and zeroed tensors of the right shapes, to be filled from a checkpoint.
+ModelState state_for_inference(const Graph& graph, std::uint64_t seed);
+
+/// Copies a checkpoint's tensors in. Throws DataError that names the first tensor that is missing, superfluous or of
+/// another shape. `with_optimizer`: the slots too.
+void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimizer, const std::string& file);
+
+/// Rank 0's parameters, slots and state to everybody.
+void broadcast_state(ModelState& state, Communicator& world);
+
+/// Puts the tensors into a checkpoint; they share storage with the state, which must not change until it is written.
+void store(const ModelState& state, Checkpoint& checkpoint);
+
+/// Memory of a value with role parameter, state or constant.
+void* memory_of(ModelState& state, const ValueInfo& value);
+
+}  // namespace convoy

@@ -1,0 +1,197 @@
+#include "launch/train/run_spec.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+
+#include "core/backend/cpu/isa.h"
+#include "core/tensor/error.h"
+#include "launch/check.h"
+#include "launch/train/trained_model.h"
+
+namespace convoy {
+namespace {
+
+/// One number for all axes or one per axis; `fallback` where the list is empty.
+void fill_axes(const Config& config, std::string_view option, int axes, std::int64_t* values, std::int64_t fallback) {
+  const auto numbers = config.get<std::vector<std::int64_t>>(option);
+  if (!numbers.empty() && numbers.size() != 1 && static_cast<int>(numbers.size()) != axes)
+    throw UsageError(fmt::format("{} has {} numbers; the images have {} spatial axes, so give one or {}", option,
+                                 numbers.size(), axes, axes));
+  for (int axis = 0; axis < axes; ++axis)
+    values[axis] = numbers.empty() ? fallback : numbers[numbers.size() == 1 ? 0 : static_cast<std::size_t>(axis)];
+}
+
+AugmentOptions augment_of(const Config& config, const DatasetInfo& info, std::uint64_t seed) {
+  AugmentOptions augment;
+  const int axes = info.sample.rank() - 1;
+  fill_axes(config, "data.crop", axes, augment.crop, 0);
+  fill_axes(config, "data.pad", axes, augment.pad, 0);
+  augment.flip = config.get<bool>("data.flip");
+  augment.seed = seed;
+  for (int axis = 0; axis < axes; ++axis)
+    if (augment.crop[axis] > info.sample[axis] + 2 * augment.pad[axis])
+      throw UsageError(fmt::format("data.crop: {} pixels do not fit into the {} of the images with a border of {}",
+                                   augment.crop[axis], info.sample[axis], augment.pad[axis]));
+  return augment;
+}
+
+Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions& augment) {
+  if (info.task != "classification")
+    throw UsageError(fmt::format("data.path holds data for {}, but this build trains classification", info.task));
+  Task task;
+  task.model = config.get<std::string>("model.name");
+  if (task.model.empty()) throw UsageError("model.name is missing; `convoy model list` names the models");
+  find_model(task.model);
+  task.options = model_options_of(config);
+  const auto classes = static_cast<std::int64_t>(info.class_names.size());
+  task.classes = config.get<std::int64_t>("model.classes");
+  if (task.classes == 0) task.classes = classes;
+  if (task.classes < classes)
+    throw UsageError(fmt::format("model.classes is {}, but the data have {} classes", task.classes, classes));
+  task.image = info.sample;
+  task.stored = info.dtype;
+  if (config.get<bool>("data.normalize")) {
+    task.prepare.mean = info.channel_mean;
+    task.prepare.deviation = info.channel_std;
+    for (double& deviation : task.prepare.deviation)
+      if (!(deviation > 0)) deviation = 1;  // a constant channel stays constant
+  }
+  for (int axis = 0; axis < info.sample.rank() - 1; ++axis)
+    task.prepare.size[static_cast<std::size_t>(axis)] =
+        augment.crop[axis] ? augment.crop[axis] : info.sample[axis];
+  return task;
+}
+
+Schedule schedule_of(const Config& config) {
+  Schedule schedule;
+  schedule.kind = schedule_kind_from_name(config.get<std::string>("optim.schedule"));
+  schedule.rate = config.get<double>("optim.rate");
+  schedule.gamma = config.get<double>("optim.gamma");
+  schedule.every_epochs = config.get<std::int64_t>("optim.step-epochs");
+  schedule.milestones = config.get<std::vector<std::int64_t>>("optim.milestones");
+  schedule.power = config.get<double>("optim.power");
+  schedule.warmup_epochs = config.get<double>("optim.warmup-epochs");
+  schedule.warmup_start = config.get<double>("optim.warmup-start");
+  validate(schedule);
+  return schedule;
+}
+
+Seeds seeds_of(const Config& config) {
+  return {config.get<std::uint64_t>("seed.init"), config.get<std::uint64_t>("seed.order"),
+          config.get<std::uint64_t>("seed.augment"), config.get<std::uint64_t>("seed.dropout")};
+}
+
+bool stores_validation(const DatasetOptions& options) {
+  if (!std::filesystem::is_directory(options.path)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(options.path))
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with("validation") && (name.ends_with(".h5") || name.ends_with(".hdf5")))
+      return true;
+  return false;
+}
+
+/// data.stage: auto, none, ram, or a folder on a local disk.
+void set_stage(const std::string& text, DatasetOptions& options) {
+  if (text == "auto") {
+    options.stage = StageMode::automatic;
+  } else if (text == "ram") {
+    options.stage = StageMode::ram;
+  } else if (text != "none") {
+    options.stage = StageMode::disk;
+    options.stage_folder = text;
+  }
+}
+
+}  // namespace
+
+DatasetOptions dataset_options(const Config& config, Split split) {
+  DatasetOptions options;
+  options.path = config.get<std::filesystem::path>("data.path");
+  if (options.path.empty())
+    throw UsageError("data.path is missing: the folder of shards that `convoy data import` wrote, or an HDF5 file "
+                     "whose datasets data.images and data.labels name");
+  options.split = split;
+  options.validation = config.get<double>("data.validation");
+  options.images = config.get<std::string>("data.images");
+  options.labels = config.get<std::string>("data.labels");
+  if (config.command() != "evaluate") set_stage(config.get<std::string>("data.stage"), options);
+  return options;
+}
+
+std::unique_ptr<Dataset> open_validation(const Config& config) {
+  const DatasetOptions options = dataset_options(config, Split::validation);
+  return options.validation > 0 || stores_validation(options) ? open_dataset(options) : nullptr;
+}
+
+RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
+  RunSpec spec;
+  spec.seeds = seeds_of(config);
+  spec.augment = augment_of(config, info, spec.seeds.augment);
+  spec.task = task_of(config, info, spec.augment);
+  spec.task.dropout_seed = spec.seeds.dropout;
+  spec.order = config.get<std::string>("data.order");
+  spec.batch = config.get<std::int64_t>("train.batch");
+  spec.virtual_workers = config.get<int>("virtual-workers");
+  spec.task.micro_batch = spec.batch / spec.virtual_workers;
+  spec.samples = info.samples;
+  if (spec.batch > spec.samples)
+    throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split", spec.batch,
+                                 spec.samples));
+  const auto epochs = config.get<std::int64_t>("train.epochs");
+  spec.epoch_steps = (epochs * spec.samples + spec.batch - 1) / spec.batch;
+  const auto steps = config.get<std::int64_t>("train.steps");
+  spec.last_step = steps ? steps : spec.epoch_steps;
+  spec.schedule = schedule_of(config);
+  spec.sgd = {config.get<double>("optim.momentum"), config.get<bool>("optim.nesterov"),
+              config.get<double>("optim.decay"), config.get<bool>("optim.decay-biases")};
+  spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
+  spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
+  return spec;
+}
+
+std::unique_ptr<Backend> make_backend(const Config& config) {
+  set_cpu_isa(config.get<std::string>("device.isa"));
+  return make_cpu_backend();
+}
+
+RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,
+                          const std::string& graph_hash) {
+  RunRecord record;
+  record["batch"] = std::to_string(spec.batch);
+  record["virtual-workers"] = std::to_string(spec.virtual_workers);
+  record["precision"] = config.get<std::string>("precision");
+  record["reduction"] = config.get<std::string>("reduction");
+  record_data(data, record);
+  record["data.order"] = spec.order;
+  record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);
+  record["graph"] = graph_hash;
+  for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;
+  const Schedule& schedule = spec.schedule;
+  record["schedule"] = fmt::format("{} rate={} gamma={} every={} milestones={} power={} warmup={} from {}",
+                                   name_of(schedule.kind), schedule.rate, schedule.gamma, schedule.every_epochs,
+                                   fmt::join(schedule.milestones, ","), schedule.power, schedule.warmup_epochs,
+                                   schedule.warmup_start);
+  if (depends_on_length(schedule)) record["schedule.steps"] = std::to_string(spec.epoch_steps);
+  record["optimizer"] = fmt::format("sgd momentum={} nesterov={} decay={} decay-biases={}", spec.sgd.momentum,
+                                    spec.sgd.nesterov, spec.sgd.decay, spec.sgd.decay_biases);
+  record["augment"] = fmt::format("crop={} pad={} flip={}", fmt::join(spec.augment.crop, ","),
+                                  fmt::join(spec.augment.pad, ","), spec.augment.flip);
+  record["seeds"] = fmt::format("init={} order={} augment={} dropout={}", spec.seeds.init, spec.seeds.order,
+                                spec.seeds.augment, spec.seeds.dropout);
+  return record;
+}
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(CPU_COUNT(&set), 1) : 1;
+}
+
+int threads_for(int wanted, int cores, int ranks_on_node, int micro_batches) {
+  const int share = wanted > 0 ? wanted : std::max(cores / std::max(ranks_on_node, 1), 1);
+  return std::clamp(share, 1, std::max(micro_batches, 1));
+}
+
+}  // namespace convoy

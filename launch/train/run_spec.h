@@ -1,0 +1,61 @@
+#pragma once
+// A run as typed values: what a Config says, checked as a whole before anything starts.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/models/training.h"
+#include "core/optim/schedule.h"
+#include "core/optim/update_program.h"
+#include "io/checkpoint.h"
+#include "io/dataset.h"
+#include "io/loader.h"
+#include "launch/config.h"
+
+namespace convoy {
+
+struct Seeds {
+  std::uint64_t init = 0, order = 0, augment = 0, dropout = 0;
+};
+
+/// The part of a run that does not depend on the number of ranks.
+struct RunSpec {
+  Task task;                       // model, classes, micro-batch, prepare
+  AugmentOptions augment;
+  std::string order;
+  std::int64_t batch = 0;          // B
+  int virtual_workers = 1;         // V
+  std::int64_t samples = 0;        // N
+  std::int64_t epoch_steps = 0;    // ceil(E N / B): the length that schedules see
+  std::int64_t last_step = 0;      // where this run ends
+  Schedule schedule;
+  SgdOptions sgd;
+  Seeds seeds;
+  std::size_t bucket_bytes = 0;
+  int threads_per_micro_batch = 1;
+};
+
+DatasetOptions dataset_options(const Config& config, Split split);
+
+/// The validation split: stored, or held out of train by data.validation; null where there is neither.
+std::unique_ptr<Dataset> open_validation(const Config& config);
+
+/// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
+RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
+
+/// The backend that --device and --device.isa ask for.
+std::unique_ptr<Backend> make_backend(const Config& config);
+
+/// Design, section 4: what must not change if the bits are to stay.
+RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,
+                          const std::string& graph_hash);
+
+/// Threads for one rank: `wanted`, or with 0 the node's cores shared by its ranks; no more than it has micro-batches.
+int threads_for(int wanted, int cores, int ranks_on_node, int micro_batches);
+
+/// Cores that this process may run on.
+int usable_cores();
+
+}  // namespace convoy

@@ -1,0 +1,123 @@
+#include "launch/train/workers.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace convoy {
+namespace {
+
+void note(std::vector<EpochLedger>& ledgers, std::int64_t epoch, std::uint64_t id) {
+  auto entry = std::find_if(ledgers.begin(), ledgers.end(),
+                            [&](const EpochLedger& ledger) { return ledger.epoch == epoch; });
+  if (entry == ledgers.end()) entry = ledgers.insert(ledgers.end(), EpochLedger{epoch, 0, 0, 0});
+  ++entry->count;
+  entry->sum += id;
+  entry->exclusive_or ^= id;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> Workers::bucket_elements(const TrainingGraph& training) {
+  std::vector<std::int64_t> elements = training.buckets.elements;
+  elements.back() += kAsked;
+  return elements;
+}
+
+Workers::Workers(const TrainingGraph& training, const Backend& backend, ModelState& state,
+                 const WorkersOptions& options)
+    : training_(training), options_(options), team_(options.threads) {
+  for (int thread = 0; thread < options.threads; ++thread) {
+    lanes_.push_back(make_lane(backend, state));
+    const auto [first, last] = share_of(thread, options.threads, options.first_leaf, options.last_leaf);
+    lanes_.back()->first_leaf = first;
+    lanes_.back()->last_leaf = last;
+  }
+}
+
+std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, ModelState& state) {
+  auto lane = std::make_unique<Lane>();
+  lane->program = std::make_unique<Program>(
+      training_.graph, backend,
+      ProgramOptions{.threads = options_.threads_per_micro_batch, .outside = training_.leaves, .keep = {}});
+  for (std::int64_t elements : bucket_elements(training_)) lane->buckets.emplace_back(Shape{elements}, DType::f32);
+  for (const LeafSlot& slot : training_.buckets.slots) {
+    auto bucket = lane->buckets[static_cast<std::size_t>(slot.bucket)].values<float>();
+    lane->program->bind_memory(slot.value, bucket.data() + slot.offset);
+  }
+  for (std::size_t id = 0; id < training_.graph.values().size(); ++id) {
+    const ValueInfo& value = training_.graph.values()[id];
+    if (value.role == Role::parameter || value.role == Role::constant)
+      lane->program->bind_memory({static_cast<int>(id)}, memory_of(state, value));
+  }
+  Lane* self = lane.get();
+  lane->program->set_external([self](const ExternalAttributes& call) {
+    const auto bucket = static_cast<std::size_t>(call.index);
+    self->reducer->bucket_ready(self->current_leaf, call.index, self->buckets[bucket].values<float>().data());
+  });
+  return lane;
+}
+
+void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const std::array<float, 2>& asked) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  const std::shared_ptr<MicroBatch> batch = loader.next(step, leaf);
+  lane.data_wait += std::chrono::duration<double>(Clock::now() - begin).count();
+  const TaskInputs& inputs = training_.inputs;
+  lane.program->bind_memory(inputs.images, batch->images.bytes());
+  lane.program->bind_memory(inputs.transforms, batch->transforms.bytes());
+  lane.program->bind_memory(inputs.labels, batch->labels.bytes());
+  lane.program->bind_memory(inputs.weights, batch->weights.bytes());
+  if (inputs.keys.exists()) lane.program->bind_memory(inputs.keys, batch->keys.bytes());
+  auto last = lane.buckets.back().values<float>();
+  float* requests = last.data() + (last.size() - kAsked);
+  const bool first_of_rank = leaf == options_.first_leaf;
+  requests[kAskCheckpoint] = first_of_rank ? asked[kAskCheckpoint] : 0.0F;
+  requests[kAskStop] = first_of_rank ? asked[kAskStop] : 0.0F;
+  lane.current_leaf = leaf;
+  lane.program->run();
+  const auto keys = batch->keys.values<std::uint64_t>();
+  for (std::size_t row = 0; row < keys.size() / 2; ++row)
+    note(lane.ledgers, static_cast<std::int64_t>(keys[2 * row]), keys[2 * row + 1]);
+}
+
+void Workers::run_step(std::int64_t step, Loader& loader, GradientReducer& reducer,
+                       const std::array<float, 2>& asked) {
+  team_.run([&](int thread) {
+    Lane& lane = *lanes_[static_cast<std::size_t>(thread)];
+    lane.reducer = &reducer;
+    for (int leaf = lane.first_leaf; leaf < lane.last_leaf; ++leaf) run_leaf(lane, step, leaf, loader, asked);
+  });
+}
+
+std::vector<EpochLedger> Workers::take_ledgers() {
+  std::vector<EpochLedger> merged;
+  for (auto& lane : lanes_) {
+    for (const EpochLedger& part : lane->ledgers) {
+      auto entry = std::find_if(merged.begin(), merged.end(),
+                                [&](const EpochLedger& ledger) { return ledger.epoch == part.epoch; });
+      if (entry == merged.end()) entry = merged.insert(merged.end(), EpochLedger{part.epoch, 0, 0, 0});
+      entry->count += part.count;
+      entry->sum += part.sum;
+      entry->exclusive_or ^= part.exclusive_or;
+    }
+    lane->ledgers.clear();
+  }
+  return merged;
+}
+
+double Workers::data_wait_seconds() const {
+  double seconds = 0;
+  for (const auto& lane : lanes_) seconds += lane->data_wait;
+  return seconds / static_cast<double>(lanes_.size());
+}
+
+std::size_t Workers::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& lane : lanes_) {
+    bytes += lane->program->arena_bytes() + lane->program->scratch_bytes();
+    for (const Tensor& bucket : lane->buckets) bytes += bucket.size_bytes();
+  }
+  return bytes;
+}
+
+}  // namespace convoy

@@ -1,0 +1,71 @@
+#pragma once
+// The threads of a rank. Each owns a micro-batch program and runs its share of the rank's micro-batches; every
+// completed bucket goes to the reducer while backward still runs.
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/graph/program.h"
+#include "core/models/training.h"
+#include "distributed/reduction.h"
+#include "io/checkpoint.h"
+#include "io/loader.h"
+#include "launch/train/model_state.h"
+#include "launch/train/thread_team.h"
+
+namespace convoy {
+
+/// Places behind the graph's own leaves in the last bucket. They travel through the same tree and tell every rank, at
+/// the same step and without another message, what the signals asked of any of them.
+enum Asked { kAskCheckpoint = 0, kAskStop = 1, kAsked = 16 };
+
+struct WorkersOptions {
+  int threads = 1;
+  int threads_per_micro_batch = 1;
+  int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
+};
+
+class Workers {
+ public:
+  /// `training` must outlive this object.
+  Workers(const TrainingGraph& training, const Backend& backend, ModelState& state, const WorkersOptions& options);
+
+  /// Floats per bucket, the requests of signals included: what the reducer is made for.
+  static std::vector<std::int64_t> bucket_elements(const TrainingGraph& training);
+
+  /// Runs this rank's micro-batches of one step and hands their buckets to `reducer`. `asked` is written into the first
+  /// leaf of this rank. Rethrows the first exception of a thread.
+  void run_step(std::int64_t step, Loader& loader, GradientReducer& reducer, const std::array<float, 2>& asked);
+
+  /// Sample ids seen in epochs, since the last call.
+  std::vector<EpochLedger> take_ledgers();
+
+  /// Seconds that the threads waited for data, divided by the number of threads.
+  double data_wait_seconds() const;
+  const Program& program(int thread) const { return *lanes_[static_cast<std::size_t>(thread)]->program; }
+  int threads() const { return static_cast<int>(lanes_.size()); }
+  std::size_t memory_bytes() const;
+
+ private:
+  struct Lane {
+    std::unique_ptr<Program> program;
+    std::vector<Tensor> buckets;
+    std::vector<EpochLedger> ledgers;
+    double data_wait = 0;
+    int first_leaf = 0, last_leaf = 0;
+    int current_leaf = 0;
+    GradientReducer* reducer = nullptr;
+  };
+  const TrainingGraph& training_;
+  WorkersOptions options_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  ThreadTeam team_;
+
+  std::unique_ptr<Lane> make_lane(const Backend& backend, ModelState& state);
+  void run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const std::array<float, 2>& asked);
+};
+
+}  // namespace convoy

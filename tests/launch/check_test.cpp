@@ -1,0 +1,71 @@
+#include "launch/check.h"
+
+#include <gtest/gtest.h>
+
+#include "launch/expect_message.h"
+
+namespace convoy {
+namespace {
+
+Config run(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--model.name=lenet-5", "--data.path=data/x"});
+  return Config::parse("train", arguments);
+}
+
+TEST(CheckRun, AcceptsTheDefaultsOnceModelAndDataAreNamed) { EXPECT_NO_THROW(check_run(run({}))); }
+
+TEST(CheckRun, NamesTheNearestLegalBatchAndVirtualWorkers) {
+  EXPECT_USAGE_ERROR(check_run(run({"--train.batch=100"})), "train.batch = 100", "96 or 104",
+                     "virtual-workers = 5 or 10");
+  EXPECT_USAGE_ERROR(check_run(run({"--train.batch=4"})), "train.batch = 8 or virtual-workers = 4");
+}
+
+TEST(CheckRun, AsksForModelAndData) {
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--data.path=x"})), "model.name is missing");
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--model.name=mlp"})), "data.path is missing");
+}
+
+TEST(CheckRun, KnowsTheModelsAndTheirOwnOptions) {
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--model.name=lenet-6", "--data.path=x"})), "lenet-6",
+                     "lenet-5");
+  EXPECT_USAGE_ERROR(check_run(run({"--model.hidden=30"})), "lenet-5", "model.hidden");
+  EXPECT_USAGE_ERROR(check_run(run({"--model.variant=2025"})), "variant", "modern");
+  EXPECT_NO_THROW(check_run(run({"--model.variant=modern"})));
+}
+
+TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {
+  EXPECT_USAGE_ERROR(check_run(run({"--data.images=/x"})), "data.labels");
+  EXPECT_NO_THROW(check_run(run({"--data.images=/x", "--data.labels=/y"})));
+}
+
+TEST(CheckRun, AStepScheduleNeedsItsSteps) {
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=step"})), "optim.step-epochs or optim.milestones");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=cosine", "--optim.milestones=3"})), "belong to",
+                     "cosine");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=step", "--optim.milestones=6,3"})), "rise");
+  EXPECT_NO_THROW(check_run(run({"--optim.schedule=step", "--optim.milestones=3,6"})));
+}
+
+TEST(CheckRun, RejectsAWarmUpLongerThanTheRunAndNesterovWithoutMomentum) {
+  EXPECT_USAGE_ERROR(check_run(run({"--train.epochs=2", "--optim.warmup-epochs=3"})),
+                     "longer than train.epochs");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.nesterov", "--optim.momentum=0"})), "optim.momentum");
+}
+
+TEST(CheckRun, KnowsTheOrdersOfTheStream) {
+  EXPECT_NO_THROW(check_run(run({"--data.order=blocks-v1:64"})));
+  for (const char* bad : {"blocks-v1:", "blocks-v1:0", "blocks-v1:6x", "random"}) {
+    EXPECT_USAGE_ERROR(check_run(run({std::string("--data.order=") + bad})), "data.order", "full-v1", bad);
+  }
+}
+
+TEST(CheckRun, ARunIsANameNotAPath) { EXPECT_USAGE_ERROR(check_run(run({"--run=a/b"})), "--runs=DIR"); }
+
+TEST(CheckRanks, AllowsAsManyRanksAsVirtualWorkers) {
+  const Config config = run({"--virtual-workers=4"});
+  EXPECT_NO_THROW(check_ranks(config, 4));
+  EXPECT_USAGE_ERROR(check_ranks(config, 5), "5 ranks", "virtual-workers = 4", "at most 4 ranks");
+}
+
+}  // namespace
+}  // namespace convoy

@@ -1,0 +1,117 @@
+#include "launch/options.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "launch/expect_message.h"
+
+namespace convoy {
+namespace {
+
+std::string section_of(const std::string& name) {
+  const auto dot = name.find('.');
+  return dot == std::string::npos ? "" : name.substr(0, dot);
+}
+
+TEST(OptionTable, HasOneRowPerNameAndCommand) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const OptionSpec& option : option_table()) {
+    EXPECT_FALSE(option.commands.empty()) << option.name;
+    for (const std::string& command : option.commands) {
+      EXPECT_TRUE(seen.emplace(option.name, command).second) << option.name << " of " << command;
+    }
+  }
+}
+
+TEST(OptionTable, EveryDefaultPassesItsOwnCheck) {
+  for (const OptionSpec& option : option_table()) {
+    const bool may_be_empty = option.type != OptionType::integer && option.type != OptionType::real &&
+                              option.type != OptionType::yes_no;
+    if (option.value.empty()) {
+      EXPECT_TRUE(may_be_empty || !option.same_as.empty()) << option.name << " has no default";
+      continue;
+    }
+    EXPECT_EQ(checked_value(option, option.value, "table"), option.value) << option.name;
+  }
+}
+
+TEST(OptionTable, KeepsASectionInOnePieceAndUnsectionedNamesFirst) {
+  std::vector<std::string> sections;
+  for (const OptionSpec& option : option_table()) {
+    const std::string section = section_of(option.name);
+    if (!sections.empty() && sections.back() == section) continue;
+    EXPECT_EQ(std::count(sections.begin(), sections.end(), section), 0)
+        << "[" << section << "] is in two pieces";
+    sections.push_back(section);
+  }
+  EXPECT_EQ(sections.front(), "");
+}
+
+TEST(OptionTable, AnOptionThatFollowsAnotherIsTakenWhereThatOneIs) {
+  for (const OptionSpec& option : option_table()) {
+    if (option.same_as.empty()) continue;
+    for (const std::string& command : option.commands) {
+      EXPECT_NE(find_option(command, option.same_as), nullptr) << option.name << " of " << command;
+    }
+  }
+}
+
+TEST(OptionTable, EveryOptionOfTrainStandsInItsHelp) {
+  const std::string help = describe_options("train");
+  for (const OptionSpec* option : options_of("train")) {
+    EXPECT_NE(help.find("--" + option->name + "="), std::string::npos) << option->name;
+    EXPECT_FALSE(option->help.empty()) << option->name;
+  }
+}
+
+TEST(CheckedValue, RejectsANumberOutOfRangeNamingOptionFoundAndExpected) {
+  const OptionSpec& epochs = *find_option("train", "train.epochs");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "0", "a.cfg:3"), "a.cfg:3", "train.epochs", "'0'",
+                     "from 1 to 1000000");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "5x", "a.cfg:3"), "'5x'", "whole number");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "", "a.cfg:3"), "whole number");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "99999999999999999999", "a.cfg:3"), "whole number");
+  EXPECT_EQ(checked_value(epochs, "5", "a.cfg:3"), "5");
+}
+
+TEST(CheckedValue, RejectsARealThatIsNoFiniteNumber) {
+  const OptionSpec& rate = *find_option("train", "optim.rate");
+  for (const char* bad : {"nan", "inf", "-0.1", "fast", "1e", ""}) {
+    EXPECT_USAGE_ERROR(checked_value(rate, bad, "command line"), "optim.rate", "a number from 0");
+  }
+  EXPECT_EQ(checked_value(rate, "1e-1", "command line"), "0.1");
+  EXPECT_EQ(checked_value(rate, "0.10", "command line"), "0.1");
+}
+
+TEST(CheckedValue, ReadsYesAndNoInTheirSpellings) {
+  const OptionSpec& flip = *find_option("train", "data.flip");
+  EXPECT_EQ(checked_value(flip, "true", ""), "yes");
+  EXPECT_EQ(checked_value(flip, "off", ""), "no");
+  EXPECT_USAGE_ERROR(checked_value(flip, "maybe", "x"), "data.flip", "'maybe'", "yes or no");
+}
+
+TEST(CheckedValue, SuggestsTheNearestChoice) {
+  const OptionSpec& schedule = *find_option("train", "optim.schedule");
+  EXPECT_USAGE_ERROR(checked_value(schedule, "cosin", "x"), "did you mean cosine?", "constant, step");
+}
+
+TEST(CheckedValue, RefusesPlainlyWhatThisBuildDoesNotHave) {
+  EXPECT_USAGE_ERROR(checked_value(*find_option("train", "device"), "cuda", "x"), "no CUDA engine yet", "cpu");
+  EXPECT_USAGE_ERROR(checked_value(*find_option("train", "precision"), "bf16", "x"), "fp32 only");
+  EXPECT_USAGE_ERROR(checked_value(*find_option("train", "mode"), "async", "x"), "sync only");
+}
+
+TEST(CheckedValue, ReadsListsOfNumbers) {
+  const OptionSpec& crop = *find_option("train", "data.crop");
+  EXPECT_EQ(checked_value(crop, "28x32", ""), "28,32");
+  EXPECT_EQ(checked_value(crop, "", ""), "");
+  for (const char* bad : {"28,", ",28", "28,,3", "0", "a", "28 30"}) {
+    EXPECT_USAGE_ERROR(checked_value(crop, bad, "x"), "data.crop", "separated by commas");
+  }
+}
+
+}  // namespace
+}  // namespace convoy
