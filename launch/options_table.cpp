@@ -137,9 +137,9 @@ std::vector<OptionSpec> own_model_options() {
 std::vector<OptionSpec> model_options() {
   return {
       {.name = "model.name", .type = text, .help = "the network; convoy model list names all", .commands =
-       takers(kRun)},
+       takers(kModel)},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
-       "classes)", .commands = takers(kRun), .least = 0, .most = kMostInt},
+       "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
        "takes its statistics over", .commands = takers(kRun), .choices = {"micro-batch"}, .refused = {{"global",
        "this build normalises over micro-batches only"}}},

@@ -35,6 +35,10 @@ std::vector<OptionSpec> tool_options() {
        "separated by commas; where the input has names of its own, those are the default", .commands =
        takers("data import")},
 
+      // model show
+      {.name = "input", .type = integers, .help = "extents and channels of the input, as 28x28x1 (empty: the paper's)",
+       .commands = takers("model show"), .least = 1, .most = 65536},
+
       // bench
       {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient", .commands =
        takers("bench reduce"), .least = 1, .most = 1e10},
