@@ -1,7 +1,4 @@
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <regex>
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
@@ -12,6 +9,7 @@
 #include "io/checkpoint_format.h"
 #include "io/checkpoint_hdf5.h"
 #include "io/hdf5.h"
+#include "io/hdf5_descriptor.h"
 
 namespace convoy {
 namespace {
@@ -80,27 +78,6 @@ void write_contents(hid_t file, const Checkpoint& checkpoint) {
   const TensorChecksums checksums = write_tensors(file, checkpoint);
   write_lists(file, checkpoint);
   hdf5::write_number(file, kContentChecksum, content_checksum(checkpoint, checksums));
-  CONVOY_HDF5(H5Fflush(file, H5F_SCOPE_GLOBAL));
-}
-
-/// After a failed write HDF5 keeps the file open for ever: closing flushes what cannot be written, fails, and is tried
-/// again at exit. So the file that HDF5 writes to is exchanged for one in memory, which takes it all, and is dropped.
-void abandon(hdf5::File& file) {
-  void* handle = nullptr;
-  if (H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &handle) < 0 || handle == nullptr) return;
-  const int memory = memfd_create("abandoned-checkpoint", MFD_CLOEXEC);
-  if (memory < 0) return;
-  dup3(memory, *static_cast<int*>(handle), O_CLOEXEC);
-  close(memory);
-}
-
-/// HDF5's words for a failed write end in "errno = 28, error message = '...'": tell that instead.
-[[noreturn]] void rethrow(const std::filesystem::path& file, const LibraryError& error) {
-  static const std::regex pattern("errno = ([0-9]{1,4})");
-  const std::string words = error.what();
-  std::smatch match;
-  if (std::regex_search(words, match, pattern)) throw_system_error("write", file, std::stoi(match[1].str()));
-  throw LibraryError(fmt::format("cannot write {}: {}", file.string(), words));
 }
 
 }  // namespace
@@ -108,17 +85,14 @@ void abandon(hdf5::File& file) {
 std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint) {
   check_storable(checkpoint);
   TemporaryFile temporary(file);
-  hdf5::File out = hdf5::create_file(temporary.path());
+  hdf5::DescriptorFile out(temporary.descriptor(), temporary.path());
   try {
     write_contents(out.get(), checkpoint);
+    out.close();
   } catch (const LibraryError& error) {
-    abandon(out);
-    rethrow(file, error);
-  } catch (...) {
-    abandon(out);
-    throw;
+    if (out.error() == 0) throw LibraryError(fmt::format("cannot write {}: {}", file.string(), error.what()));
   }
-  hdf5::close(out);
+  if (out.error() != 0) throw_system_error("write", file, out.error());
   const auto size_bytes = static_cast<std::int64_t>(std::filesystem::file_size(temporary.path()));
   temporary.commit();
   return size_bytes;

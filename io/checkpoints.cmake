@@ -7,6 +7,7 @@ set(checkpoints_sources
   checkpoint_read.cpp
   checkpoint_write.cpp
   describe_checkpoint.cpp
+  hdf5_descriptor.cpp
   bench_checkpoint.cpp
   run_folder.cpp
   run_lock.cpp

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <png.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +11,7 @@
 
 #include "core/random/philox.h"
 #include "core/tensor/error.h"
+#include "io/temporary_folder.h"
 
 namespace convoy {
 namespace {
@@ -20,12 +20,8 @@ namespace fs = std::filesystem;
 
 class Png : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("convoy-png-" + std::to_string(getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
 };
 
 Tensor noise(Shape shape) {

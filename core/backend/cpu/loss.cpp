@@ -1,8 +1,11 @@
 // Losses and what is counted beside them. Per-sample losses in single precision, their weighted sum in double in the
 // order of the samples.
+#include <fmt/format.h>
+
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/vector/loss.h"
+#include "core/tensor/error.h"
 
 namespace convoy::cpu {
 namespace {
@@ -13,11 +16,18 @@ const LossKernels& kernels() {
 
 double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attributes).scale; }
 
-/// loss = scale * sum of w_i l_i. Samples of weight 0 (padding of a last block) count for nothing, whatever they hold.
+/// Labels come from files: one beyond the classes is an error of the data, not of the program.
+void check_labels(const std::int32_t* labels, std::int64_t n, std::int64_t positions, std::int64_t classes) {
+  for (std::int64_t i = 0; i < n * positions; ++i)
+    if (labels[i] < 0 || labels[i] >= classes)
+      throw DataError(fmt::format("sample {} of the micro-batch, position {}: label {}, but the model has {} classes",
+                                  i / positions, i % positions, labels[i], classes));
+}
+
+/// loss = scale * sum of w_i l_i.
 float weighted_sum(double scale, const float* weights, const float* losses, std::int64_t n) {
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i)
-    if (weights[i] != 0.0f) sum += static_cast<double>(weights[i]) * static_cast<double>(losses[i]);
+  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(weights[i]) * static_cast<double>(losses[i]);
   return static_cast<float>(scale * sum);
 }
 
@@ -31,6 +41,7 @@ Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
   KernelSpec spec;
   spec.scratch_bytes = round_up_64(static_cast<std::size_t>(n * positions + n) * sizeof(float));
   spec.run = [=](const KernelArguments& arguments) {
+    check_labels(input<std::int32_t>(arguments, 1), n, positions, k);
     auto* position_losses = static_cast<float*>(arguments.scratch);
     float* losses = output<float>(arguments, 2) != nullptr ? output<float>(arguments, 2)
                                                            : position_losses + n * positions;
@@ -54,6 +65,7 @@ Bound bind_softmax_backward(const OpDesc& op, int threads, std::string*) {
   const double scale = scale_of(op) / static_cast<double>(positions);
   const LossKernels* kernel = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
+    check_labels(input<std::int32_t>(arguments, 1), n, positions, k);
     parallel_for(threads, n, [&](std::int64_t i) {
       const std::int64_t at = i * positions;
       const auto factor = static_cast<float>(scale * static_cast<double>(input<float>(arguments, 2)[i]));
@@ -110,6 +122,7 @@ Bound bind_top_k(const OpDesc& op, int, std::string*) {
   const std::int64_t n = logits[0], classes = logits[1], k = std::get<TopKAttributes>(op.attributes).k;
   const LossKernels* kernel = &kernels();
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) {
+    check_labels(input<std::int32_t>(arguments, 1), n, 1, classes);
     double sum = 0;
     for (std::int64_t i = 0; i < n; ++i)
       if (kernel->rank(input<float>(arguments, 0) + i * classes, classes, input<std::int32_t>(arguments, 1)[i]) < k)

@@ -1,0 +1,20 @@
+#pragma once
+// The cases of the parity tests, by family; each family's forward and backward ops in one list.
+#include "support/parity.h"
+
+namespace convoy::test {
+
+/// A grid over padding modes, strides, dilations, groups, odd sizes, 1 to 3 axes.
+std::vector<ParityFamily> conv_grid();
+/// Convolutions of lenet-5, resnet-20, resnet-50 and vgg.
+std::vector<ParityFamily> conv_layers();
+std::vector<ParityFamily> dense_families();
+std::vector<ParityFamily> pool_families();
+std::vector<ParityFamily> batch_norm_families();
+std::vector<ParityFamily> elementwise_families();
+std::vector<ParityFamily> channel_families();
+std::vector<ParityFamily> loss_families();
+std::vector<ParityFamily> data_families();     // prepare, dropout
+std::vector<ParityFamily> update_families();   // sgd_update, running_update
+
+}  // namespace convoy::test

@@ -1,0 +1,166 @@
+#include "support/parity.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "core/random/philox.h"
+
+namespace convoy::test {
+namespace {
+
+constexpr double kUnit = 0x1p-24;
+
+/// f64 tensors as f32, others as they are; a copy in any case.
+Tensor to_single(const Tensor& tensor) {
+  if (tensor.dtype() != DType::f64) return tensor.clone();
+  Tensor single(tensor.shape(), DType::f32);
+  std::transform(tensor.values<double>().begin(), tensor.values<double>().end(), single.values<float>().begin(),
+                 [](double v) { return static_cast<float>(v); });
+  return single;
+}
+
+std::vector<double> as_doubles(const Tensor& tensor) {
+  if (tensor.dtype() == DType::f32) return {tensor.values<float>().begin(), tensor.values<float>().end()};
+  return {tensor.values<double>().begin(), tensor.values<double>().end()};
+}
+
+OpDesc describe(const ParityCase& c, const std::vector<Tensor>& inputs) {
+  OpDesc desc{c.kind, c.attributes, {}, {}, {}};
+  for (const Tensor& input : inputs) desc.inputs.push_back({input.shape(), input.dtype()});
+  desc.outputs = op_def(c.kind).infer(c.attributes, desc.inputs);
+  return desc;
+}
+
+std::vector<Tensor> run(Kernel& kernel, const OpDesc& desc, const ParityCase& c, std::vector<Tensor> inputs) {
+  std::vector<Tensor> results;
+  std::vector<void*> from, to;
+  for (Tensor& input : inputs) from.push_back(input.bytes());
+  for (const TensorDesc& output : desc.outputs) {
+    results.emplace_back(output.shape, output.dtype);
+    std::fill_n(results.back().bytes(), results.back().size_bytes(), std::byte{0xff});
+    to.push_back(results.back().bytes());
+  }
+  Tensor scratch({static_cast<std::int64_t>(kernel.scratch_bytes())}, DType::u8);
+  std::fill_n(scratch.bytes(), scratch.size_bytes(), std::byte{0xff});
+  kernel.run({from, to, scratch.bytes()});
+  for (const int i : c.changed) results.push_back(inputs[static_cast<std::size_t>(i)]);
+  return results;
+}
+
+/// The step's scalars stay double on every backend.
+bool stays_double(const ParityCase& c, std::size_t input) { return c.kind == OpKind::sgd_update && input == 3; }
+
+std::vector<Tensor> single_inputs(const ParityCase& c) {
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i)
+    inputs.push_back(stays_double(c, i) ? c.inputs[i].clone() : to_single(c.inputs[i]));
+  return inputs;
+}
+
+bool same_bytes(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
+    return x.size_bytes() == y.size_bytes() && std::memcmp(x.bytes(), y.bytes(), x.size_bytes()) == 0;
+  });
+}
+
+void expect_close(const Tensor& found, const Tensor& expected, double length, const std::string& where) {
+  const std::vector<double> a = as_doubles(found), b = as_doubles(expected);
+  double squared_error = 0, squares = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    squared_error += (a[i] - b[i]) * (a[i] - b[i]);
+    squares += b[i] * b[i];
+  }
+  const double bound = 4 * kUnit * (1 + std::sqrt(length));
+  EXPECT_LE(squared_error, bound * bound * squares) << where << ": normalised squared error";
+  const double mean_square = std::sqrt(squares / static_cast<double>(b.size()));
+  std::size_t worst = 0;
+  double worst_excess = -1;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const double excess = std::abs(a[i] - b[i]) / std::max({std::abs(b[i]), mean_square, 1e-30});
+    if (!(excess <= worst_excess)) worst = i, worst_excess = excess;
+  }
+  EXPECT_LE(worst_excess, 8 * bound) << where << ": worst element " << worst << ", found " << a[worst]
+                                     << ", expected " << b[worst];
+}
+
+}  // namespace
+
+std::vector<Tensor> run_reference(const ParityCase& c) {
+  std::vector<Tensor> inputs;
+  for (const Tensor& input : c.inputs) inputs.push_back(input.clone());
+  const OpDesc desc = describe(c, inputs);
+  return run(*make_reference_backend()->bind(desc, 1), desc, c, inputs);
+}
+
+std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int threads) {
+  const std::vector<Tensor> inputs = single_inputs(c);
+  const OpDesc desc = describe(c, inputs);
+  return run(*backend.bind(desc, threads), desc, c, inputs);
+}
+
+void expect_parity(const Backend& backend, const ParityCase& c) {
+  const std::vector<Tensor> expected = run_reference(c), found = run_single(backend, c);
+  ASSERT_EQ(found.size(), expected.size()) << c.name;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const std::string where = c.name + ", " + std::string(op_def(c.kind).name) + " result " + std::to_string(i);
+    if (expected[i].dtype() == DType::f64)
+      expect_close(found[i], expected[i], c.length, where);
+    else
+      EXPECT_TRUE(same_bytes({found[i]}, {expected[i]})) << where << ": integers differ";
+  }
+}
+
+void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c) {
+  const std::vector<Tensor> first = run_single(backend, c);
+  std::vector<Tensor> left, right;
+  std::thread other([&] { left = run_single(backend, c); });
+  right = run_single(backend, c);
+  other.join();
+  EXPECT_TRUE(same_bytes(left, first)) << c.name << ", " << op_def(c.kind).name << ": on another thread";
+  EXPECT_TRUE(same_bytes(right, first)) << c.name << ", " << op_def(c.kind).name << ": beside another thread";
+  const std::vector<Tensor> inputs = single_inputs(c);
+  const OpDesc desc = describe(c, inputs);
+  const auto kernel = backend.bind(desc, 1);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    std::vector<Tensor> copies;
+    for (const Tensor& input : inputs) copies.push_back(input.clone());
+    EXPECT_TRUE(same_bytes(run(*kernel, desc, c, copies), first))
+        << c.name << ", " << op_def(c.kind).name << ": run " << repeat + 2 << " of one kernel";
+  }
+}
+
+Tensor rounded(const Tensor& tensor) {
+  Tensor result = tensor.clone();
+  if (tensor.dtype() == DType::f64)
+    for (double& v : result.values<double>()) v = static_cast<double>(static_cast<float>(v));
+  return result;
+}
+
+Tensor random_single(Shape shape, std::uint64_t seed) {
+  Tensor tensor(shape, DType::f64);
+  const RandomKey key(seed, "parity values");
+  std::uint64_t element = 0;
+  for (double& v : tensor.values<double>()) v = key.normal(element++);
+  return rounded(tensor);
+}
+
+Tensor positive_single(Shape shape, std::uint64_t seed) {
+  Tensor tensor = random_single(shape, seed);
+  for (double& v : tensor.values<double>()) v = 0.25 + std::abs(v);
+  return rounded(tensor);
+}
+
+Tensor random_integers(Shape shape, std::int32_t below, std::uint64_t seed) {
+  Tensor tensor(shape, DType::i32);
+  const RandomKey key(seed, "parity integers");
+  std::uint64_t element = 0;
+  for (std::int32_t& v : tensor.values<std::int32_t>())
+    v = static_cast<std::int32_t>(key.below(element++, static_cast<std::uint64_t>(below)));
+  return tensor;
+}
+
+}  // namespace convoy::test
