@@ -85,7 +85,8 @@ std::vector<OptionSpec> train_options() {
 std::vector<OptionSpec> data_options() {
   return {
       {.name = "data.path", .type = path, .help = "folder of shards; or, with data.images and data.labels, any "
-       "HDF5 file or folder of such files", .commands = takers(kRead)},
+       "HDF5 file or folder of such files", .commands = takers("train, plan, evaluate, data info, data verify, "
+       "data stats, bench loader")},
       {.name = "data.images", .type = text, .help = "foreign HDF5: the dataset that holds the images (/x)",
        .commands = takers(kRead)},
       {.name = "data.labels", .type = text, .help = "foreign HDF5: the dataset that holds the labels (/y)",

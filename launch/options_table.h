@@ -31,7 +31,7 @@ inline constexpr const char* kRun = "train, plan";
 inline constexpr const char* kModel = "train, plan, model show, bench step";
 // Who computes with a model.
 inline constexpr const char* kCompute = "train, plan, evaluate, predict, bench step";
-// Who reads samples.
-inline constexpr const char* kRead = "train, plan, evaluate, data info, data verify, data stats, bench loader";
+// Who reads images, also of foreign HDF5 files.
+inline constexpr const char* kRead = "train, plan, evaluate, data stats, bench loader";
 
 }  // namespace convoy

@@ -29,11 +29,19 @@ std::vector<OptionSpec> tool_options() {
        takers("data import")},
       {.name = "output", .type = path, .help = "folder to write the shards to", .commands = takers("data "
        "import")},
-      {.name = "shards", .type = integer, .value = "1", .help = "shards per split", .commands = takers("data "
-       "import"), .least = 1, .most = 99999},
+      {.name = "shards", .type = integer, .value = "0", .help = "shards per split (0: one for every 128 MiB, "
+       "at least 4)", .commands = takers("data import"), .least = 0, .most = 99999},
       {.name = "class-names", .type = texts, .help = "names of the classes, in the order of their labels, "
        "separated by commas; where the input has names of its own, those are the default", .commands =
        takers("data import")},
+      {.name = "overwrite", .type = yes_no, .value = "no", .help = "replace splits that the output folder "
+       "already holds", .commands = takers("data import")},
+      {.name = "skip-bad", .type = yes_no, .value = "no", .help = "image-folder: leave unreadable images out, "
+       "and say so, instead of failing", .commands = takers("data import")},
+
+      // model show
+      {.name = "input", .type = integers, .help = "extents and channels of the input, as 28x28x1 (empty: the "
+       "paper's)", .commands = takers("model show"), .least = 1, .most = 65536},
 
       // model, plan, evaluate, predict
       {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: the "

@@ -13,6 +13,7 @@
 #include "distributed/threads/thread_world.h"
 #include "launch/commands/bench.h"
 #include "launch/errors.h"
+#include "launch/check.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/workers.h"
 

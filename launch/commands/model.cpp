@@ -7,6 +7,7 @@
 #include "core/models/training.h"
 #include "core/tensor/error.h"
 #include "launch/commands/commands.h"
+#include "launch/check.h"
 #include "launch/train/run_spec.h"
 
 namespace convoy {

@@ -106,12 +106,6 @@ void set_stage(const std::string& text, DatasetOptions& options) {
 
 }  // namespace
 
-std::map<std::string, std::string> model_options_of(const Config& config) {
-  std::map<std::string, std::string> options = config.section("model");
-  for (const char* common : {"name", "classes", "batch-norm"}) options.erase(common);
-  return options;
-}
-
 DatasetOptions dataset_options(const Config& config, Split split) {
   DatasetOptions options;
   options.path = config.get<std::filesystem::path>("data.path");

@@ -37,9 +37,6 @@ struct RunSpec {
   int threads_per_micro_batch = 1;
 };
 
-/// The options that the model itself declares, without "model.", where given.
-std::map<std::string, std::string> model_options_of(const Config& config);
-
 DatasetOptions dataset_options(const Config& config, Split split);
 
 /// The validation split: stored, or held out of train by data.validation; null where there is neither.
