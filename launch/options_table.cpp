@@ -219,7 +219,7 @@ std::vector<OptionSpec> device_options() {
        "micro-batches of its own (0: the cores of the node shared among its ranks); changes no bit", .commands =
        takers(kCompute), .least = 0, .most = 4096},
       {.name = "device.threads-per-micro-batch", .type = integer, .value = "1", .help = "threads that share "
-       "one micro-batch; part of the run record", .commands = takers(kRun), .least = 1, .most = 4096},
+       "one micro-batch; part of the run record", .commands = takers("train, plan, bench step"), .least = 1, .most = 4096},
       {.name = "device.isa", .type = choice, .value = "default", .help = "pins the instruction set, so that "
        "machines of different kinds give the same bits", .commands = takers(kCompute), .choices = {"default",
        "avx2", "avx512"}},
