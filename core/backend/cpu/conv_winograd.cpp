@@ -18,9 +18,11 @@ const WinogradKernels& kernels() {
 // Transformed tiles of a block, both operands: what should stay in the second cache.
 constexpr std::int64_t kBlockBytes = 512 * 1024;
 constexpr std::int64_t kMaxBlockTiles = 64;
-// Memory for the filter gradients that groups of images are summed into.
-constexpr std::int64_t kGroupBytes = 4 * 1024 * 1024;
+// Groups of tiles whose filter gradients are summed apart: their number, the memory for their sums, and tiles enough
+// in each to pay for it.
 constexpr std::int64_t kMaxGroups = 4;
+constexpr std::int64_t kGroupBytes = 4 * 1024 * 1024;
+constexpr std::int64_t kMinGroupTiles = 256;
 // Fewer pixels do not pay for transforming the filters.
 constexpr std::int64_t kMinPixels = 256;
 
@@ -29,6 +31,7 @@ struct Tiling {
   std::int64_t down, across;
   std::vector<std::int32_t> patches;  // [tile][36]: the 6x6 pixels of the source under each tile
   std::vector<std::int32_t> outputs;  // [tile][16]: the 4x4 pixels of the destination
+  std::vector<bool> patch_inside, output_inside;  // [tile]: no pixel is outside
 
   Tiling(const std::array<std::int64_t, 3>& source, std::int64_t source_channels,
          const std::array<std::int64_t, 3>& destination, std::int64_t destination_channels,
@@ -36,20 +39,24 @@ struct Tiling {
       : down((destination[0] + 3) / 4), across((destination[1] + 3) / 4) {
     for (std::int64_t i = 0; i < down; ++i)
       for (std::int64_t j = 0; j < across; ++j) {
-        append(patches, 6, 4 * i - pad_low[0], 4 * j - pad_low[1], source, source_channels);
-        append(outputs, 4, 4 * i, 4 * j, destination, destination_channels);
+        patch_inside.push_back(append(patches, 6, 4 * i - pad_low[0], 4 * j - pad_low[1], source, source_channels));
+        output_inside.push_back(append(outputs, 4, 4 * i, 4 * j, destination, destination_channels));
       }
   }
   std::int64_t tiles() const { return down * across; }
 
  private:
-  static void append(std::vector<std::int32_t>& offsets, std::int64_t size, std::int64_t top, std::int64_t left,
+  /// Appends the offsets of a square; true if it lies wholly in the image.
+  static bool append(std::vector<std::int32_t>& offsets, std::int64_t size, std::int64_t top, std::int64_t left,
                      const std::array<std::int64_t, 3>& image, std::int64_t channels) {
+    bool all_inside = true;
     for (std::int64_t i = top; i < top + size; ++i)
       for (std::int64_t j = left; j < left + size; ++j) {
         const bool inside = i >= 0 && i < image[0] && j >= 0 && j < image[1];
         offsets.push_back(inside ? static_cast<std::int32_t>((i * image[1] + j) * channels) : -1);
+        all_inside = all_inside && inside;
       }
+    return all_inside;
   }
 };
 
@@ -129,7 +136,7 @@ class WinogradImages final : public LayerPrimitive {
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
       k.transform_input(from + image * pixels(from_) * from_channels_, tiling_.patches.data() + 36 * tile,
-                        from_channels_, left + t * from_channels_, left_stride);
+                        tiling_.patch_inside[static_cast<std::size_t>(tile)], from_channels_, left + t * from_channels_, left_stride);
     }
     const std::int64_t rows = (count + kWinogradTiles - 1) / kWinogradTiles * kWinogradTiles;
     for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
@@ -138,7 +145,8 @@ class WinogradImages final : public LayerPrimitive {
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
       k.transform_output(product + t * to_channels_, product_stride, to_channels_, bias, relu_,
-                         to + image * pixels(to_) * to_channels_, tiling_.outputs.data() + 16 * tile);
+                         to + image * pixels(to_) * to_channels_, tiling_.outputs.data() + 16 * tile,
+                         tiling_.output_inside[static_cast<std::size_t>(tile)]);
     }
   }
 };
@@ -153,8 +161,9 @@ class WinogradFilters final : public LayerPrimitive {
     total_ = s.n * tiling_.tiles();
     block_ = block_tiles(s.c + s.o, total_);
     blocks_ = (total_ + block_ - 1) / block_;
-    const auto sums = static_cast<std::int64_t>(sums_bytes());
-    groups_ = std::clamp<std::int64_t>(kGroupBytes / sums, 1, std::min(kMaxGroups, blocks_));
+    const std::int64_t most = std::min({kMaxGroups, blocks_, total_ / kMinGroupTiles,
+                                        kGroupBytes / static_cast<std::int64_t>(sums_bytes())});
+    groups_ = std::max<std::int64_t>(most, 1);
   }
 
   std::string implementation() const override { return std::string("winograd:") + std::string(name_of(cpu_isa())); }
@@ -191,25 +200,25 @@ class WinogradFilters final : public LayerPrimitive {
     float* sums = floats_at(scratch, mine);
     float* right = floats_at(scratch, mine + sums_bytes());
     float* left = floats_at(scratch, mine + sums_bytes() + tiles_bytes(s_.c));
-    std::fill_n(sums, kWinogradPlaces * s_.o * s_.c, 0.0f);
-    for (std::int64_t b = g * blocks_ / groups_; b < (g + 1) * blocks_ / groups_; ++b)
-      run_block(b * block_, std::min(block_, total_ - b * block_), x, dy, left, right, sums);
+    const std::int64_t begin = g * blocks_ / groups_, end = (g + 1) * blocks_ / groups_;
+    for (std::int64_t b = begin; b < end; ++b)
+      run_block(b * block_, std::min(block_, total_ - b * block_), x, dy, left, right, sums, b == begin);
   }
 
   void run_block(std::int64_t first, std::int64_t count, const float* x, const float* dy, float* left, float* right,
-                 float* sums) const {
+                 float* sums, bool first_block) const {
     const WinogradKernels& k = kernels();
     const std::int64_t left_stride = place_stride(block_, s_.o), right_stride = place_stride(block_, s_.c);
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
-      k.transform_input(x + image * pixels(s_.in) * s_.c, tiling_.patches.data() + 36 * tile, s_.c, right + t * s_.c,
-                        right_stride);
-      k.transform_gradient(dy + image * pixels(s_.out) * s_.o, tiling_.outputs.data() + 16 * tile, s_.o,
-                           left + t * s_.o, left_stride);
+      k.transform_input(x + image * pixels(s_.in) * s_.c, tiling_.patches.data() + 36 * tile,
+                        tiling_.patch_inside[static_cast<std::size_t>(tile)], s_.c, right + t * s_.c, right_stride);
+      k.transform_gradient(dy + image * pixels(s_.out) * s_.o, tiling_.outputs.data() + 16 * tile,
+                           tiling_.output_inside[static_cast<std::size_t>(tile)], s_.o, left + t * s_.o, left_stride);
     }
     for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
       k.accumulate(left + place * left_stride, right + place * right_stride, sums + place * s_.o * s_.c, s_.o, count,
-                   s_.c);
+                   s_.c, first_block);
   }
 
   void sum_bias(const float* dy, float* dbias, float* scratch) const {

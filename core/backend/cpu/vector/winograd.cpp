@@ -63,65 +63,94 @@ CONVOY_INLINE void filter_adjoint_1d(const Vec u0, const Vec u1, const Vec u2, c
   g[2] = fma(minus_sixth, sum1, fma(sixth, sum2, u5));
 }
 
+alignas(64) constexpr float kZeros[kLanes] = {};
+
+/// One vector of a pixel's channels. A tile wholly inside its image (Inside) needs no look at the sign of the offset;
+/// for the others zeros are read by address: a branch would be guessed wrong at every border.
+template <bool Inside>
 CONVOY_INLINE Vec pixel(const float* image, i64 offset, i64 c) {
-  return offset < 0 ? zero() : load(image + offset + c);
+  if (Inside) return load(image + offset + c);
+  const auto there = reinterpret_cast<std::uintptr_t>(image + offset + c);
+  const auto none = static_cast<std::uintptr_t>(offset >> 63);  // all ones outside
+  return load(reinterpret_cast<const float*>((there & ~none) | (reinterpret_cast<std::uintptr_t>(kZeros) & none)));
 }
 
-void transform_input(const float* image, const std::int32_t* offsets, i64 channels, float* tile, i64 stride) {
+template <bool Inside>
+CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* offsets, i64 channels, float* tile,
+                                        i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[6][6], column[6];
 #pragma GCC unroll 6
     for (int i = 0; i < 6; ++i) {
       const std::int32_t* at = offsets + 6 * i;
-      input_1d(pixel(image, at[0], c), pixel(image, at[1], c), pixel(image, at[2], c), pixel(image, at[3], c),
-               pixel(image, at[4], c), pixel(image, at[5], c), rows[i]);
+      input_1d(pixel<Inside>(image, at[0], c), pixel<Inside>(image, at[1], c), pixel<Inside>(image, at[2], c),
+               pixel<Inside>(image, at[3], c), pixel<Inside>(image, at[4], c), pixel<Inside>(image, at[5], c), rows[i]);
     }
+    float* place = tile + c;
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       input_1d(rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j], column);
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) store(tile + (6 * i + j) * stride + c, column[i]);
+      for (int i = 0; i < 6; ++i, place += stride) store(place, column[i]);
     }
   }
 }
 
-void transform_gradient(const float* image, const std::int32_t* offsets, i64 channels, float* tile, i64 stride) {
+template <bool Inside>
+CONVOY_INLINE void transform_gradient_tile(const float* image, const std::int32_t* offsets, i64 channels, float* tile,
+                                           i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[4][6], column[6];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const std::int32_t* at = offsets + 4 * i;
-      gradient_1d(pixel(image, at[0], c), pixel(image, at[1], c), pixel(image, at[2], c), pixel(image, at[3], c),
-                  rows[i]);
+      gradient_1d(pixel<Inside>(image, at[0], c), pixel<Inside>(image, at[1], c), pixel<Inside>(image, at[2], c),
+                  pixel<Inside>(image, at[3], c), rows[i]);
     }
+    float* place = tile + c;
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       gradient_1d(rows[0][j], rows[1][j], rows[2][j], rows[3][j], column);
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) store(tile + (6 * i + j) * stride + c, column[i]);
+      for (int i = 0; i < 6; ++i, place += stride) store(place, column[i]);
     }
   }
 }
 
+void transform_input(const float* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
+                     i64 stride) {
+  if (inside)
+    transform_input_tile<true>(image, offsets, channels, tile, stride);
+  else
+    transform_input_tile<false>(image, offsets, channels, tile, stride);
+}
+
+void transform_gradient(const float* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
+                        i64 stride) {
+  if (inside)
+    transform_gradient_tile<true>(image, offsets, channels, tile, stride);
+  else
+    transform_gradient_tile<false>(image, offsets, channels, tile, stride);
+}
+
 void transform_output(const float* tile, i64 stride, i64 channels, const float* bias, bool relu, float* image,
-                      const std::int32_t* offsets) {
+                      const std::int32_t* offsets, bool inside) {
   const Vec floor = broadcast(relu ? 0.0f : -__builtin_inff());
   for (i64 c = 0; c < channels; c += kLanes) {
-    Vec rows[6][4], column[4];
-    const float* m = tile + c;
+    Vec columns[6][4], row[4];
+    const float* place = tile + c;
 #pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-      const float* row = m + 6 * i * stride;
-      output_1d(load(row), load(row + stride), load(row + 2 * stride), load(row + 3 * stride), load(row + 4 * stride),
-                load(row + 5 * stride), rows[i]);
-    }
+    for (int j = 0; j < 6; ++j, place += 6 * stride)
+      output_1d(load(place), load(place + stride), load(place + 2 * stride), load(place + 3 * stride),
+                load(place + 4 * stride), load(place + 5 * stride), columns[j]);
     const Vec shift = bias != nullptr ? load(bias + c) : zero();
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      output_1d(rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j], column);
+    for (int i = 0; i < 4; ++i) {
+      output_1d(columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], columns[5][i], row);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i)
-        if (const i64 at = offsets[4 * i + j]; at >= 0) store(image + at + c, max(floor, add(column[i], shift)));
+      for (int j = 0; j < 4; ++j)
+        if (const i64 at = offsets[4 * i + j]; inside || at >= 0)
+          store(image + at + c, max(floor, add(row[j], shift)));
     }
   }
 }
@@ -135,7 +164,7 @@ CONVOY_INLINE void transform_filter(const Vec* g, float* u, i64 stride) {
   for (int j = 0; j < 6; ++j) {
     filter_1d(rows[0][j], rows[1][j], rows[2][j], column);
 #pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) store(u + (6 * i + j) * stride, column[i]);
+    for (int i = 0; i < 6; ++i, u += stride) store(u, column[i]);
   }
 }
 
@@ -168,21 +197,23 @@ void finish_filters(const float* const* sums, i64 parts, i64 o, i64 c, float* fi
   const i64 stride = o * c;
   for (i64 row = 0; row < o; ++row)
     for (i64 column = 0; column < c; column += kLanes) {
-      Vec u[36], rows[6][3], g[3];
-#pragma GCC unroll 36
-      for (int place = 0; place < 36; ++place) u[place] = load(sums[0] + place * stride + row * c + column);
-      for (i64 p = 1; p < parts; ++p)
-#pragma GCC unroll 36
-        for (int place = 0; place < 36; ++place)
-          u[place] = add(u[place], load(sums[p] + place * stride + row * c + column));
+      Vec columns[6][3], g[3];
+      i64 place = row * c + column;
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i)
-        filter_adjoint_1d(u[6 * i], u[6 * i + 1], u[6 * i + 2], u[6 * i + 3], u[6 * i + 4], u[6 * i + 5], rows[i]);
+      for (int j = 0; j < 6; ++j) {
+        Vec u[6];
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; ++i, place += stride) {
+          u[i] = load(sums[0] + place);
+          for (i64 p = 1; p < parts; ++p) u[i] = add(u[i], load(sums[p] + place));
+        }
+        filter_adjoint_1d(u[0], u[1], u[2], u[3], u[4], u[5], columns[j]);
+      }
 #pragma GCC unroll 3
-      for (int j = 0; j < 3; ++j) {
-        filter_adjoint_1d(rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j], g);
+      for (int i = 0; i < 3; ++i) {
+        filter_adjoint_1d(columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], columns[5][i], g);
 #pragma GCC unroll 3
-        for (int i = 0; i < 3; ++i) store(filters + (row * 9 + 3 * i + j) * c + column, g[i]);
+        for (int j = 0; j < 3; ++j) store(filters + (row * 9 + 3 * i + j) * c + column, g[j]);
       }
     }
 }
@@ -208,8 +239,8 @@ void multiply(const float* a, const float* b, float* result, i64 rows, i64 k, i6
   multiply_blocks(a, k, 1, b, result, rows, k, n, false);
 }
 
-void accumulate(const float* a, const float* b, float* sums, i64 rows, i64 k, i64 n) {
-  multiply_blocks(a, 1, rows, b, sums, rows, k, n, true);
+void accumulate(const float* a, const float* b, float* sums, i64 rows, i64 k, i64 n, bool first) {
+  multiply_blocks(a, 1, rows, b, sums, rows, k, n, !first);
 }
 
 }  // namespace
