@@ -85,7 +85,8 @@ std::vector<OptionSpec> train_options() {
 std::vector<OptionSpec> data_options() {
   return {
       {.name = "data.path", .type = path, .help = "folder of shards; or, with data.images and data.labels, any "
-       "HDF5 file or folder of such files", .commands = takers(kRead)},
+       "HDF5 file or folder of such files", .commands = takers("train, plan, evaluate, data info, data verify, "
+       "data stats, bench loader")},
       {.name = "data.images", .type = text, .help = "foreign HDF5: the dataset that holds the images (/x)",
        .commands = takers(kRead)},
       {.name = "data.labels", .type = text, .help = "foreign HDF5: the dataset that holds the labels (/y)",
@@ -137,11 +138,11 @@ std::vector<OptionSpec> own_model_options() {
 std::vector<OptionSpec> model_options() {
   return {
       {.name = "model.name", .type = text, .help = "the network; convoy model list names all", .commands =
-       takers(kRun)},
+       takers(kModel)},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
-       "classes)", .commands = takers(kRun), .least = 0, .most = kMostInt},
+       "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
-       "takes its statistics over", .commands = takers(kRun), .choices = {"micro-batch"}, .refused = {{"global",
+       "takes its statistics over", .commands = takers(kModel), .choices = {"micro-batch"}, .refused = {{"global",
        "this build normalises over micro-batches only"}}},
   };
 }
