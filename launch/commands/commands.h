@@ -34,7 +34,10 @@ struct Command {
 const std::vector<Command>& commands();
 
 Command train_command();
+Command evaluate_command();
+Command predict_command();
 Command model_command();
+Command plan_command();
 Command data_command();
 Command checkpoint_command();
 Command bench_command();
