@@ -28,7 +28,7 @@ std::vector<std::string> takers(const std::string& words);
 // Who takes the options of a training run. `plan` reads the same config files.
 inline constexpr const char* kRun = "train, plan";
 // Who builds a model by name.
-inline constexpr const char* kModel = "train, plan, model show";
+inline constexpr const char* kModel = "train, plan, model show, bench step";
 // Who computes with a model.
 inline constexpr const char* kCompute = "train, plan, evaluate, predict, bench step";
 // Who reads images, also of foreign HDF5 files.

@@ -39,27 +39,34 @@ std::vector<OptionSpec> tool_options() {
       {.name = "skip-bad", .type = yes_no, .value = "no", .help = "image-folder: leave unreadable images out, "
        "and say so, instead of failing", .commands = takers("data import")},
 
-      // evaluate, predict, plan
-      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder: its best "
-       "checkpoint, else its latest", .commands = takers("evaluate, predict")},
-      {.name = "input", .type = path, .help = "folder of PNG images; folders below it are searched too",
-       .commands = takers("predict")},
-      {.name = "output", .type = path, .help = "folder for confusion.png and mistakes.png (empty: the run's "
-       "folder)", .commands = takers("evaluate")},
+      // model, plan, evaluate, predict
+      {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: "
+       "the paper's", .commands = takers("model show, bench step"), .least = 1, .most = 1e6},
+      {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have",
+       .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
+      {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
+       .commands = takers("plan"), .lasting = false},
+      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
+       "checkpoint, else its latest)", .commands = takers("evaluate")},
+      {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
+       "else its latest)", .commands = takers("predict")},
+      {.name = "input", .type = path, .help = "folder of PNG images", .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for the table (empty: stdout)",
        .commands = takers("predict")},
-      {.name = "top", .type = integer, .value = "5", .help = "classes per image, the likeliest first",
-       .commands = takers("predict"), .least = 1, .most = 1e6},
-      {.name = "ranks", .type = integer, .value = "1", .help = "number of ranks to plan for",
-       .commands = takers("plan"), .least = 1, .most = 65536},
-      {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs, op by op, with their "
-       "memory plan", .commands = takers("plan")},
-
-      // model show
-      {.name = "input", .type = integers, .help = "extents and channels of the input, as 28x28x1 (empty: the "
-       "paper's)", .commands = takers("model show"), .least = 1, .most = 65536},
+      {.name = "output", .type = path, .help = "folder for confusion.png and mistakes.png (empty: the run's)",
+       .commands = takers("evaluate")},
+      {.name = "top", .type = integer, .value = "5", .help = "classes listed per image",
+       .commands = takers("predict"), .least = 1, .most = 1000},
 
       // bench
+      {.name = "batch", .type = integer, .value = "128", .help = "samples per step",
+       .commands = takers("bench step"), .least = 1, .most = 1 << 24},
+      {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement",
+       .commands = takers("bench step"), .least = 1, .most = 1e6},
+      {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch",
+       .commands = takers("bench step"), .least = 1, .most = 65536},
+      {.name = "profile", .type = yes_no, .value = "no", .help = "print the time of every op",
+       .commands = takers("bench step")},
       {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient",
        .commands = takers("bench reduce"), .least = 1, .most = 1e10},
       {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure",
@@ -69,7 +76,7 @@ std::vector<OptionSpec> tool_options() {
       {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint",
        .commands = takers("bench checkpoint"), .least = 1, .most = 100000},
       {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating",
-       .commands = takers("bench reduce, bench checkpoint"), .least = 1, .most = 100000},
+       .commands = takers("bench reduce, bench checkpoint, bench step"), .least = 1, .most = 100000},
 
       // checkpoint
       {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",

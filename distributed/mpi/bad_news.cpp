@@ -15,8 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kListenEvery{20};
+constexpr milliseconds kQuiet{2};               // after a report: no more have arrived with it
 constexpr milliseconds kRankZeroMayTake{2000};  // to answer a report, its handler included
-constexpr milliseconds kEndMayTake{200};        // to hand the end to another rank
+constexpr milliseconds kEndMayTake{200};        // to hand a message to MPI
 constexpr milliseconds kLastResort{4000};       // after which a failing process ends whatever it hangs in
 enum Tag { kReport = 1, kEnd = 2 };
 
@@ -69,23 +70,32 @@ void BadNewsChannel::fail(int status, const std::string& reason) {
 
 void BadNewsChannel::listen() {
   try {
-    while (!closing_) {
-      int found = 0;
-      MPI_Message message;
-      MPI_Status status;
-      CONVOY_MPI(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_, &found, &message, &status));
-      if (found) {
-        hear(message, status);
-      } else {
-        std::this_thread::sleep_for(kListenEvery);
+    for (; !closing_; std::this_thread::sleep_for(kListenEvery)) {
+      std::optional<BadNews> first_report;
+      // All of them before any is answered: a rank 0 that was stopped, and wakes up late, finds a report and
+      // the end that the reporting rank then made of it alone.
+
+      for (Backoff since; since.waited() < kQuiet;) {
+        const auto news = hear();
+        if (!news && !first_report) break;
+        if (!news) continue;
+        if (!first_report) first_report = news;
+        since = Backoff();
       }
+      if (first_report) lead(*first_report);
     }
   } catch (const LibraryError& error) {
     fail(1, error.what());
   }
 }
 
-void BadNewsChannel::hear(MPI_Message& message, const MPI_Status& status) {
+/// A report that has arrived, if any. The end does not return.
+std::optional<BadNews> BadNewsChannel::hear() {
+  int found = 0;
+  MPI_Message message;
+  MPI_Status status;
+  CONVOY_MPI(MPI_Improbe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_, &found, &message, &status));
+  if (!found) return std::nullopt;
   int length = 0;
   CONVOY_MPI(MPI_Get_count(&status, MPI_BYTE, &length));
   std::string bytes(static_cast<std::size_t>(length), '\0');
@@ -93,11 +103,11 @@ void BadNewsChannel::hear(MPI_Message& message, const MPI_Status& status) {
   const std::size_t newline = bytes.find('\n');
   const int exit_status = std::stoi(bytes.substr(0, newline));
   if (status.MPI_TAG == kEnd) end(exit_status);
-  lead({status.MPI_SOURCE, exit_status, bytes.substr(newline + 1)});
+  return BadNews{status.MPI_SOURCE, exit_status, bytes.substr(newline + 1)};
 }
 
 void BadNewsChannel::report(int status, const std::string& reason) {
-  send_and_wait(fmt::format("{}\n{}", status, reason), 0, kReport, kRankZeroMayTake);
+  send(fmt::format("{}\n{}", status, reason), kReport, 0, 1, kEndMayTake);
   std::this_thread::sleep_for(kRankZeroMayTake);  // the listener ends this process as soon as rank 0 answers
 }
 
@@ -105,9 +115,7 @@ void BadNewsChannel::lead(const BadNews& news) {
   if (leading_.exchange(true)) return;
   end_at_last(news.status);
   run_handler(news);
-  for (int r = 0; r < size_; ++r) {
-    if (r != rank_) send_and_wait(fmt::format("{}\n", news.status), r, kEnd, kEndMayTake);
-  }
+  send(fmt::format("{}\n", news.status), kEnd, 0, size_, kEndMayTake);
   end(news.status);
 }
 
@@ -121,16 +129,21 @@ void BadNewsChannel::run_handler(const BadNews& news) {
   }
 }
 
-void BadNewsChannel::send_and_wait(const std::string& bytes, int peer, int tag, milliseconds patience) {
-  MPI_Request request;
-  if (MPI_Isend(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, peer, tag, comm_, &request) !=
-      MPI_SUCCESS) {
-    return;  // the peer is gone; the rest still has to hear
+/// To ranks [first, last) but this one. What cannot be sent is let be: the peer may be the one that is gone.
+void BadNewsChannel::send(const std::string& bytes, int tag, int first, int last, milliseconds patience) {
+  std::vector<MPI_Request> requests;
+  for (int r = first; r < last; ++r) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    const int length = static_cast<int>(bytes.size());
+    if (r != rank_ && MPI_Isend(bytes.data(), length, MPI_BYTE, r, tag, comm_, &request) == MPI_SUCCESS) {
+      requests.push_back(request);
+    }
   }
   const Backoff backoff;
   int sent = 0;
   while (!sent && backoff.waited() < patience) {
-    if (MPI_Test(&request, &sent, MPI_STATUS_IGNORE) != MPI_SUCCESS) return;
+    const int count = static_cast<int>(requests.size());
+    if (MPI_Testall(count, requests.data(), &sent, MPI_STATUSES_IGNORE) != MPI_SUCCESS) return;
     if (!sent) std::this_thread::sleep_for(milliseconds(1));
   }
 }

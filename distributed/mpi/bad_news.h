@@ -16,6 +16,7 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -37,12 +38,12 @@ class BadNewsChannel {
 
  private:
   void listen();
-  void hear(MPI_Message& message, const MPI_Status& status);
+  std::optional<BadNews> hear();
   void report(int status, const std::string& reason);
   /// Ends the world, if nobody is about to already.
   void lead(const BadNews& news);
   void run_handler(const BadNews& news);
-  void send_and_wait(const std::string& bytes, int peer, int tag, std::chrono::milliseconds patience);
+  void send(const std::string& bytes, int tag, int first, int last, std::chrono::milliseconds patience);
 
   MPI_Comm comm_;
   int rank_ = 0;
