@@ -41,7 +41,7 @@ std::vector<OptionSpec> tool_options() {
 
       // model, plan, evaluate, predict
       {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: "
-       "the paper's", .commands = takers("model show, bench step"), .least = 1, .most = 1e6},
+       "the paper's", .commands = takers("model show, bench step"), .least = 1, .most = 65536},
       {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have",
        .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
