@@ -58,10 +58,10 @@ void verify_split(const fs::path& folder, Split split, VerifyReport& report, con
       report.problems.push_back({file, -1, error.what()});
     }
   }
-  // What no shard shows alone: whole sets, shards of one import.
-  if (!report.ok()) return;
+  // What no shard shows alone: that the set is whole, and of one import.
   try {
-    open_dataset({.path = folder, .split = split, .images = {}, .labels = {}, .stage_folder = {}});
+    find_shards(folder, split);
+    if (report.ok()) open_dataset({.path = folder, .split = split, .images = {}, .labels = {}, .stage_folder = {}});
   } catch (const Error& error) {
     report.problems.push_back({folder, -1, error.what()});
   }

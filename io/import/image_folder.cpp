@@ -45,6 +45,14 @@ class LikePictures {
   DType dtype_ = DType::u8;
 };
 
+/// Makes the first file in scan order that can be read the one that all others must be like.
+void choose_reference(const FolderScan& scan, LikePictures& pictures) {
+  std::string fault;
+  for (const FolderSplit& split : scan.splits)
+    for (const FolderImage& image : split.images)
+      if (pictures.read(image.file, fault).valid()) return;
+}
+
 /// Decodes everything once; moves files that fail from the splits to `bad`.
 void set_bad_apart(FolderScan& scan, LikePictures& pictures, ImportSession& session) {
   for (FolderSplit& split : scan.splits) {
@@ -62,8 +70,9 @@ void set_bad_apart(FolderScan& scan, LikePictures& pictures, ImportSession& sess
   }
 }
 
-[[noreturn]] void refuse(const fs::path& source, const std::vector<SkippedFile>& bad) {
+[[noreturn]] void refuse(const fs::path& source, std::vector<SkippedFile> bad) {
   constexpr std::size_t kListed = 10;
+  std::ranges::sort(bad, {}, [](const SkippedFile& file) { return file.file.native(); });
   std::string list;
   for (std::size_t i = 0; i < std::min(bad.size(), kListed); ++i) {
     const std::string file = bad[i].file.string();
@@ -114,6 +123,7 @@ ImportReport import_image_folder(const ImportOptions& options) {
   FolderScan scan = scan_image_folder(options.source, options.class_names);
   for (const FolderSplit& split : scan.splits) session.expect_free(split.split);
   LikePictures pictures;
+  choose_reference(scan, pictures);
   if (options.skip_bad) set_bad_apart(scan, pictures, session);
   std::vector<SkippedFile> bad;
   if (!options.skip_bad) bad = scan.bad;

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "core/optim/scalars.h"
+#include "core/random/philox.h"
 #include "core/tensor/error.h"
 #include "distributed/threads/thread_world.h"
 #include "launch/commands/bench.h"
@@ -108,8 +109,8 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(task_o
   workers = std::make_unique<Workers>(training, backend, state,
                                       WorkersOptions{threads, per_micro_batch, 0, virtual_workers});
   reducer = make_reducer(*world[0], {.virtual_workers = virtual_workers,
-                                     .threads = threads,
-                                     .bucket_elements = Workers::bucket_elements(training)});
+                                     .bucket_elements = Workers::bucket_elements(training),
+                                     .threads = threads});
   update_program = std::make_unique<Program>(update.graph, backend, ProgramOptions{});
   update_program->bind_memory(update.scalars, scalars.bytes());
   for (const auto& parameter : update.parameters) {
