@@ -80,9 +80,9 @@ enum class PoolKind { max, min, average };
 
 /// x [n, s.., c] -> y [n, t.., c]; for max and min also `winner` [n, t.., c], the position in the window (scan order,
 /// first on ties) of the chosen element: u8 where the window has at most 256 positions, else i32.
-/// Padding must be smaller than the kernel and never wins a max or min; an average divides by the positions inside the image, or with `count_padding` by
-/// all inside image and padding. floor sizes, or with `ceil` rounded up, less one if the last window would start
-/// beyond the image and its low padding (Caffe's rule).
+/// Padding must be below the kernel and never wins a max or min; an average divides by the positions inside the
+/// image, or with `count_padding` by all inside image and padding. floor sizes, or with `ceil` rounded up, less one if
+/// the last window would start beyond the image and its low padding (Caffe's rule).
 /// Gradients: pool_backward: dy [, winner] -> dx of shape `input`.
 struct PoolAttributes {
   PoolKind kind = PoolKind::max;

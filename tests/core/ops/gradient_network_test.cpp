@@ -24,18 +24,21 @@ GradientCheck of_a_batch_of_two() {
 }
 
 TEST(NetworkGradient, AgreesForAResidualNetworkWithPaddedShortcut) {
+  GradientCheck check = of_a_batch_of_two();
+  check.given["norm1/gamma"] = tensor_of({2}, {1, -1.5});  // so that neither ReLU is dead
+  check.given["norm1/beta"] = tensor_of({2}, {0.3, 0.2});
   expect_gradients(
       [](Graph& graph) {
         Value x = graph.add_parameter("image", {2, 6, 5, 2}, {});
         x = relu(graph, batch_norm(graph, conv(graph, x, "conv1", {.channels = 2, .kernel = 3, .bias = false}),
                                    "norm1"));
         const Value shortcut = pad_channels(graph, x, 1, 4);
-        Value y = conv(graph, x, "conv2", {.channels = 4, .kernel = {3, 1}, .groups = 2});
+        Value y = conv(graph, x, "conv2", {.channels = 4, .kernel = {3, 1}, .groups = 2, .bias = false});
         y = batch_norm(graph, y, "norm2");
         x = relu(graph, add(graph, {shortcut, y}));
         return classify(graph, x, 3);
       },
-      of_a_batch_of_two());
+      check);
 }
 
 TEST(NetworkGradient, AgreesForBranchesOfThreeAxesThatMeetInAConcat) {
