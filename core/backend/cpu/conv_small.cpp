@@ -210,6 +210,8 @@ std::string unsuited(const ConvSizes& s, Direction direction) {
   if (s.c != 1 || s.o > 16) return "one input channel and at most 16 outputs only";
   if (s.kernel[0] != s.kernel[1] || (s.kernel[0] != 3 && s.kernel[0] != 5)) return "kernels 3x3 and 5x5 only";
   if (s.stride[0] != 1 || s.stride[1] != 1) return "stride 1 only";
+  // The input under a vector of outputs must fit a vector.
+  if ((kernels().lanes - 1) / s.o + 1 + s.kernel[1] > kernels().lanes) return "too few outputs for this kernel";
   return {};
 }
 

@@ -35,7 +35,10 @@ CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ
 /// yes where the mask is set, else no.
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm512_mask_blend_ps(mask, no, yes); }
 CONVOY_INLINE float sum(Vec v) { return _mm512_reduce_add_ps(v); }
-CONVOY_INLINE Lanes load_lanes(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+/// p[i] + shift.
+CONVOY_INLINE Lanes load_lanes(const std::int32_t* p, int shift) {
+  return _mm512_add_epi32(_mm512_loadu_si512(p), _mm512_set1_epi32(shift));
+}
 CONVOY_INLINE Vec permute(Vec v, Lanes from) { return _mm512_permutexvar_ps(from, v); }
 /// Small whole numbers to and from bytes and ints.
 CONVOY_INLINE void store_u8(std::uint8_t* p, Vec v, i64 count) {
@@ -101,8 +104,8 @@ CONVOY_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 CONVOY_INLINE Mask greater(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm256_blendv_ps(no, yes, mask); }
-CONVOY_INLINE Lanes load_lanes(const std::int32_t* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+CONVOY_INLINE Lanes load_lanes(const std::int32_t* p, int shift) {
+  return _mm256_add_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_set1_epi32(shift));
 }
 CONVOY_INLINE Vec permute(Vec v, Lanes from) { return _mm256_permutevar8x32_ps(v, from); }
 CONVOY_INLINE float sum(Vec v) {

@@ -23,19 +23,23 @@ constexpr i64 kRowsAtOnce = 4;
 template <int Kernel, int Rows>
 CONVOY_INLINE void forward_rows(const float* padded, i64 in_step, const Run& run, const float* weights, Vec bias,
                                 Vec floor, float* y, i64 y_step, i64 count) {
-  const Lanes after = load_lanes(run.after);
   Vec total[Rows];
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) total[r] = bias;
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows + Kernel - 1; ++i)
 #pragma GCC unroll 5
-    for (int j = 0; j < Kernel; ++j) {
-      const Vec x = permute(load(padded + i * in_step + run.pixel + j), after);
+  for (int j = 0; j < Kernel; ++j) {
+    const Lanes after = load_lanes(run.after, j);
+    Vec w[Kernel];  // a column of the kernel stays in registers for all rows
+#pragma GCC unroll 5
+    for (int i = 0; i < Kernel; ++i) w[i] = load(weights + (i * Kernel + j) * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows + Kernel - 1; ++i) {
+      const Vec x = permute(load(padded + i * in_step + run.pixel), after);
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r)
-        if (i - r >= 0 && i - r < Kernel) total[r] = fma(x, load(weights + ((i - r) * Kernel + j) * kLanes), total[r]);
+        if (i - r >= 0 && i - r < Kernel) total[r] = fma(x, w[i - r], total[r]);
     }
+  }
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) store(y + r * y_step, max(floor, total[r]), count);
 }
@@ -79,8 +83,10 @@ CONVOY_INLINE void add_to(double* sums, Vec v) {
 template <int Kernel, int KernelRows>
 CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded, const Run& run, const float* dy,
                                i64 dy_step, i64 count, double* sums, double* bias_sums) {
-  const Lanes after = load_lanes(run.after);
   Vec total[KernelRows][Kernel], bias_total = zero();
+  Lanes after[Kernel];
+#pragma GCC unroll 5
+  for (int j = 0; j < Kernel; ++j) after[j] = load_lanes(run.after, j);
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
 #pragma GCC unroll 5
@@ -89,10 +95,11 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
     const Vec d = load(dy + r * dy_step, count);
     bias_total = add(bias_total, d);
 #pragma GCC unroll 5
-    for (int i = 0; i < KernelRows; ++i)
+    for (int i = 0; i < KernelRows; ++i) {
+      const Vec x = load(padded + (r + i) * g.in_step + run.pixel);
 #pragma GCC unroll 5
-      for (int j = 0; j < Kernel; ++j)
-        total[i][j] = fma(d, permute(load(padded + (r + i) * g.in_step + run.pixel + j), after), total[i][j]);
+      for (int j = 0; j < Kernel; ++j) total[i][j] = fma(d, permute(x, after[j]), total[i][j]);
+    }
   }
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
@@ -101,18 +108,20 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
   if (bias_sums != nullptr) add_to(bias_sums, bias_total);
 }
 
+/// Kernel rows taken together: as many as leave registers for their sums.
 template <int Kernel>
 CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums) {
-  constexpr int kRowsTogether = kLanes == 16 ? Kernel : 1;  // as many sums as there are registers
+  constexpr int kFirst = kLanes == 16 ? 3 : 1, kRest = Kernel - kFirst, kThen = kLanes == 16 ? (kRest > 0 ? kRest : 1) : 1;
   const i64 row = g.out_width * g.channels;
   Run run;
   for (i64 at = 0, phase = 0; at < row; at += kLanes) {
     start_run(run, at, g.channels);
+    const i64 count = smaller(kLanes, row - at);
     double* phase_sums = sums + phase * (Kernel * Kernel + 1) * kLanes;
-    for (int i = 0; i < Kernel; i += kRowsTogether)
-      filter_sums<Kernel, kRowsTogether>(g, padded + i * g.in_step, run, dy + at, row, smaller(kLanes, row - at),
-                                         phase_sums + i * Kernel * kLanes,
-                                         i == 0 ? phase_sums + Kernel * Kernel * kLanes : nullptr);
+    filter_sums<Kernel, kFirst>(g, padded, run, dy + at, row, count, phase_sums, phase_sums + Kernel * Kernel * kLanes);
+    for (int i = kFirst; i < Kernel; i += kThen)
+      filter_sums<Kernel, kThen>(g, padded + i * g.in_step, run, dy + at, row, count, phase_sums + i * Kernel * kLanes,
+                                 nullptr);
     phase = (at + kLanes) % g.channels == 0 ? 0 : phase + 1;
   }
 }
