@@ -1,6 +1,6 @@
 #pragma once
-// The processes of this run. World comes first and goes last; it owns MPI_Init and MPI_Finalize, and the channel for
-// bad news, which travels apart from the data: a helper thread on every rank listens for it.
+// The processes of this run. World comes first and goes last; it owns MPI_Init and MPI_Finalize, and the
+// channel for bad news, which travels apart from the data: a helper thread on every rank listens for it.
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,15 +11,18 @@ namespace convoy {
 
 /// What a failing rank tells the others.
 struct BadNews {
-  int rank = 0;                    // who failed
-  int status = 1;                  // exit status (design: section 8)
-  std::string reason;              // the message
+  int rank = 0;        // who failed
+  int status = 1;      // exit status (design: section 8)
+  std::string reason;  // the message
 };
 
 class World {
  public:
-  /// Starts MPI (MPI_THREAD_MULTIPLE). A process without mpirun is a world of one.
+  /// Starts MPI (MPI_THREAD_MULTIPLE; LibraryError if it does not grant that). A process without mpirun is a
+  /// world of one. Once per process.
   World(int* argc, char*** argv);
+  /// Waits for all ranks, then ends MPI. If a rank does not come by the deadline, or an exception is passing,
+  /// this is fail(1, ...). Communicators split from all() must be gone by then.
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -27,13 +30,16 @@ class World {
   Communicator& all();
   int rank();
   int size();
-  std::string library_version() const;
+  std::string library_version() const;  // "Open MPI v4.1.4"
   std::string host() const;
 
-  /// Called once, on rank 0, when any rank has failed (to write status.json); from the helper thread or fail().
+  /// Called once in the whole world when any rank has failed, to write status.json and to print the message: on
+  /// rank 0 (on the failing rank if rank 0 does not answer within 2 s), on a helper thread or in fail(). The
+  /// first failure wins; later ones are not told. It may take 2 s, must not use MPI, and refers only to what
+  /// outlives the World.
   void on_bad_news(std::function<void(const BadNews&)> handler);
-  /// This rank cannot go on: tells every rank, lets rank 0 run its handler, and ends all processes with `status`
-  /// within seconds. The message was printed by the caller. Does not return.
+  /// This rank cannot go on: tells every rank, lets rank 0 run its handler, and ends all processes with the
+  /// status of the first failure within seconds (4 at most). Any thread. Does not return.
   [[noreturn]] void fail(int status, const std::string& reason);
 
  private:

@@ -16,7 +16,10 @@ namespace convoy {
 enum class Split { train, validation, test };
 std::string_view name_of(Split split);
 
-enum class StageMode { none, ram, disk };
+/// Where samples are read from: the files as they lie; copies in this node's memory (below /dev/shm, gone with the
+/// last process that uses them); copies in a local folder (which stay). `automatic`: ram when the files fit a quarter of
+/// memory and the room there, else none. Copies are made once per node and verified, whatever the number of ranks.
+enum class StageMode { none, ram, disk, automatic };
 
 struct DatasetOptions {
   std::filesystem::path path;             // folder of shards; a file or folder of files for foreign HDF5
@@ -30,14 +33,20 @@ struct DatasetOptions {
 struct DatasetInfo {
   std::string task;                       // "classification", ...
   Shape sample;                           // [s.., c] of one image
-  DType dtype = DType::u8;                // as stored
+  DType dtype = DType::u8;                // as stored: u8, u16 or f32
   std::int64_t samples = 0;               // N after the validation split
+  std::int64_t stored_samples = 0;        // of the split as stored; more than `samples` when some were held out
   std::vector<std::string> class_names;
-  std::vector<double> channel_mean, channel_std;  // of the training split, in stored units
-  std::string fingerprint;                // SHA-256 (hex) over N and the shards' checksums
+  /// Of the training split, in stored units. A channel that is constant has the deviation 1, so that it may be divided by.
+  std::vector<double> channel_mean, channel_std;
+  /// SHA-256 (hex) over N, the sample's type and shape, and the CRC-32C of every stored sample in order: the same
+  /// samples have the same fingerprint however many shards they lie in.
+  std::string fingerprint;
   int shards = 0;
+  bool verified = true;                   // false: a foreign file above kWholeContentBytes, read without checksums
 };
 
+/// Samples of a split. Safe to use from any number of threads.
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -47,12 +56,31 @@ class Dataset {
   /// Reads sample `index` (0 <= index < samples): the image as stored into `image`, its label into `label`.
   /// Verifies the sample's CRC-32C. Throws DataError naming file and sample. Any number of threads at once.
   virtual void read(std::int64_t index, std::byte* image, std::int32_t* label) const = 0;
+  /// The label alone, from memory.
+  virtual std::int32_t label(std::int64_t index) const = 0;
   /// The id of a sample: its index in the stored split (differs from `index` when validation was held out).
   virtual std::int64_t id(std::int64_t index) const = 0;
   /// "train-00002-of-00004.h5, sample 17": for messages.
   virtual std::string where(std::int64_t index) const = 0;
 };
 
+/// Opens a split and checks all but the images: shards complete and of one set, attributes, extents, labels in
+/// range, checksums of labels and of checksums. Throws DataError, or UsageError for options that do not fit.
+///
+/// Foreign HDF5 (`images` and `labels` named). `path` is a file, or a folder whose *.h5 and *.hdf5 files are taken in byte
+/// order; where names of files begin with a split's name, those of the split asked for, else all. Images [N,H,W,C] or
+/// [N,D,H,W,C] of uint8, uint16 or float32; [N,H,W] is one channel. [N,C,..] is refused: with 4 axes or more, at most 4 on
+/// axis 1 and more than 4 on the last. Labels: any integers, [N] or [N,1], from 0. Classes are numbered. Chunked and
+/// compressed datasets are read through HDF5, one thread at a time. Statistics and checksums are made at opening, by
+/// reading all images up to kWholeContentBytes; above, statistics, and the fingerprint beside all labels, come from
+/// kSampledImages images at even distances, and later reads are not verified.
 std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options);
+
+inline constexpr std::int64_t kWholeContentBytes = std::int64_t{4} << 30;
+inline constexpr std::int64_t kSampledImages = 4096;
+
+/// Whether the sample is held out of train for validation: the first uniform_double of
+/// RandomKey(0, "validation").child(id) is below `share`. A pure function of the sample's id.
+bool is_held_out(std::int64_t id, double share);
 
 }  // namespace convoy

@@ -104,6 +104,11 @@ File open_file(const std::filesystem::path& path) {
   return file;
 }
 
+File open_to_change(const std::filesystem::path& path) {
+  const Properties access = access_properties();
+  return File(CONVOY_HDF5(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get())));
+}
+
 void close(File& file) {
   CONVOY_HDF5(H5Fflush(file.get(), H5F_SCOPE_GLOBAL));
   CONVOY_HDF5(H5Fclose(file.release()));

@@ -68,6 +68,8 @@ std::int64_t check(std::int64_t result, const char* call, const char* file, int 
 File create_file(const std::filesystem::path& path);
 /// Opens for reading, with file locking off. Throws DataError: missing, not HDF5, cut short or damaged.
 File open_file(const std::filesystem::path& path);
+/// Opens one of our own files to add to it. Throws LibraryError.
+File open_to_change(const std::filesystem::path& path);
 /// Flushes and closes; throws LibraryError when bytes did not reach the file or an object of it is still open.
 void close(File& file);
 /// "train-00000-of-00004.h5, /labels": for messages.

@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <map>
+#include <string>
 
+#include "core/models/registry.h"
 #include "core/tensor/error.h"
+#include "launch/options_table.h"
 
 namespace convoy {
 namespace {
@@ -19,11 +23,12 @@ void check_batch(const Config& config) {
   std::int64_t fewer = std::min(workers, batch), more = workers;
   while (batch % fewer != 0) --fewer;
   while (more < batch && batch % more != 0) ++more;
-  throw UsageError(fmt::format(
-      "train.batch = {} cannot be cut into virtual-workers = {} equal micro-batches; the nearest legal values are "
-      "train.batch = {}{} or virtual-workers = {}{}",
-      batch, workers, below > 0 ? fmt::format("{} or ", below) : "", above, fewer,
-      more <= batch && more != fewer ? fmt::format(" or {}", more) : ""));
+  throw UsageError(
+      fmt::format("train.batch = {} cannot be cut into virtual-workers = {} equal micro-batches; the nearest "
+                  "legal values are "
+                  "train.batch = {}{} or virtual-workers = {}{}",
+                  batch, workers, below > 0 ? fmt::format("{} or ", below) : "", above, fewer,
+                  more <= batch && more != fewer ? fmt::format(" or {}", more) : ""));
 }
 
 void check_schedule(const Config& config) {
@@ -31,8 +36,8 @@ void check_schedule(const Config& config) {
   const auto every = config.get<std::int64_t>("optim.step-epochs");
   const auto milestones = config.get<std::vector<std::int64_t>>("optim.milestones");
   if (schedule != "step" && (every != 0 || !milestones.empty())) {
-    throw UsageError(fmt::format("optim.step-epochs and optim.milestones belong to optim.schedule = step, but it is {}",
-                                 schedule));
+    throw UsageError(fmt::format(
+        "optim.step-epochs and optim.milestones belong to optim.schedule = step, but it is {}", schedule));
   }
   if (schedule == "step" && (every != 0) == !milestones.empty()) {
     throw UsageError("optim.schedule = step needs either optim.step-epochs or optim.milestones, and not both");
@@ -64,15 +69,18 @@ bool is_order(const std::string& order) {
 
 void check_data(const Config& config) {
   if (config.get<std::string>("data.path").empty()) {
-    throw UsageError("data.path is missing: name the folder of shards (convoy data import makes one), or a foreign "
-                     "HDF5 file together with data.images and data.labels");
+    throw UsageError(
+        "data.path is missing: name the folder of shards (convoy data import makes one), or a foreign "
+        "HDF5 file together with data.images and data.labels");
   }
   if (config.get<std::string>("data.images").empty() != config.get<std::string>("data.labels").empty()) {
-    throw UsageError("data.images and data.labels name the datasets of a foreign HDF5 file together; only one is given");
+    throw UsageError(
+        "data.images and data.labels name the datasets of a foreign HDF5 file together; only one is given");
   }
   const auto order = config.get<std::string>("data.order");
   if (!is_order(order)) {
-    throw UsageError(fmt::format("data.order = '{}': expected full-v1, or blocks-v1:K with K of at least 1", order));
+    throw UsageError(
+        fmt::format("data.order = '{}': expected full-v1, or blocks-v1:K with K of at least 1", order));
   }
   if (config.get<std::vector<std::int64_t>>("data.crop").size() > 3 ||
       config.get<std::vector<std::int64_t>>("data.pad").size() > 3) {
@@ -80,12 +88,25 @@ void check_data(const Config& config) {
   }
 }
 
+void check_model(const Config& config) {
+  const auto name = config.get<std::string>("model.name");
+  if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
+  complete_options(find_model(name), model_options_of(config));
+}
+
 }  // namespace
 
-void check_run(const Config& config) {
-  if (config.get<std::string>("model.name").empty()) {
-    throw UsageError("model.name is missing; convoy model list names all");
+std::map<std::string, std::string> model_options_of(const Config& config) {
+  std::map<std::string, std::string> options;
+  for (const OptionSpec& own : own_model_options()) {
+    const auto value = config.get<std::string>(own.name);
+    if (!value.empty()) options.emplace(own.name.substr(own.name.find('.') + 1), value);
   }
+  return options;
+}
+
+void check_run(const Config& config) {
+  check_model(config);
   check_data(config);
   check_batch(config);
   check_schedule(config);
@@ -99,7 +120,8 @@ void check_ranks(const Config& config, int ranks) {
   const int workers = config.get<int>("virtual-workers");
   if (ranks <= workers) return;
   throw UsageError(fmt::format(
-      "{} ranks, but virtual-workers = {}: a rank without a micro-batch has nothing to do. Start at most {} ranks, or "
+      "{} ranks, but virtual-workers = {}: a rank without a micro-batch has nothing to do. Start at most {} "
+      "ranks, or "
       "(another run, other bits) set virtual-workers to a divisor of train.batch = {} that is at least {}",
       ranks, workers, workers, config.get<std::int64_t>("train.batch"), ranks));
 }

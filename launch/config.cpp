@@ -31,8 +31,8 @@ std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options)
 [[noreturn]] void reject_name(const std::string& command, const std::string& name, const std::string& where) {
   const std::vector<std::string> takers = takers_of(name);
   if (!takers.empty()) {
-    throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help", where,
-                                 command, name, fmt::join(takers, ", convoy "), command));
+    throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help",
+                                 where, command, name, fmt::join(takers, ", convoy "), command));
   }
   const std::vector<std::string> known = names_of(options_of(command));
   throw UsageError(fmt::format("{}: unknown option {}{} (convoy {} --help lists all)", where, name,
@@ -72,20 +72,23 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
     if (option.unregistered) reject_name(command, option.string_key, std::string(kCommandLine));
     const bool is_word = option.position_key >= 0;
     if (is_word && positional.empty()) {
-      throw UsageError(fmt::format("{}: unexpected word '{}': convoy {} takes options only (--name=value); see convoy "
-                                   "{} --help", kCommandLine, option.value.front(), command, command));
+      throw UsageError(
+          fmt::format("{}: unexpected word '{}': convoy {} takes options only (--name=value); see convoy "
+                      "{} --help",
+                      kCommandLine, option.value.front(), command, command));
     }
     const std::string name = is_word ? positional : option.string_key;
     const bool is_bare = option.value.empty() && find_option(command, name)->type == OptionType::yes_no;
     const std::vector<std::string> words = is_bare ? std::vector<std::string>{"yes"} : option.value;
-    const auto before = std::find_if(given.begin(), given.end(), [&](const auto& entry) { return entry.first == name; });
+    const auto before =
+        std::find_if(given.begin(), given.end(), [&](const auto& entry) { return entry.first == name; });
     if (before == given.end()) {
       given.emplace_back(name, words);
     } else if (is_word && find_option(command, name)->type == OptionType::texts) {
       before->second.insert(before->second.end(), words.begin(), words.end());
     } else {
-      throw UsageError(fmt::format("{}: {} is given a second time ('{}', then '{}'); keep one of them", kCommandLine,
-                                   name, before->second.front(), fmt::join(words, " ")));
+      throw UsageError(fmt::format("{}: {} is given a second time ('{}', then '{}'); keep one of them",
+                                   kCommandLine, name, before->second.front(), fmt::join(words, " ")));
     }
   }
   return given;
@@ -93,7 +96,8 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
 
 }  // namespace
 
-std::optional<ConfigFile> read_config_file(const std::string& command, const std::vector<std::string>& arguments) {
+std::optional<ConfigFile> read_config_file(const std::string& command,
+                                           const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     constexpr std::string_view prefix = "--config";
     const std::string& argument = arguments[i];
@@ -105,8 +109,8 @@ std::optional<ConfigFile> read_config_file(const std::string& command, const std
     std::ifstream stream(name, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
     if (!stream || std::filesystem::is_directory(name)) {
-      throw UsageError(fmt::format("{}: --config={}: expected a config file that can be read, found none", kCommandLine,
-                                   name));
+      throw UsageError(fmt::format("{}: --config={}: expected a config file that can be read, found none",
+                                   kCommandLine, name));
     }
     return ConfigFile{name, text};
   }
@@ -124,8 +128,8 @@ Config Config::parse(const std::string& command, const std::vector<std::string>&
       const OptionSpec* option = find_option(command, entry.name);
       if (!option) reject_name(command, entry.name, where);
       if (entry.name == "config") {
-        throw UsageError(fmt::format("{}: a config file cannot name another one; use --config on the command line",
-                                     where));
+        throw UsageError(
+            fmt::format("{}: a config file cannot name another one; use --config on the command line", where));
       }
       config.set(entry.name, entry.value, where);
     }
@@ -185,26 +189,40 @@ std::string Config::text() const {
 }
 
 template <>
-std::string Config::get<std::string>(std::string_view name) const { return value_of(name); }
+std::string Config::get<std::string>(std::string_view name) const {
+  return value_of(name);
+}
 
 template <>
-std::filesystem::path Config::get<std::filesystem::path>(std::string_view name) const { return value_of(name); }
+std::filesystem::path Config::get<std::filesystem::path>(std::string_view name) const {
+  return value_of(name);
+}
 
 template <>
-bool Config::get<bool>(std::string_view name) const { return value_of(name) == "yes"; }
+bool Config::get<bool>(std::string_view name) const {
+  return value_of(name) == "yes";
+}
 
 // The values below are canonical texts of checked_value: the conversions cannot fail.
 template <>
-std::int64_t Config::get<std::int64_t>(std::string_view name) const { return std::stoll(value_of(name)); }
+std::int64_t Config::get<std::int64_t>(std::string_view name) const {
+  return std::stoll(value_of(name));
+}
 
 template <>
-std::uint64_t Config::get<std::uint64_t>(std::string_view name) const { return std::stoull(value_of(name)); }
+std::uint64_t Config::get<std::uint64_t>(std::string_view name) const {
+  return std::stoull(value_of(name));
+}
 
 template <>
-int Config::get<int>(std::string_view name) const { return std::stoi(value_of(name)); }
+int Config::get<int>(std::string_view name) const {
+  return std::stoi(value_of(name));
+}
 
 template <>
-double Config::get<double>(std::string_view name) const { return std::strtod(value_of(name).c_str(), nullptr); }
+double Config::get<double>(std::string_view name) const {
+  return std::strtod(value_of(name).c_str(), nullptr);
+}
 
 template <>
 std::vector<std::string> Config::get<std::vector<std::string>>(std::string_view name) const {

@@ -15,15 +15,16 @@ struct ConfigFile {
   std::string name, text;
 };
 
-/// The value of --config in `arguments`, read; none where it is not given. Throws UsageError for a file that cannot be
-/// read or a command line that cannot be parsed.
-std::optional<ConfigFile> read_config_file(const std::string& command, const std::vector<std::string>& arguments);
+/// The value of --config in `arguments`, read; none where it is not given. Throws UsageError for a file that
+/// cannot be read or a command line that cannot be parsed.
+std::optional<ConfigFile> read_config_file(const std::string& command,
+                                           const std::vector<std::string>& arguments);
 
 class Config {
  public:
-  /// `arguments`: what follows the command's name. `positional`: the option that takes words without --name ("" none).
-  /// The command line overrides the file. Throws UsageError with where, option, found, expected, and the nearest
-  /// known name for an unknown one.
+  /// `arguments`: what follows the command's name. `positional`: the option that takes words without --name (""
+  /// none). The command line overrides the file. Throws UsageError with where, option, found, expected, and the
+  /// nearest known name for an unknown one.
   static Config parse(const std::string& command, const std::vector<std::string>& arguments,
                       const std::optional<ConfigFile>& file = {}, const std::string& positional = "");
 
@@ -31,19 +32,20 @@ class Config {
   static Config from_text(const std::string& command, const std::string& text, const std::string& origin);
 
   /// T: std::string, std::filesystem::path, bool, int, std::int64_t, std::uint64_t, double,
-  /// std::vector<std::int64_t>, std::vector<std::string>. Asking for an option that the command does not take is a
-  /// program error (std::logic_error).
+  /// std::vector<std::int64_t>, std::vector<std::string>. Asking for an option that the command does not take
+  /// is a program error (std::logic_error).
   template <typename T>
   T get(std::string_view name) const;
 
   /// Was it set by the user (file or command line)?
   bool given(std::string_view name) const;
 
-  /// The non-empty values of one section, by name without the section: the free options of a model, say.
+  /// The non-empty values of one section, by name without the section.
   std::map<std::string, std::string> section(std::string_view name) const;
 
-  /// The complete effective config as INI text: every lasting option in the table's order; one that follows another
-  /// (seed.init follows seed) and was not given is a comment. parse() of it gives the same values and the same text.
+  /// The complete effective config as INI text: every lasting option in the table's order; one that follows
+  /// another (seed.init follows seed) and was not given is a comment. parse() of it gives the same values and
+  /// the same text.
   std::string text() const;
 
   const std::string& command() const { return command_; }

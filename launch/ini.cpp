@@ -74,11 +74,13 @@ std::vector<IniEntry> parse_ini(std::string_view text, std::string_view file) {
     const std::size_t equals = line.find('=');
     const std::string_view name = trim(line.substr(0, equals));
     if (equals == std::string_view::npos || !is_name(name)) {
-      throw UsageError(fmt::format("{}: expected name = value, [section] or # comment, found: {}", where, line));
+      throw UsageError(
+          fmt::format("{}: expected name = value, [section] or # comment, found: {}", where, line));
     }
     const std::string_view rest = trim(line.substr(equals + 1));
     IniEntry entry{section + std::string(name),
-                   rest.starts_with('"') ? unquoted(rest, where) : std::string(trim(without_comment(rest))), number};
+                   rest.starts_with('"') ? unquoted(rest, where) : std::string(trim(without_comment(rest))),
+                   number};
     const auto [first, is_new] = line_of.emplace(entry.name, number);
     if (!is_new) {
       throw UsageError(fmt::format("{}: {} is given a second time (first in line {}); keep one of them", where,

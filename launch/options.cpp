@@ -32,21 +32,28 @@ std::string range_of(const OptionSpec& option) {
 
 std::string expectation(const OptionSpec& option) {
   switch (option.type) {
-    case OptionType::integer: return "a whole number" + range_of(option);
-    case OptionType::real: return "a number" + range_of(option);
-    case OptionType::yes_no: return "yes or no";
-    case OptionType::choice: return fmt::format("one of {}", fmt::join(option.choices, ", "));
-    case OptionType::integers: return "whole numbers" + range_of(option) + ", separated by commas";
+    case OptionType::integer:
+      return "a whole number" + range_of(option);
+    case OptionType::real:
+      return "a number" + range_of(option);
+    case OptionType::yes_no:
+      return "yes or no";
+    case OptionType::choice:
+      return fmt::format("one of {}", fmt::join(option.choices, ", "));
+    case OptionType::integers:
+      return "whole numbers" + range_of(option) + ", separated by commas";
     case OptionType::text:
     case OptionType::texts:
-    case OptionType::path: return "text on one line";
+    case OptionType::path:
+      return "text on one line";
   }
   return "";
 }
 
 [[noreturn]] void reject(const OptionSpec& option, std::string_view value, std::string_view where) {
   const std::string hint = option.type == OptionType::choice ? did_you_mean(value, option.choices) : "";
-  throw UsageError(fmt::format("{}: {} = '{}': expected {}{}", where, option.name, value, expectation(option), hint));
+  throw UsageError(
+      fmt::format("{}: {} = '{}': expected {}{}", where, option.name, value, expectation(option), hint));
 }
 
 template <typename Number>
@@ -131,26 +138,6 @@ std::string remarks(const OptionSpec& option) {
   return remark.empty() ? "" : " (" + remark + ")";
 }
 
-/// Breaks at blanks so that help stays within `width` columns; later lines begin at column `indent`.
-std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
-  std::string out;
-  std::size_t column = indent;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
-    if (column > indent && column + 1 + end > width) {
-      out += '\n' + std::string(indent, ' ');
-      column = indent;
-    } else if (column > indent) {
-      out += ' ';
-      ++column;
-    }
-    out += text.substr(0, end);
-    column += end;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<const OptionSpec*> options_of(std::string_view command) {
@@ -178,14 +165,20 @@ std::vector<std::string> takers_of(std::string_view name) {
 
 std::string checked_value(const OptionSpec& option, std::string_view value, std::string_view where) {
   switch (option.type) {
-    case OptionType::integer: return checked_integer(option, value, where);
-    case OptionType::real: return checked_real(option, value, where);
-    case OptionType::yes_no: return checked_yes_no(option, value, where);
-    case OptionType::choice: return checked_choice(option, value, where);
-    case OptionType::integers: return checked_integers(option, value, where);
+    case OptionType::integer:
+      return checked_integer(option, value, where);
+    case OptionType::real:
+      return checked_real(option, value, where);
+    case OptionType::yes_no:
+      return checked_yes_no(option, value, where);
+    case OptionType::choice:
+      return checked_choice(option, value, where);
+    case OptionType::integers:
+      return checked_integers(option, value, where);
     case OptionType::text:
     case OptionType::texts:
-    case OptionType::path: break;
+    case OptionType::path:
+      break;
   }
   if (value.find('\n') != std::string_view::npos) reject(option, value, where);
   return std::string(value);
@@ -193,16 +186,43 @@ std::string checked_value(const OptionSpec& option, std::string_view value, std:
 
 std::string placeholder(const OptionSpec& option) {
   switch (option.type) {
-    case OptionType::text: return "TEXT";
-    case OptionType::texts: return "PATH [PATH ...]";
-    case OptionType::integer: return "N";
-    case OptionType::real: return "X";
-    case OptionType::yes_no: return "yes|no";
-    case OptionType::choice: return fmt::format("{}", fmt::join(option.choices, "|"));
-    case OptionType::integers: return "N[,N...]";
-    case OptionType::path: return "PATH";
+    case OptionType::text:
+      return "TEXT";
+    case OptionType::texts:
+      return "PATH [PATH ...]";
+    case OptionType::integer:
+      return "N";
+    case OptionType::real:
+      return "X";
+    case OptionType::yes_no:
+      return "yes|no";
+    case OptionType::choice:
+      return fmt::format("{}", fmt::join(option.choices, "|"));
+    case OptionType::integers:
+      return "N[,N...]";
+    case OptionType::path:
+      return "PATH";
   }
   return "";
+}
+
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
+  std::string out;
+  std::size_t column = indent;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (column > indent && column + 1 + end > width) {
+      out += '\n' + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += text.substr(0, end);
+    column += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
 }
 
 std::string describe_options(std::string_view command) {

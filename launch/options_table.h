@@ -15,7 +15,7 @@ std::vector<OptionSpec> tool_options();
 std::vector<OptionSpec> train_options();
 std::vector<OptionSpec> data_options();
 std::vector<OptionSpec> model_options();
-std::vector<OptionSpec> own_model_options();   // model.X that single models declare
+std::vector<OptionSpec> own_model_options();  // model.X that single models declare
 std::vector<OptionSpec> optim_options();
 std::vector<OptionSpec> seed_options();
 std::vector<OptionSpec> checkpoint_options();
@@ -27,10 +27,11 @@ std::vector<std::string> takers(const std::string& words);
 
 // Who takes the options of a training run. `plan` reads the same config files.
 inline constexpr const char* kRun = "train, plan";
+// Who builds a model by name.
+inline constexpr const char* kModel = "train, plan, model show, bench step";
 // Who computes with a model.
 inline constexpr const char* kCompute = "train, plan, evaluate, predict, bench step";
-// Who reads samples.
-inline constexpr const char* kRead =
-    "train, plan, evaluate, data info, data verify, data stats, bench loader";
+// Who reads images, also of foreign HDF5 files.
+inline constexpr const char* kRead = "train, plan, evaluate, data stats, bench loader";
 
 }  // namespace convoy

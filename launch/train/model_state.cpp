@@ -62,14 +62,19 @@ ModelState initial_state(const Graph& graph, const UpdateGraph& update, std::uin
     for (const ValueInfo& value : graph.values())
       if (value.role == Role::parameter || value.role == Role::state)
         group_of(state, value.role)->at(value.name) = initial_value(value, seed);
-  broadcast(state.parameters, world);
-  broadcast(state.state, world);
   broadcast(state.constants, world);
   for (const UpdateGraph::Parameter& parameter : update.parameters) {
     const ValueInfo& velocity = update.graph.info(parameter.velocity);
     state.velocities.emplace(velocity.name, Tensor(velocity.desc.shape, velocity.desc.dtype));
   }
+  broadcast_state(state, world);
   return state;
+}
+
+void broadcast_state(ModelState& state, Communicator& world) {
+  broadcast(state.parameters, world);
+  broadcast(state.velocities, world);
+  broadcast(state.state, world);
 }
 
 void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimizer, const std::string& file) {

@@ -28,6 +28,9 @@ ModelState state_for_inference(const Graph& graph, std::uint64_t seed);
 /// another shape. `with_optimizer`: the slots too.
 void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimizer, const std::string& file);
 
+/// Rank 0's parameters, slots and state to everybody.
+void broadcast_state(ModelState& state, Communicator& world);
+
 /// Puts the tensors into a checkpoint; they share storage with the state, which must not change until it is written.
 void store(const ModelState& state, Checkpoint& checkpoint);
 

@@ -7,6 +7,8 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
+#include "launch/check.h"
+#include "launch/train/trained_model.h"
 
 namespace convoy {
 namespace {
@@ -42,8 +44,7 @@ Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions
   task.model = config.get<std::string>("model.name");
   if (task.model.empty()) throw UsageError("model.name is missing; `convoy model list` names the models");
   find_model(task.model);
-  for (const auto& [name, value] : config.section("model"))
-    if (name != "name" && name != "classes" && name != "batch-norm") task.options[name] = value;
+  task.options = model_options_of(config);
   const auto classes = static_cast<std::int64_t>(info.class_names.size());
   task.classes = config.get<std::int64_t>("model.classes");
   if (task.classes == 0) task.classes = classes;
@@ -82,15 +83,25 @@ Seeds seeds_of(const Config& config) {
           config.get<std::uint64_t>("seed.augment"), config.get<std::uint64_t>("seed.dropout")};
 }
 
-void check_division(std::int64_t batch, std::int64_t workers) {
-  if (batch % workers == 0) return;
-  std::int64_t below = std::min(workers, batch);
-  while (batch % below) --below;
-  const std::int64_t up = (batch / workers + 1) * workers, down = batch / workers * workers;
-  throw UsageError(fmt::format(
-      "train.batch={} cannot be cut into virtual-workers={} equal micro-batches; nearest legal values are {} "
-      "(or virtual-workers={})",
-      batch, workers, down ? fmt::format("train.batch={} and {}", down, up) : fmt::format("train.batch={}", up), below));
+bool stores_validation(const DatasetOptions& options) {
+  if (!std::filesystem::is_directory(options.path)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(options.path))
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with("validation") && (name.ends_with(".h5") || name.ends_with(".hdf5")))
+      return true;
+  return false;
+}
+
+/// data.stage: auto, none, ram, or a folder on a local disk.
+void set_stage(const std::string& text, DatasetOptions& options) {
+  if (text == "auto") {
+    options.stage = StageMode::automatic;
+  } else if (text == "ram") {
+    options.stage = StageMode::ram;
+  } else if (text != "none") {
+    options.stage = StageMode::disk;
+    options.stage_folder = text;
+  }
 }
 
 }  // namespace
@@ -105,7 +116,13 @@ DatasetOptions dataset_options(const Config& config, Split split) {
   options.validation = config.get<double>("data.validation");
   options.images = config.get<std::string>("data.images");
   options.labels = config.get<std::string>("data.labels");
+  if (config.command() != "evaluate") set_stage(config.get<std::string>("data.stage"), options);
   return options;
+}
+
+std::unique_ptr<Dataset> open_validation(const Config& config) {
+  const DatasetOptions options = dataset_options(config, Split::validation);
+  return options.validation > 0 || stores_validation(options) ? open_dataset(options) : nullptr;
 }
 
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
@@ -117,7 +134,6 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.order = config.get<std::string>("data.order");
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
-  check_division(spec.batch, spec.virtual_workers);
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   spec.samples = info.samples;
   if (spec.batch > spec.samples)
@@ -135,13 +151,6 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   return spec;
 }
 
-void check_world(const RunSpec& spec, int ranks) {
-  if (ranks <= spec.virtual_workers) return;
-  throw UsageError(fmt::format("{} ranks, but the batch is cut into virtual-workers={} micro-batches and each rank "
-                               "needs one; start at most {} ranks, or set virtual-workers={} (another run: other bits)",
-                               ranks, spec.virtual_workers, spec.virtual_workers, ranks));
-}
-
 std::unique_ptr<Backend> make_backend(const Config& config) {
   set_cpu_isa(config.get<std::string>("device.isa"));
   return make_cpu_backend();
@@ -154,9 +163,8 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["virtual-workers"] = std::to_string(spec.virtual_workers);
   record["precision"] = config.get<std::string>("precision");
   record["reduction"] = config.get<std::string>("reduction");
-  record["data.fingerprint"] = data.fingerprint;
+  record_data(data, record);
   record["data.order"] = spec.order;
-  record["data.samples"] = std::to_string(spec.samples);
   record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);
   record["graph"] = graph_hash;
   for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;

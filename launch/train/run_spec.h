@@ -39,11 +39,11 @@ struct RunSpec {
 
 DatasetOptions dataset_options(const Config& config, Split split);
 
+/// The validation split: stored, or held out of train by data.validation; null where there is neither.
+std::unique_ptr<Dataset> open_validation(const Config& config);
+
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
-
-/// B divisible by V, R <= V; else a UsageError that names the nearest legal values.
-void check_world(const RunSpec& spec, int ranks);
 
 /// The backend that --device and --device.isa ask for.
 std::unique_ptr<Backend> make_backend(const Config& config);

@@ -15,13 +15,22 @@ Config run(std::vector<std::string> arguments) {
 TEST(CheckRun, AcceptsTheDefaultsOnceModelAndDataAreNamed) { EXPECT_NO_THROW(check_run(run({}))); }
 
 TEST(CheckRun, NamesTheNearestLegalBatchAndVirtualWorkers) {
-  EXPECT_USAGE_ERROR(check_run(run({"--train.batch=100"})), "train.batch = 100", "96 or 104", "virtual-workers = 5 or 10");
+  EXPECT_USAGE_ERROR(check_run(run({"--train.batch=100"})), "train.batch = 100", "96 or 104",
+                     "virtual-workers = 5 or 10");
   EXPECT_USAGE_ERROR(check_run(run({"--train.batch=4"})), "train.batch = 8 or virtual-workers = 4");
 }
 
 TEST(CheckRun, AsksForModelAndData) {
   EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--data.path=x"})), "model.name is missing");
   EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--model.name=mlp"})), "data.path is missing");
+}
+
+TEST(CheckRun, KnowsTheModelsAndTheirOwnOptions) {
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--model.name=lenet-6", "--data.path=x"})), "lenet-6",
+                     "lenet-5");
+  EXPECT_USAGE_ERROR(check_run(run({"--model.hidden=30"})), "lenet-5", "model.hidden");
+  EXPECT_USAGE_ERROR(check_run(run({"--model.variant=2025"})), "variant", "modern");
+  EXPECT_NO_THROW(check_run(run({"--model.variant=modern"})));
 }
 
 TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {
@@ -31,13 +40,15 @@ TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {
 
 TEST(CheckRun, AStepScheduleNeedsItsSteps) {
   EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=step"})), "optim.step-epochs or optim.milestones");
-  EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=cosine", "--optim.milestones=3"})), "belong to", "cosine");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=cosine", "--optim.milestones=3"})), "belong to",
+                     "cosine");
   EXPECT_USAGE_ERROR(check_run(run({"--optim.schedule=step", "--optim.milestones=6,3"})), "rise");
   EXPECT_NO_THROW(check_run(run({"--optim.schedule=step", "--optim.milestones=3,6"})));
 }
 
 TEST(CheckRun, RejectsAWarmUpLongerThanTheRunAndNesterovWithoutMomentum) {
-  EXPECT_USAGE_ERROR(check_run(run({"--train.epochs=2", "--optim.warmup-epochs=3"})), "longer than train.epochs");
+  EXPECT_USAGE_ERROR(check_run(run({"--train.epochs=2", "--optim.warmup-epochs=3"})),
+                     "longer than train.epochs");
   EXPECT_USAGE_ERROR(check_run(run({"--optim.nesterov", "--optim.momentum=0"})), "optim.momentum");
 }
 

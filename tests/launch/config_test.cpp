@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "launch/options.h"
 #include "launch/expect_message.h"
+#include "launch/options.h"
 
 namespace convoy {
 namespace {
@@ -13,11 +13,11 @@ ConfigFile file(const std::string& text) { return {"lenet.cfg", text}; }
 TEST(Config, TakesDefaultsFileAndCommandLineInThatOrder) {
   const Config config = Config::parse("train", {"--train.epochs=7", "--optim.rate", "0.2"},
                                       file("seed = 3\n[train]\nepochs = 5\nbatch = 128\n"));
-  EXPECT_EQ(config.get<int>("train.epochs"), 7);                 // command line over file
-  EXPECT_EQ(config.get<int>("train.batch"), 128);                // file over default
+  EXPECT_EQ(config.get<int>("train.epochs"), 7);   // command line over file
+  EXPECT_EQ(config.get<int>("train.batch"), 128);  // file over default
   EXPECT_EQ(config.get<std::uint64_t>("seed"), 3u);
   EXPECT_DOUBLE_EQ(config.get<double>("optim.rate"), 0.2);
-  EXPECT_EQ(config.get<std::string>("optim.name"), "sgd");       // default
+  EXPECT_EQ(config.get<std::string>("optim.name"), "sgd");  // default
   EXPECT_TRUE(config.given("train.batch"));
   EXPECT_FALSE(config.given("optim.name"));
 }
@@ -41,8 +41,8 @@ TEST(Config, ListsSizesAndSeveralPaths) {
 }
 
 TEST(Config, UnknownNameInAFileNamesFileLineAndTheNearest) {
-  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("[train]\n# five\nepoch = 5\n")), "lenet.cfg:3", "train.epoch",
-                     "did you mean train.epochs?");
+  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("[train]\n# five\nepoch = 5\n")), "lenet.cfg:3",
+                     "train.epoch", "did you mean train.epochs?");
 }
 
 TEST(Config, UnknownNameOnTheCommandLineNamesTheNearest) {
@@ -60,8 +60,8 @@ TEST(Config, AnOptionOfAnotherCommandIsNamedAsSuch) {
 }
 
 TEST(Config, ABadValueNamesItsLine) {
-  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("[train]\nepochs = many\n")), "lenet.cfg:2", "train.epochs",
-                     "'many'", "whole number");
+  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("[train]\nepochs = many\n")), "lenet.cfg:2",
+                     "train.epochs", "'many'", "whole number");
 }
 
 TEST(Config, RejectsAnOptionGivenTwiceAndAStrayWord) {
@@ -71,7 +71,8 @@ TEST(Config, RejectsAnOptionGivenTwiceAndAStrayWord) {
 }
 
 TEST(Config, AFileCannotNameAnotherFile) {
-  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("config = other.cfg\n")), "lenet.cfg:1", "cannot name another");
+  EXPECT_USAGE_ERROR(Config::parse("train", {}, file("config = other.cfg\n")), "lenet.cfg:1",
+                     "cannot name another");
 }
 
 TEST(Config, WordsWithoutANameGoToThePositionalOption) {
@@ -87,8 +88,9 @@ TEST(Config, ReadsTheFileThatIsNamedAndSaysWhenThereIsNone) {
 }
 
 TEST(Config, TextReadsBackToTheSameValuesAndTheSameText) {
-  const Config config = Config::parse("train", {"--data.path=a # b", "--data.crop=28", "--seed=5", "--seed.order=6",
-                                                "--optim.rate=0.05", "--resume=latest"},
+  const Config config = Config::parse("train",
+                                      {"--data.path=a # b", "--data.crop=28", "--seed=5", "--seed.order=6",
+                                       "--optim.rate=0.05", "--resume=latest"},
                                       file("[model]\nname = lenet-5\n"));
   const std::string text = config.text();
   const Config again = Config::from_text("train", text, "text");
@@ -104,8 +106,8 @@ TEST(Config, TextHoldsEveryLastingOption) {
   const std::string text = config.text();
   for (const OptionSpec* option : options_of("train")) {
     const std::string leaf = option->name.substr(option->name.rfind('.') + 1);
-    EXPECT_EQ(text.find("\n" + leaf + " ") != std::string::npos || text.find("\n# " + leaf + " ") != std::string::npos ||
-                  text.starts_with("# " + leaf + " "),
+    EXPECT_EQ(text.find("\n" + leaf + " ") != std::string::npos ||
+                  text.find("\n# " + leaf + " ") != std::string::npos || text.starts_with("# " + leaf + " "),
               option->lasting)
         << option->name;
   }

@@ -8,7 +8,8 @@ namespace convoy {
 namespace {
 
 TEST(Ini, JoinsSectionAndNameAndKeepsLineNumbers) {
-  const auto entries = parse_ini("run = lenet\n\n# comment\n[train]\nepochs=5\n  batch = 64  # samples\n", "a.cfg");
+  const auto entries =
+      parse_ini("run = lenet\n\n# comment\n[train]\nepochs=5\n  batch = 64  # samples\n", "a.cfg");
   ASSERT_EQ(entries.size(), 3u);
   EXPECT_EQ(entries[0].name, "run");
   EXPECT_EQ(entries[0].value, "lenet");
@@ -26,8 +27,8 @@ TEST(Ini, ReadsFilesWithCarriageReturnsAndWithoutALastLineBreak) {
 }
 
 TEST(Ini, ValuesSurviveWritingAndReading) {
-  for (const std::string value : {"plain", "two words", "a#b", "# not a comment", " blanks ", "say \"hi\"", "back\\slash",
-                                  "", "a = b", "[x]", "semi ; colon"}) {
+  for (const std::string value : {"plain", "two words", "a#b", "# not a comment", " blanks ", "say \"hi\"",
+                                  "back\\slash", "", "a = b", "[x]", "semi ; colon"}) {
     const auto entries = parse_ini("x = " + ini_value(value) + "\n", "a.cfg");
     ASSERT_EQ(entries.size(), 1u) << value;
     EXPECT_EQ(entries[0].value, value);

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "launch/expect_message.h"
+#include "launch/options_table.h"
 
 namespace convoy {
 namespace {
@@ -43,7 +46,8 @@ TEST(OptionTable, KeepsASectionInOnePieceAndUnsectionedNamesFirst) {
   for (const OptionSpec& option : option_table()) {
     const std::string section = section_of(option.name);
     if (!sections.empty() && sections.back() == section) continue;
-    EXPECT_EQ(std::count(sections.begin(), sections.end(), section), 0) << "[" << section << "] is in two pieces";
+    EXPECT_EQ(std::count(sections.begin(), sections.end(), section), 0)
+        << "[" << section << "] is in two pieces";
     sections.push_back(section);
   }
   EXPECT_EQ(sections.front(), "");
@@ -66,9 +70,39 @@ TEST(OptionTable, EveryOptionOfTrainStandsInItsHelp) {
   }
 }
 
+std::string all_sources() {
+  std::string text;
+  const std::filesystem::path launch = std::filesystem::path(CONVOY_SOURCE) / "launch";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(launch)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".cpp" || name.starts_with("options")) continue;
+    std::ifstream stream(entry.path());
+    text.append(std::istreambuf_iterator<char>(stream), {});
+  }
+  return text;
+}
+
+// An option that nobody reads would be accepted and ignored. One with a single legal value is read by its
+// check.
+TEST(OptionTable, EveryOptionIsReadSomewhere) {
+  const std::string sources = all_sources();
+  const auto follows = [&](const OptionSpec& option) {
+    return std::any_of(option_table().begin(), option_table().end(),
+                       [&](const OptionSpec& other) { return other.same_as == option.name; });
+  };
+  std::set<std::string> own;
+  for (const OptionSpec& option : own_model_options()) own.insert(option.name);  // read by the models
+  for (const OptionSpec& option : option_table()) {
+    if (option.name == "config" || option.choices.size() == 1 || own.count(option.name) || follows(option))
+      continue;
+    EXPECT_NE(sources.find("\"" + option.name + "\""), std::string::npos) << option.name << " is never read";
+  }
+}
+
 TEST(CheckedValue, RejectsANumberOutOfRangeNamingOptionFoundAndExpected) {
   const OptionSpec& epochs = *find_option("train", "train.epochs");
-  EXPECT_USAGE_ERROR(checked_value(epochs, "0", "a.cfg:3"), "a.cfg:3", "train.epochs", "'0'", "from 1 to 1000000");
+  EXPECT_USAGE_ERROR(checked_value(epochs, "0", "a.cfg:3"), "a.cfg:3", "train.epochs", "'0'",
+                     "from 1 to 1000000");
   EXPECT_USAGE_ERROR(checked_value(epochs, "5x", "a.cfg:3"), "'5x'", "whole number");
   EXPECT_USAGE_ERROR(checked_value(epochs, "", "a.cfg:3"), "whole number");
   EXPECT_USAGE_ERROR(checked_value(epochs, "99999999999999999999", "a.cfg:3"), "whole number");

@@ -1,0 +1,45 @@
+#pragma once
+// Long messages travel in pieces: adding one piece, still warm in the cache, while the next ones are under way.
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "distributed/communicator.h"
+
+namespace convoy {
+
+/// Elements [begin, end) of a bucket.
+struct Range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t size() const { return end - begin; }
+};
+
+/// The pieces of at most `chunk` elements of a range; both ends of a message cut alike.
+inline std::vector<Range> chunks_of(const Range& range, std::size_t chunk) {
+  std::vector<Range> chunks;
+  for (std::size_t begin = range.begin; begin < range.end; begin += chunk) {
+    chunks.push_back({begin, std::min(begin + chunk, range.end)});
+  }
+  return chunks;
+}
+
+inline RequestPtr send_range(Communicator& communicator, const float* data, const Range& range, int peer,
+                             int tag) {
+  return communicator.send(data + range.begin, range.size() * sizeof(float), peer, tag);
+}
+
+inline RequestPtr receive_range(Communicator& communicator, float* data, const Range& range, int peer,
+                                int tag) {
+  return communicator.receive(data + range.begin, range.size() * sizeof(float), peer, tag);
+}
+
+inline void wait_all(std::vector<RequestPtr>& requests) {
+  for (auto& request : requests) request->wait();
+  requests.clear();
+}
+
+/// Floats of a cache line: slices begin at multiples, so that no two ranks or threads share one.
+constexpr std::size_t kSliceAlignment = 16;
+
+}  // namespace convoy

@@ -1,0 +1,141 @@
+// Each rank finishes the tree for one slice of the bucket, from everybody's partial sums.
+#include <array>
+
+#include "distributed/add.h"
+#include "distributed/chunks.h"
+#include "distributed/exchange.h"
+#include "distributed/float_buffer.h"
+#include "distributed/tree.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kUnderWay = 2;                          // chunks of the slice
+constexpr std::size_t kLargestChunk = std::size_t{1} << 18;   // 1 MB, as in halving_exchange.cpp
+constexpr std::size_t kScratch = std::size_t{1} << 21;        // 8 MB for one chunk of all parts,
+constexpr std::size_t kSmallestChunk = std::size_t{1} << 12;  // unless that makes messages too short
+
+Range slice_of(int rank, int ranks, std::size_t elements) {
+  const std::size_t blocks = (elements + kSliceAlignment - 1) / kSliceAlignment;
+  const auto edge = [&](int r) {
+    return std::min(elements,
+                    static_cast<std::size_t>(r) * blocks / static_cast<std::size_t>(ranks) * kSliceAlignment);
+  };
+  return {edge(rank), edge(rank + 1)};
+}
+
+class DirectExchange final : public Exchange {
+ public:
+  DirectExchange(Communicator& communicator, int virtual_workers, std::size_t largest_elements)
+      : communicator_(communicator) {
+    const int ranks = communicator.size();
+    std::vector<Subtree> parts;
+    for (int r = 0; r < ranks; ++r) {
+      const auto [first, last] = share_of(r, ranks, 0, virtual_workers);
+      if (r == communicator.rank()) own_ = owners_.size();
+      for (const Subtree& part : subtrees_inside(first, last, virtual_workers)) {
+        parts.push_back(part);
+        owners_.push_back(r);
+      }
+    }
+    adds_ = adds_to_root(parts, virtual_workers);
+    const std::size_t slice = largest_elements / static_cast<std::size_t>(ranks) + 2 * kSliceAlignment;
+    chunk_ = std::min(slice, std::clamp(kScratch / parts.size(), kSmallestChunk, kLargestChunk));
+    if (ranks == 1) return;
+    for (auto& buffer : scratch_) buffer = FloatBuffer(chunk_ * parts.size());
+  }
+
+  float* run(const std::vector<float*>& sums, std::size_t elements, int tag) override {
+    if (communicator_.size() == 1) return sums.front();  // it is the root
+    const Range mine = slice_of(communicator_.rank(), communicator_.size(), elements);
+    std::vector<RequestPtr> sends = send_slices(sums, elements, 2 * tag);
+    finish_slice(sums, mine, 2 * tag);
+    wait_all(sends);  // the gradient of the others' slices may now be overwritten
+    gather(sums.front(), elements, mine, 2 * tag + 1);
+    return sums.front();
+  }
+
+  std::size_t memory_bytes() const override {
+    return communicator_.size() == 1 ? 0 : kUnderWay * chunk_ * owners_.size() * sizeof(float);
+  }
+
+ private:
+  /// In the order in which the receiver takes them: chunk by chunk, subtree by subtree.
+  std::vector<RequestPtr> send_slices(const std::vector<float*>& sums, std::size_t elements, int tag) {
+    std::vector<RequestPtr> sends;
+    for (int distance = 1; distance < communicator_.size(); ++distance) {
+      const int peer = (communicator_.rank() + distance) % communicator_.size();
+      for (const Range& chunk : chunks_of(slice_of(peer, communicator_.size(), elements), chunk_)) {
+        for (const float* sum : sums) sends.push_back(send_range(communicator_, sum, chunk, peer, tag));
+      }
+    }
+    return sends;
+  }
+
+  void finish_slice(const std::vector<float*>& sums, const Range& mine, int tag) {
+    const auto chunks = chunks_of(mine, chunk_);
+    std::array<std::vector<RequestPtr>, kUnderWay> receives;
+    const auto start = [&](std::size_t i) {
+      if (i >= chunks.size()) return;
+      for (std::size_t part = 0; part < owners_.size(); ++part) {
+        if (owners_[part] == communicator_.rank()) continue;
+        receives[i % kUnderWay].push_back(
+            receive_range(communicator_, scratch(i, part), {0, chunks[i].size()}, owners_[part], tag));
+      }
+    };
+    for (std::size_t i = 0; i < kUnderWay; ++i) start(i);
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      wait_all(receives[i % kUnderWay]);
+      add_parts(sums, chunks[i], i);
+      start(i + kUnderWay);
+    }
+  }
+
+  /// The tree over one chunk of my slice; its root goes to the first of my own sums.
+  void add_parts(const std::vector<float*>& sums, const Range& chunk, std::size_t i) {
+    const auto part = [&](int index) {
+      const auto at = static_cast<std::size_t>(index);
+      const bool own = owners_[at] == communicator_.rank();
+      return own ? sums[at - own_] + chunk.begin : scratch(i, at);
+    };
+    for (const TreeAdd& step : adds_) {
+      float* const left = part(step.target);
+      const bool is_root = &step == &adds_.back();
+      add(left, part(step.source), is_root ? sums.front() + chunk.begin : left, chunk.size());
+    }
+  }
+
+  void gather(float* sum, std::size_t elements, const Range& mine, int tag) {
+    const int ranks = communicator_.size();
+    std::vector<RequestPtr> requests;
+    for (int distance = 1; distance < ranks; ++distance) {
+      const int peer = (communicator_.rank() - distance + ranks) % ranks;
+      const Range theirs = slice_of(peer, ranks, elements);
+      if (theirs.size() > 0) requests.push_back(receive_range(communicator_, sum, theirs, peer, tag));
+    }
+    for (int distance = 1; distance < ranks && mine.size() > 0; ++distance) {
+      requests.push_back(send_range(communicator_, sum, mine, (communicator_.rank() + distance) % ranks, tag));
+    }
+    wait_all(requests);
+  }
+
+  float* scratch(std::size_t i, std::size_t part) const {
+    return scratch_[i % kUnderWay].data() + part * chunk_;
+  }
+
+  Communicator& communicator_;
+  std::vector<int> owners_;  // rank that holds each part; parts in leaf order
+  std::size_t own_ = 0;      // my first part
+  std::vector<TreeAdd> adds_;
+  std::size_t chunk_ = 0;
+  std::array<FloatBuffer, kUnderWay> scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Exchange> make_direct_exchange(Communicator& communicator, int virtual_workers,
+                                               std::size_t largest_elements) {
+  return std::make_unique<DirectExchange>(communicator, virtual_workers, largest_elements);
+}
+
+}  // namespace convoy

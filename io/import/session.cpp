@@ -1,0 +1,88 @@
+#include "io/import/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "core/tensor/error.h"
+#include "io/shard.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+
+FileLock lock_output(const fs::path& folder) {
+  if (folder.empty()) throw UsageError("an import needs a folder to write to: --output=DIR");
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!fs::is_directory(folder))
+    throw UsageError(fmt::format("{}: cannot be made: {}", folder.string(), error ? error.message() : "a file is there"));
+  FileLock lock = FileLock::attempt(folder, FileLock::Kind::exclusive);
+  if (!lock.held()) throw UsageError(fmt::format("{}: another import is writing there; wait for it", folder.string()));
+  return lock;
+}
+
+}  // namespace
+
+ImportSession::ImportSession(const ImportOptions& options) : options_(options), lock_(lock_output(options.output)) {
+  if (!fs::is_directory(options.source))
+    throw DataError(fmt::format("{}: no such folder; --source names the folder of the original files",
+                                options.source.string()));
+  if (options.shards < 0) throw UsageError(fmt::format("{} shards; choose at least 1", options.shards));
+  writers_.reserve(3);
+}
+
+void ImportSession::expect_free(Split split) const {
+  const std::vector<Split> held = splits_in(options_.output);
+  if (!options_.overwrite && std::find(held.begin(), held.end(), split) != held.end())
+    throw UsageError(fmt::format("{} already holds {} shards; choose another folder, or --overwrite to replace them",
+                                 options_.output.string(), name_of(split)));
+}
+
+ShardWriter& ImportSession::add_split(SplitSpec spec) {
+  expect_free(spec.split);
+  const std::size_t image_bytes = static_cast<std::size_t>(spec.sample.elements()) * size_of(spec.dtype);
+  spec.shards = options_.shards > 0 ? options_.shards : default_shards(spec.samples, image_bytes);
+  splits_.push_back(spec.split);
+  return writers_.emplace_back(options_.output, std::move(spec));
+}
+
+void ImportSession::progress(const std::string& what, std::int64_t done, std::int64_t total) {
+  if (!options_.progress) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (done < total && now - last_progress_ < std::chrono::milliseconds(250)) return;
+  last_progress_ = now;
+  options_.progress({what, done, total});
+}
+
+ImportReport ImportSession::finish(const std::vector<std::string>& class_names, const Shape& sample, DType dtype) {
+  const auto train = std::find(splits_.begin(), splits_.end(), Split::train);
+  const auto reference = train == splits_.end() ? 0 : train - splits_.begin();
+  const std::vector<double> mean = writers_[static_cast<std::size_t>(reference)].channel_mean();
+  const std::vector<double> deviation = writers_[static_cast<std::size_t>(reference)].channel_std();
+  for (ShardWriter& writer : writers_) writer.seal(mean, deviation);
+  ImportReport report{.splits = {}, .class_names = class_names, .sample = sample, .dtype = dtype, .skipped = {}};
+  for (ShardWriter& writer : writers_) report.splits.push_back(writer.commit());
+  return report;
+}
+
+std::vector<std::string> read_lines(const fs::path& file) {
+  std::ifstream in(file);
+  if (!in) throw DataError(fmt::format("{}: cannot be opened", file.string()));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<std::string> numbered_classes(int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+}  // namespace convoy

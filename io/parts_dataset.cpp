@@ -1,0 +1,126 @@
+#include "io/parts_dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "core/random/philox.h"
+#include "core/random/sha256.h"
+#include "core/tensor/error.h"
+#include "io/crc32c.h"
+
+namespace convoy {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "samples are stored and checksummed in little-endian order");
+
+class PartsDataset : public Dataset {
+ public:
+  PartsDataset(DatasetContent content, std::vector<std::int64_t> ids)
+      : content_(std::move(content)),
+        ids_(std::move(ids)),
+        image_bytes_(static_cast<std::size_t>(content_.info.sample.elements()) * size_of(content_.info.dtype)) {}
+
+  const DatasetInfo& info() const override { return content_.info; }
+  std::size_t image_bytes() const override { return image_bytes_; }
+  std::int64_t id(std::int64_t index) const override { return ids_.empty() ? index : ids_[std::size_t(index)]; }
+  std::int32_t label(std::int64_t index) const override { return content_.labels[std::size_t(id(index))]; }
+
+  void read(std::int64_t index, std::byte* image, std::int32_t* label) const override {
+    if (index < 0 || index >= content_.info.samples)
+      throw Error(fmt::format("sample {} of a split of {} samples was asked for", index, content_.info.samples));
+    const std::int64_t stored = id(index);
+    const DatasetPart& part = part_of(stored);
+    *label = content_.labels[std::size_t(stored)];
+    std::string why;
+    if (!part.images->read(stored - part.first, image, why))
+      throw DataError(fmt::format("{}: cannot be read: {}", where(index), why));
+    if (content_.crcs.empty()) return;
+    const std::uint32_t expected = content_.crcs[std::size_t(stored)];
+    const std::uint32_t found = crc32c(label, sizeof *label, crc32c(image, image_bytes_));
+    if (found != expected)
+      throw DataError(fmt::format("{}: damaged: its CRC-32C is {:08x}, but {:08x} was stored. Run `convoy data verify` for "
+                                  "the full list, then copy or import this file again",
+                                  where(index), found, expected));
+  }
+
+  std::string where(std::int64_t index) const override {
+    const std::int64_t stored = id(index);
+    const DatasetPart& part = part_of(stored);
+    return fmt::format("{}, sample {}", part.file.string(), stored - part.first);
+  }
+
+ private:
+  const DatasetPart& part_of(std::int64_t stored) const {
+    const auto after = std::upper_bound(content_.parts.begin(), content_.parts.end(), stored,
+                                        [](std::int64_t value, const DatasetPart& part) { return value < part.first; });
+    return *std::prev(after);
+  }
+
+  DatasetContent content_;
+  std::vector<std::int64_t> ids_;  // of each index; empty: the index itself
+  std::size_t image_bytes_;
+};
+
+std::string fingerprint_of(const DatasetContent& content) {
+  Sha256 hash;
+  hash.update(fmt::format("convoy-data-1\n{} {} {}\n", content.info.samples, name_of(content.info.dtype),
+                          content.info.sample.str()));
+  hash.update(content.crcs.data(), content.crcs.size() * sizeof content.crcs[0]);
+  hash.update(content.content_digest);
+  return hex(hash.finish());
+}
+
+}  // namespace
+
+bool is_held_out(std::int64_t id, double share) {
+  static const RandomKey key(0, "validation");
+  return key.child(static_cast<std::uint64_t>(id)).uniform_double(0) < share;
+}
+
+std::unique_ptr<Dataset> make_parts_dataset(DatasetContent content, Selection selection, double share) {
+  if (!(share >= 0 && share < 1))
+    throw UsageError(fmt::format("data.validation is {}, expected a share from 0 to below 1", share));
+  std::vector<std::int64_t> ids;
+  DatasetInfo& info = content.info;
+  info.samples = info.stored_samples;
+  if (selection != Selection::all) {
+    for (std::int64_t id = 0; id < info.stored_samples; ++id)
+      if (is_held_out(id, share) == (selection == Selection::held_out)) ids.push_back(id);
+    info.samples = static_cast<std::int64_t>(ids.size());
+  }
+  if (info.samples == 0)
+    throw UsageError(fmt::format("data.validation = {} of {} samples leaves no sample {}", share, info.stored_samples,
+                                 selection == Selection::held_out ? "for validation" : "to train on"));
+  for (double& deviation : info.channel_std)
+    if (deviation == 0) deviation = 1;
+  info.fingerprint = fingerprint_of(content);
+  return std::make_unique<PartsDataset>(std::move(content), std::move(ids));
+}
+
+std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::path>& files, const DatasetOptions& options,
+                                          DatasetContent& content) {
+  StageMode mode = options.stage;
+  if (mode == StageMode::automatic) {
+    std::int64_t size_bytes = 0;
+    for (const auto& file : files) size_bytes += static_cast<std::int64_t>(std::filesystem::file_size(file));
+    mode = fits_in_memory(size_bytes) ? StageMode::ram : StageMode::none;
+  }
+  if (mode == StageMode::none) return files;
+  if (mode == StageMode::disk && options.stage_folder.empty())
+    throw UsageError("staging to a local disk needs a folder: --data.stage=DIR");
+  const bool in_memory = mode == StageMode::ram;
+  content.stage = std::make_unique<Stage>(
+      Stage::copy(files, in_memory ? memory_folder() : options.stage_folder, in_memory));
+  return content.stage->files();
+}
+
+std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
+  if (options.path.empty()) throw UsageError("no data set was named; give its folder: --data.path=DIR");
+  if (options.images.empty() != options.labels.empty())
+    throw UsageError("foreign HDF5 needs both names: --data.images=/x and --data.labels=/y");
+  return options.images.empty() ? open_shards(options) : open_foreign(options);
+}
+
+}  // namespace convoy

@@ -1,0 +1,27 @@
+#pragma once
+// One run folder, one writer: a lock on a file in the folder, held for the life of the object and released by the
+// kernel when its process dies, however it dies. So a stale lock cannot exist.
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace convoy {
+
+class RunLock {
+ public:
+  /// Takes the lock on `folder`/.lock, without waiting. Throws UsageError naming host and process of the holder when
+  /// the folder is in use, LibraryError when the file cannot be made.
+  explicit RunLock(const std::filesystem::path& folder);
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+  ~RunLock();
+
+  /// Set when the file system knows no locks (some NFS mounts): nothing then guards the folder.
+  const std::optional<std::string>& warning() const { return warning_; }
+
+ private:
+  int descriptor_ = -1;
+  std::optional<std::string> warning_;
+};
+
+}  // namespace convoy

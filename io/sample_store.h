@@ -1,0 +1,26 @@
+#pragma once
+// The rows of one dataset in one HDF5 file. Private to io.
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "io/hdf5.h"
+
+namespace convoy {
+
+/// Reads rows as they are stored, little-endian. Any number of threads at once.
+class SampleStore {
+ public:
+  virtual ~SampleStore() = default;
+  /// One row into `out`. Returns false with the reason in `why` when the bytes cannot be had.
+  virtual bool read(std::int64_t row, std::byte* out, std::string& why) const = 0;
+};
+
+/// For a dataset of a file that is open: by pread where every row lies in one piece in the file as it is in memory
+/// (contiguous, or unfiltered chunks that hold whole rows; HDF5 is asked once where they are and then done with),
+/// else by H5Dread, one thread at a time.
+std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5::Dataset dataset);
+
+}  // namespace convoy

@@ -1,0 +1,12 @@
+// convoy bench: measures the parts that decide how fast a run is.
+#include "launch/commands/bench.h"
+
+namespace convoy {
+
+Command bench_command() {
+  return {"bench",
+          "measure a training step, the loader, the reduction and checkpoints, each beside a yardstick",
+          {bench_step_action(), bench_reduce_action(), bench_checkpoint_action()}};
+}
+
+}  // namespace convoy

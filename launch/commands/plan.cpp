@@ -1,0 +1,137 @@
+// convoy plan: what a run will take, before it runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/graph/program_text.h"
+#include "launch/check.h"
+#include "launch/commands/commands.h"
+#include "launch/train/run_spec.h"
+#include "launch/train/workers.h"
+
+namespace convoy {
+namespace {
+
+/// Bytes that one rank takes, by what they are for.
+struct MemoryOfRank {
+  std::size_t arena = 0, scratch = 0, leaves = 0, reduction = 0, parameters = 0, slots = 0, state = 0, samples = 0;
+  std::size_t total() const { return arena + scratch + leaves + reduction + parameters + slots + state + samples; }
+};
+
+std::size_t bytes_of(const Graph& graph, Role role) {
+  std::size_t bytes = 0;
+  for (Value value : graph.with_role(role))
+    bytes += static_cast<std::size_t>(graph.shape(value).elements()) * size_of(graph.info(value).desc.dtype);
+  return bytes;
+}
+
+/// Gradient copies alive on a rank (design, section 4): per thread one for each level of its part of the tree.
+std::size_t reduction_copies(int leaves, int threads) {
+  std::size_t copies = 1;  // the reduced gradient
+  for (int thread = 0; thread < threads; ++thread) {
+    const auto [first, last] = share_of(thread, threads, 0, leaves);
+    for (int held = last - first; held > 0; held /= 2) ++copies;
+  }
+  return copies;
+}
+
+MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, const Program& program, int threads,
+                            int leaves) {
+  MemoryOfRank memory;
+  const auto lanes = static_cast<std::size_t>(threads);
+  std::size_t gradient = 0;
+  for (std::int64_t elements : Workers::bucket_elements(training)) gradient += static_cast<std::size_t>(elements) * 4;
+  memory.arena = lanes * program.arena_bytes();
+  memory.scratch = lanes * program.scratch_bytes();
+  memory.leaves = lanes * gradient;
+  memory.reduction = reduction_copies(leaves, threads) * gradient;
+  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant);
+  memory.slots = bytes_of(training.graph, Role::parameter);
+  memory.state = bytes_of(training.graph, Role::state);
+  constexpr std::size_t kStepsAhead = 3;  // two read ahead, one in use
+  memory.samples = kStepsAhead * static_cast<std::size_t>(leaves) *
+                   static_cast<std::size_t>(spec.task.micro_batch * spec.task.image.elements()) *
+                   size_of(spec.task.stored);
+  return memory;
+}
+
+std::string mebibytes(std::size_t bytes) { return fmt::format("{:12.2f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+int plan(const Config& config) {
+  const auto data = open_dataset(dataset_options(config, Split::train));
+  const RunSpec spec = make_run_spec(config, data->info());
+  const int ranks = config.get<int>("ranks");
+  check_ranks(config, ranks);
+  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes);
+  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers);
+  const auto backend = make_backend(config);
+  const Program micro_batch(training.graph, *backend,
+                            {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
+  const Program update_program(update.graph, *backend, {});
+  const int leaves = (spec.virtual_workers + ranks - 1) / ranks;
+  const int threads = threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves);
+  const MemoryOfRank memory = memory_of_rank(spec, training, micro_batch, threads, leaves);
+  const bool json = config.get<std::string>("format") == "json";
+  if (json) {
+    nlohmann::ordered_json report{{"model", spec.task.model},
+                                  {"ranks", ranks},
+                                  {"threads_per_rank", threads},
+                                  {"batch", spec.batch},
+                                  {"virtual_workers", spec.virtual_workers},
+                                  {"micro_batch", spec.task.micro_batch},
+                                  {"samples", spec.samples},
+                                  {"steps", spec.last_step},
+                                  {"buckets", training.buckets.buckets()},
+                                  {"bytes_per_rank",
+                                   {{"activations", memory.arena},
+                                    {"scratch", memory.scratch},
+                                    {"leaf_gradients", memory.leaves},
+                                    {"reduction", memory.reduction},
+                                    {"parameters", memory.parameters},
+                                    {"optimizer", memory.slots},
+                                    {"state", memory.state},
+                                    {"samples_read_ahead", memory.samples},
+                                    {"total", memory.total()}}}};
+    if (config.get<bool>("programs"))
+      report["programs"] = {{"micro_batch", program_json(micro_batch)}, {"update", program_json(update_program)}};
+    fmt::print("{}\n", report.dump(2));
+    return 0;
+  }
+  fmt::print("{}: batch {} in {} micro-batches of {}; {} samples, {} steps; {} ranks with {} threads, at most {} "
+             "micro-batches per rank, gradients in {} buckets\n\nMemory of one rank\n",
+             spec.task.model, spec.batch, spec.virtual_workers, spec.task.micro_batch, spec.samples, spec.last_step, ranks,
+             threads, leaves, training.buckets.buckets());
+  const std::pair<const char*, std::size_t> rows[] = {{"activations (arena)", memory.arena},
+                                                      {"scratch of kernels", memory.scratch},
+                                                      {"gradients of leaves", memory.leaves},
+                                                      {"reduction tree", memory.reduction},
+                                                      {"parameters", memory.parameters},
+                                                      {"optimizer slots", memory.slots},
+                                                      {"batch-norm state", memory.state},
+                                                      {"samples read ahead", memory.samples},
+                                                      {"total", memory.total()}};
+  for (const auto& [name, bytes] : rows) fmt::print("  {:<22}{}\n", name, mebibytes(bytes));
+  if (config.get<bool>("programs"))
+    fmt::print("\nMicro-batch program\n{}\nUpdate program\n{}", program_text(micro_batch), program_text(update_program));
+  return 0;
+}
+
+}  // namespace
+
+Command plan_command() {
+  return {"plan",
+          "say what a run will take, before it runs",
+          {{.path = "plan",
+            .summary = "say what a run will take, before it runs",
+            .usage = "plan --config=FILE [--ranks=N] [--programs]",
+            .description = "Builds the two programs of a run without running them and prints the memory that one rank takes, "
+                           "by purpose. --programs prints every op of both programs with its kernel, the place of its "
+                           "results in the arena and the steps between which they live.",
+            .examples = "convoy plan --config=experiments/lenet/fashion-mnist.cfg --ranks=4\n"
+                        "convoy plan --config=experiments/resnet/fashion-mnist.cfg --programs",
+            .check = check_run,
+            .run = plan}}};
+}
+
+}  // namespace convoy

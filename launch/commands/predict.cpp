@@ -1,0 +1,172 @@
+// convoy predict: the classes of a folder of images.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/metrics/top_k.h"
+#include "core/tensor/error.h"
+#include "io/png.h"
+#include "launch/commands/commands.h"
+#include "launch/train/predictor.h"
+#include "launch/train/run_spec.h"
+
+namespace convoy {
+namespace {
+
+struct Prediction {
+  std::string file;                    // relative to the input folder
+  std::vector<int> classes;            // the likeliest first
+  std::vector<float> probabilities;    // of all classes
+};
+
+struct Results {
+  std::vector<Prediction> predictions;
+  std::vector<std::string> failures;   // one message per file that could not be read
+};
+
+/// All PNG files below the folder, in byte order; hidden ones are left out, as the importer does.
+std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder))
+    throw DataError(fmt::format("--input={}: there is no such folder", folder.string()));
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    std::string ending = entry.path().extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (entry.is_regular_file() && ending == ".png" && !entry.path().filename().string().starts_with("."))
+      files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) throw DataError(fmt::format("--input={}: no .png files in this folder", folder.string()));
+  return files;
+}
+
+Tensor read_image(const std::filesystem::path& file, const TrainedModel& model) {
+  Tensor image = read_png(file);
+  if (image.shape() != model.task.image || image.dtype() != model.task.stored)
+    throw DataError(fmt::format("{}: {} {} where the model takes {} {}", file.string(), name_of(image.dtype()),
+                                image.shape().str(), name_of(model.task.stored), model.task.image.str()));
+  return image;
+}
+
+Results predict_all(const std::vector<std::filesystem::path>& files, const std::filesystem::path& folder,
+                    TrainedModel& model, const Backend& backend, int top) {
+  Results results;
+  Predictor predictor(model, backend);
+  std::vector<Tensor> images;
+  std::vector<std::string> names;
+  const auto flush = [&] {
+    const auto rows = predictor.run(images);
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      results.predictions.push_back({names[row], top_k(rows[row], top), rows[row]});
+    images.clear();
+    names.clear();
+  };
+  for (const auto& file : files) {
+    try {
+      images.push_back(read_image(file, model));
+      names.push_back(std::filesystem::relative(file, folder).string());
+    } catch (const DataError& error) {
+      results.failures.emplace_back(error.what());
+    }
+    if (static_cast<std::int64_t>(images.size()) == predictor.batch()) flush();
+  }
+  if (!images.empty()) flush();
+  return results;
+}
+
+std::string class_name(const TrainedModel& model, int index) {
+  const auto& names = model.data.class_names;
+  return static_cast<std::size_t>(index) < names.size() ? names[static_cast<std::size_t>(index)] : std::to_string(index);
+}
+
+std::string escaped(std::string text) {
+  for (char& c : text)
+    if (c == '\t' || c == '\n' || c == '\r') c = ' ';  // a table's separators
+  return text;
+}
+
+std::string table_text(const Results& results, const TrainedModel& model, int top) {
+  std::string text = "file";
+  for (int rank = 1; rank <= top; ++rank) text += fmt::format("\tclass{}\tprobability{}", rank, rank);
+  text += "\n";
+  for (const Prediction& prediction : results.predictions) {
+    text += escaped(prediction.file);
+    for (int index : prediction.classes)
+      text += fmt::format("\t{}\t{:.6f}", escaped(class_name(model, index)),
+                          prediction.probabilities[static_cast<std::size_t>(index)]);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string table_json(const Results& results, const TrainedModel& model) {
+  auto json = nlohmann::ordered_json::array();
+  for (const Prediction& prediction : results.predictions) {
+    auto classes = nlohmann::ordered_json::array();
+    for (int index : prediction.classes)
+      classes.push_back({{"class", class_name(model, index)},
+                         {"probability", prediction.probabilities[static_cast<std::size_t>(index)]}});
+    json.push_back({{"file", prediction.file}, {"classes", classes}});
+  }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+/// Into the folder `output`, or to stdout where there is none.
+void write_table(const std::string& text, const std::filesystem::path& output, const std::string& name) {
+  if (output.empty()) {
+    fmt::print("{}", text);
+    return;
+  }
+  std::filesystem::create_directories(output);
+  std::ofstream file(output / name, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) throw Error(fmt::format("{}: could not be written (disk full?)", (output / name).string()));
+  fmt::print("{}\n", (output / name).string());
+}
+
+int predict(const Config& config) {
+  const auto folder = config.get<std::filesystem::path>("input");
+  const auto files = find_images(folder);
+  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"));
+  const auto backend = make_backend(config);
+  const int top = static_cast<int>(std::min<std::int64_t>(config.get<std::int64_t>("top"), model.task.classes));
+  const Results results = predict_all(files, folder, model, *backend, top);
+  const bool json = config.get<std::string>("format") == "json";
+  write_table(json ? table_json(results, model) : table_text(results, model, top),
+              config.get<std::filesystem::path>("output"), json ? "predictions.json" : "predictions.tsv");
+  for (const std::string& failure : results.failures) fmt::print(stderr, "[predict] {}\n", failure);
+  if (!results.failures.empty())
+    throw DataError(fmt::format("{} of {} images could not be classified; the table holds the others",
+                                results.failures.size(), files.size()));
+  return 0;
+}
+
+void check(const Config& config) {
+  if (config.get<std::string>("checkpoint").empty())
+    throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
+  if (config.get<std::filesystem::path>("input").empty()) throw UsageError("--input is missing: a folder of PNG images");
+}
+
+}  // namespace
+
+Command predict_command() {
+  return {"predict",
+          "classify the images of a folder",
+          {{.path = "predict",
+            .summary = "classify the images of a folder",
+            .usage = "predict --checkpoint=PATH --input=DIR [--output=DIR] [--top=5] [--format=text|json]",
+            .description =
+                "Reads every PNG file below DIR, each of the extents and channels that the model was trained on, and "
+                "writes a table: file, then the likeliest classes with their probabilities. Text is tab-separated. The table "
+                "goes to stdout, or into predictions.tsv or predictions.json in --output. Images that cannot be read are "
+                "named on stderr and the exit status is then 3; the others are classified.",
+            .examples = "convoy predict --checkpoint=runs/lenet-5 --input=photos --output=results\n"
+                        "convoy predict --checkpoint=runs/lenet-5 --input=photos --top=1",
+            .check = check,
+            .run = predict}}};
+}
+
+}  // namespace convoy

@@ -1,0 +1,71 @@
+// convoy train: trains a model on any number of ranks.
+#include <fmt/format.h>
+
+#include "launch/check.h"
+#include "launch/commands/commands.h"
+#include "launch/errors.h"
+#include "launch/train/signals.h"
+#include "launch/train/trainer.h"
+
+namespace convoy {
+namespace {
+
+/// status.json of a run that failed; best effort, for the message matters more.
+void record_failure(Trainer* trainer, int status, const std::string& reason, int rank) {
+  if (!trainer || !trainer->folder()) return;
+  try {
+    trainer->folder()->write_status(trainer->status(status, reason, rank));
+  } catch (const std::exception& error) {
+    print_failure(fmt::format("status.json could not be written: {}", error.what()));
+  }
+}
+
+int train(const Config& config, World& world) {
+  watch_signals();
+  std::unique_ptr<Trainer> trainer;
+  world.on_bad_news([&trainer](const BadNews& news) {
+    print_bad_news(news);
+    record_failure(trainer.get(), news.status, news.reason, news.rank);
+  });
+  try {
+    trainer = std::make_unique<Trainer>(config, world);
+    return trainer->run();
+  } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
+    if (world.rank() == 0) {
+      print_failure(error.what());
+      record_failure(trainer.get(), error.status(), error.what(), error.rank());
+    }
+    return error.status();
+  } catch (...) {  // this rank alone: tell the others while the trainer still stands
+    const Failure failure = failure_of(std::current_exception());
+    world.fail(failure.status, failure.message);
+  }
+}
+
+}  // namespace
+
+Command train_command() {
+  return {"train",
+          "train a model on any number of ranks",
+          {{.path = "train",
+            .summary = "train a model on any number of ranks",
+            .usage = "train --config=FILE [--run=NAME] [--resume=latest] [--SECTION.OPTION=VALUE ...]",
+            .description =
+                "Trains by synchronous data parallelism. The batch is cut into virtual-workers micro-batches, whatever "
+                "the number of ranks and threads, and their gradients are summed in a fixed order: 1, 2, 3 or 4 ranks, a "
+                "crash and a resume on another number of ranks give the same bits.\n\n"
+                "Everything goes into one folder, RUNS/NAME: config.cfg (as used), metrics.jsonl, status.json and "
+                "checkpoints/. --resume=latest goes on from the newest checkpoint that verifies, or begins afresh where "
+                "there is none, so one command line serves the first start and every requeue.\n\n"
+                "Signals: SIGUSR1 writes a checkpoint and goes on; SIGUSR2, SIGTERM and SIGINT write one and end with "
+                "status 75.\n\n"
+                "Exit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 bad data, 75 stopped by a signal "
+                "with a checkpoint written.",
+            .examples = "convoy train --config=experiments/lenet/fashion-mnist.cfg\n"
+                        "mpirun -n 4 convoy train --config=experiments/lenet/fashion-mnist.cfg --run=four --resume=latest\n"
+                        "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",
+            .check = check_run,
+            .run_on_ranks = train}}};
+}
+
+}  // namespace convoy

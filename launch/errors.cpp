@@ -1,0 +1,40 @@
+#include "launch/errors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+#include "core/tensor/error.h"
+
+namespace convoy {
+
+Failure failure_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const UsageError& usage) {
+    return {kWrongUsage, usage.what()};
+  } catch (const DataError& data) {
+    return {kBadData, data.what()};
+  } catch (const std::bad_alloc&) {
+    return {kFailed, "out of memory"};
+  } catch (const std::exception& other) {
+    return {kFailed, other.what()};
+  } catch (...) {
+    return {kFailed, "an exception of an unknown kind"};
+  }
+}
+
+void print_failure(const std::string& message) {
+  std::string line = message;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  fmt::print(stderr, "convoy: {}\n", line);
+  std::fflush(stderr);
+}
+
+void print_bad_news(const BadNews& news) {
+  print_failure(news.rank == 0 ? news.reason : fmt::format("rank {}: {}", news.rank, news.reason));
+}
+
+}  // namespace convoy

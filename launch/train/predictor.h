@@ -1,0 +1,28 @@
+#pragma once
+// Classes of single images.
+#include <memory>
+#include <vector>
+
+#include "core/backend/backend.h"
+#include "core/graph/program.h"
+#include "launch/train/trained_model.h"
+
+namespace convoy {
+
+class Predictor {
+ public:
+  /// `model` must outlive this object.
+  Predictor(TrainedModel& model, const Backend& backend);
+  /// Images [s.., c] as the model's data are stored, at most batch() of them -> their class probabilities.
+  std::vector<std::vector<float>> run(const std::vector<Tensor>& images);
+  std::int64_t batch() const { return batch_; }
+
+ private:
+  const TrainedModel& model_;
+  EvaluationGraph graph_;
+  std::int64_t batch_;
+  std::unique_ptr<Program> program_;
+  Tensor images_, transforms_, labels_, weights_;
+};
+
+}  // namespace convoy

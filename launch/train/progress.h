@@ -1,0 +1,53 @@
+#pragma once
+// What the user sees while a run trains: one line that is rewritten on a terminal, plain lines elsewhere.
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace convoy {
+
+/// Sums since the last record.
+struct Interval {
+  std::int64_t steps = 0;
+  double loss = 0, weight = 0, top1 = 0;  // sums over samples
+  double seconds = 0;
+  double data_wait = 0, communication_wait = 0;  // seconds
+};
+
+/// Where the run stands after a step.
+struct Standing {
+  std::int64_t step = 0, last_step = 0;   // steps done, of so many
+  double epoch = 0, epochs = 0;
+  double rate = 0;
+  std::int64_t batch = 0;
+};
+
+class Progress {
+ public:
+  /// Speaks only on rank 0. `every`: steps between plain lines and between records.
+  Progress(bool speaks, std::int64_t every);
+  /// Adds a step; true when a record is due.
+  void add(double loss, double weight, double top1, double data_wait, double communication_wait);
+  bool due(const Standing& standing) const;
+  /// The record of the interval as one JSON line for metrics.jsonl; prints its line; begins a new interval.
+  std::string record(const Standing& standing);
+  /// On a terminal, refreshes the line at most five times a second.
+  void refresh(const Standing& standing);
+  /// A line of its own, "[train] ...", without tearing the progress line.
+  void say(const std::string& who, const std::string& text);
+  /// Time spent outside steps (evaluation, checkpoints) does not count as training.
+  void pause();
+  void go_on();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool speaks_, terminal_, line_open_ = false;
+  std::int64_t every_;
+  Interval interval_;
+  Clock::time_point begin_, shown_, paused_;
+
+  std::string line(const Standing& standing, double seconds) const;
+  void clear_line();
+};
+
+}  // namespace convoy

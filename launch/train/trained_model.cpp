@@ -1,0 +1,72 @@
+#include "launch/train/trained_model.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/tensor/error.h"
+#include "launch/train/run_spec.h"
+
+namespace convoy {
+namespace {
+
+const std::string& fact(const RunRecord& record, const std::string& name, const std::string& file) {
+  const auto entry = record.find(name);
+  if (entry == record.end()) throw DataError(fmt::format("{}: the run record has no \"{}\"", file, name));
+  return entry->second;
+}
+
+DatasetInfo data_from(const RunRecord& record, const std::string& file) {
+  DatasetInfo info;
+  try {
+    info.task = fact(record, "data.task", file);
+    info.dtype = dtype_from_name(fact(record, "data.dtype", file));
+    info.sample = Shape(nlohmann::json::parse(fact(record, "data.sample", file)).get<std::vector<std::int64_t>>());
+    info.class_names =
+        nlohmann::json::parse(fact(record, "data.class-names", file)).get<std::vector<std::string>>();
+    info.channel_mean = nlohmann::json::parse(fact(record, "data.mean", file)).get<std::vector<double>>();
+    info.channel_std = nlohmann::json::parse(fact(record, "data.deviation", file)).get<std::vector<double>>();
+    info.samples = std::stoll(fact(record, "data.samples", file));
+    info.fingerprint = fact(record, "data.fingerprint", file);
+  } catch (const nlohmann::json::exception& error) {
+    throw DataError(fmt::format("{}: the run record's facts about the data cannot be read: {}", file, error.what()));
+  } catch (const std::logic_error& error) {
+    throw DataError(fmt::format("{}: the run record's facts about the data cannot be read: {}", file, error.what()));
+  }
+  return info;
+}
+
+}  // namespace
+
+void record_data(const DatasetInfo& info, RunRecord& record) {
+  const auto extents = info.sample.extents();
+  record["data.task"] = info.task;
+  record["data.dtype"] = name_of(info.dtype);
+  record["data.sample"] = nlohmann::json(std::vector<std::int64_t>(extents.begin(), extents.end())).dump();
+  record["data.class-names"] = nlohmann::json(info.class_names).dump();
+  record["data.mean"] = nlohmann::json(info.channel_mean).dump();
+  record["data.deviation"] = nlohmann::json(info.channel_std).dump();
+  record["data.samples"] = std::to_string(info.samples);
+  record["data.fingerprint"] = info.fingerprint;
+}
+
+TrainedModel load_trained_model(const std::filesystem::path& path) {
+  const std::filesystem::path file = resolve_checkpoint(path);
+  Checkpoint checkpoint = read_checkpoint(file);
+  DatasetInfo data = data_from(checkpoint.run_record, file.string());
+  Config config = Config::from_text("train", checkpoint.config, file.string() + ": the config in it");
+  const RunSpec spec = make_run_spec(config, data);
+  const EvaluationGraph graph = build_evaluation_graph(spec.task);
+  ModelState state = state_for_inference(graph.graph, spec.seeds.init);
+  restore(state, checkpoint, false, file.string());
+  for (auto* tensors : {&checkpoint.parameters, &checkpoint.optimizer, &checkpoint.state, &checkpoint.averages})
+    tensors->clear();
+  return {file, std::move(checkpoint), std::move(config), std::move(data), spec.task, spec.augment, std::move(state)};
+}
+
+std::filesystem::path run_folder_of(const std::filesystem::path& checkpoint) {
+  const std::filesystem::path folder = std::filesystem::weakly_canonical(checkpoint).parent_path();
+  return folder.filename() == "checkpoints" ? folder.parent_path() : std::filesystem::path();
+}
+
+}  // namespace convoy

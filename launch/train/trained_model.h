@@ -1,0 +1,35 @@
+#pragma once
+// A model as a checkpoint holds it, ready to be used without its training data.
+#include <filesystem>
+#include <string>
+
+#include "core/models/training.h"
+#include "io/checkpoint.h"
+#include "io/dataset.h"
+#include "io/loader.h"
+#include "launch/config.h"
+#include "launch/train/model_state.h"
+
+namespace convoy {
+
+struct TrainedModel {
+  std::filesystem::path file;      // of the checkpoint
+  Checkpoint checkpoint;           // without its tensors
+  Config config;                   // of the run that wrote it
+  DatasetInfo data;                // what the model was trained on, from the run record
+  Task task;
+  AugmentOptions augment;
+  ModelState state;
+};
+
+/// `path`: a checkpoint or a run folder (best, else latest). Throws DataError for a checkpoint that does not verify or
+/// does not fit the model that its config describes.
+TrainedModel load_trained_model(const std::filesystem::path& path);
+
+/// The facts about the training data that evaluation and prediction need; they are part of the run record.
+void record_data(const DatasetInfo& info, RunRecord& record);
+
+/// The run folder that holds a checkpoint; empty where it lies elsewhere.
+std::filesystem::path run_folder_of(const std::filesystem::path& checkpoint);
+
+}  // namespace convoy

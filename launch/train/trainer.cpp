@@ -1,0 +1,271 @@
+#include "launch/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/optim/scalars.h"
+#include "core/tensor/error.h"
+#include "launch/check.h"
+#include "launch/train/signals.h"
+
+namespace convoy {
+
+Trainer::Trainer(const Config& config, World& world)
+    : config_(config), world_(world), all_(world.all()), scalars_({kStepScalars}, DType::f64) {
+  const bool speaks = world.rank() == 0;
+  progress_ = std::make_unique<Progress>(speaks, config.get<std::int64_t>("train.log-every"));
+  agree(all_, "the config", [&] {
+    check_run(config_);
+    check_ranks(config_, world_.size());
+  });
+  agree(all_, "the data", [&] { open_data(); });
+  agree(all_, "the programs", [&] { build(); });
+  agree(all_, "the run folder", [&] { open_folder(); });
+  introduce();
+  resume();
+  start_loader();
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::open_data() {
+  backend_ = make_backend(config_);
+  train_data_ = open_dataset(dataset_options(config_, Split::train));
+  spec_ = make_run_spec(config_, train_data_->info());
+  validation_data_ = open_validation(config_);
+  ledgers_ = std::make_unique<EpochLedgers>(*train_data_);
+}
+
+void Trainer::build() {
+  training_ = build_training_graph(spec_.task, spec_.bucket_bytes);
+  update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers);
+  record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+  const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
+  ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
+  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
+  threads_ = threads_for(config_.get<int>("device.threads"),
+                         std::max(usable_cores() / spec_.threads_per_micro_batch, 1), ranks_on_node_, last - first);
+  state_ = initial_state(training_.graph, update_, spec_.seeds.init, all_);
+  workers_ = std::make_unique<Workers>(training_, *backend_, state_,
+                                       WorkersOptions{.threads = threads_,
+                                                      .threads_per_micro_batch = spec_.threads_per_micro_batch,
+                                                      .first_leaf = first,
+                                                      .last_leaf = last});
+  reducer_ = make_reducer(all_, {.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
+                                                                                        : ReductionKind::deterministic,
+                                 .virtual_workers = spec_.virtual_workers,
+                                 .bucket_elements = Workers::bucket_elements(training_),
+                                 .threads = threads_});
+  bind_update_program();
+  if (validation_data_)
+    evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, state_, spec_.augment,
+                                             EvaluatorOptions{.threads = threads_,
+                                                              .loader_threads = config_.get<int>("data.threads")});
+}
+
+void Trainer::bind_update_program() {
+  update_program_ = std::make_unique<Program>(update_.graph, *backend_, ProgramOptions{});
+  update_program_->bind_memory(update_.scalars, scalars_.bytes());
+  for (const UpdateGraph::Parameter& parameter : update_.parameters) {
+    update_program_->bind_memory(parameter.weight, state_.parameters.at(parameter.name).bytes());
+    update_program_->bind_memory(parameter.velocity, state_.velocities.at("momentum/" + parameter.name).bytes());
+  }
+  for (const UpdateGraph::Statistic& statistic : update_.statistics)
+    update_program_->bind_memory(statistic.running, state_.state.at(statistic.name).bytes());
+}
+
+/// Where the reducer left its sums may differ from step to step.
+void Trainer::bind_sums() {
+  std::vector<const float*> results;
+  for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket)
+    results.push_back(reducer_->result(bucket).data());
+  if (results == bound_results_) return;
+  bound_results_ = results;
+  const auto sum = [&](Value leaf) {
+    const LeafSlot& slot = training_.buckets.slot_of(leaf);
+    return const_cast<float*>(results[static_cast<std::size_t>(slot.bucket)]) + slot.offset;  // only read by updates
+  };
+  for (const UpdateGraph::Parameter& parameter : update_.parameters)
+    update_program_->bind_memory(parameter.gradient, sum(parameter.source_gradient));
+  for (const UpdateGraph::Statistic& statistic : update_.statistics)
+    update_program_->bind_memory(statistic.sum, sum(statistic.source_sample));
+}
+
+void Trainer::start_loader() {
+  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
+  const TrainingStream stream{.order_seed = spec_.seeds.order,
+                              .order = spec_.order,
+                              .augment = spec_.augment,
+                              .batch = spec_.batch,
+                              .virtual_workers = spec_.virtual_workers,
+                              .first_worker = first,
+                              .last_worker = last,
+                              .first_step = step_,
+                              .last_step = spec_.last_step};
+  loader_ = make_training_loader(*train_data_, stream, {.threads = config_.get<int>("data.threads"), .depth = 2});
+}
+
+double Trainer::exact_epoch(std::int64_t step) const {
+  return static_cast<double>(step) * static_cast<double>(spec_.batch) / static_cast<double>(spec_.samples);
+}
+
+/// Steps done when epoch e has ended: the first s + 1 with (s + 1) B >= (e + 1) N.
+std::int64_t Trainer::epoch_end(std::int64_t epoch) const {
+  return ((epoch + 1) * spec_.samples + spec_.batch - 1) / spec_.batch;
+}
+
+Standing Trainer::standing() const {
+  return {.step = step_,
+          .last_step = spec_.last_step,
+          .epoch = exact_epoch(step_),
+          .epochs = exact_epoch(spec_.last_step),
+          .rate = scalars_.values<double>()[kLearningRate],
+          .batch = spec_.batch};
+}
+
+double Trainer::reduced(Value leaf) const {
+  const LeafSlot& slot = training_.buckets.slot_of(leaf);
+  return static_cast<double>(reducer_->result(slot.bucket)[static_cast<std::size_t>(slot.offset)]);
+}
+
+/// Decided on the reduced numbers, which are the same on every rank, so every rank throws.
+void Trainer::check_finite(double loss) {
+  bool finite = std::isfinite(loss);
+  for (int bucket = 0; finite && bucket < training_.buckets.buckets(); ++bucket) {
+    float zeros = 0;  // stays 0 unless an element is infinite or NaN
+    for (float element : reducer_->result(bucket)) zeros += element * 0.0F;
+    finite = zeros == 0.0F;
+  }
+  if (finite) return;
+  throw AgreedError(1, -1,
+                    fmt::format("step {} (epoch {:.2f}): the loss is {} and a gradient is not finite; --on-nan=stop "
+                                "ends the run here. The newest checkpoint is of an earlier step. A smaller optim.rate "
+                                "({} at this step) or a warm-up (optim.warmup-epochs) may help",
+                                step_ + 1, exact_epoch(step_), loss, scalars_.values<double>()[kLearningRate]));
+}
+
+Trainer::StepOutcome Trainer::train_step() {
+  auto scalars = scalars_.values<double>();
+  scalars[kLearningRate] = rate_at(spec_.schedule, {.step = step_,
+                                                    .total_steps = spec_.epoch_steps,
+                                                    .batch = spec_.batch,
+                                                    .samples = spec_.samples});
+  const double data_before = workers_->data_wait_seconds(), wait_before = reducer_->exposed_seconds();
+  all_.at("step", step_ + 1);
+  reducer_->begin(step_ + 1);
+  workers_->run_step(step_, *loader_, *reducer_, take_asked());
+  reducer_->finish();
+  bind_sums();
+  const double weight = reduced(training_.weight), loss = reduced(training_.loss);
+  check_finite(loss);
+  scalars[kTotalWeight] = weight;
+  update_program_->run();
+  ledgers_->add(workers_->take_ledgers());
+  ++step_;
+  ++marks_.updates;
+  progress_->add(loss, weight, reduced(training_.top1), workers_->data_wait_seconds() - data_before,
+                 reducer_->exposed_seconds() - wait_before);
+  const std::span<const float> last = reducer_->result(training_.buckets.buckets() - 1);
+  const std::span<const float> asked = last.subspan(last.size() - kAsked);
+  return {asked[kAskCheckpoint] > 0, asked[kAskStop] > 0};
+}
+
+bool Trainer::evaluate_validation() {
+  if (!validation_data_) return false;
+  const EvaluationResult result = evaluator_->run(*validation_data_, all_);
+  const double epoch = exact_epoch(step_);
+  progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
+                                           epoch, result.loss, 100 * result.top1, 100 * result.top5, result.samples));
+  last_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
+                                         {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
+                                         {"samples", result.samples}}
+                      .dump();
+  if (folder_) folder_->append_metrics(last_metrics_);
+  if (marks_.best && result.top1 <= marks_.best->first) return false;
+  marks_.best = {result.top1, step_};
+  return true;
+}
+
+void Trainer::save(bool is_best) {
+  Checkpoint checkpoint = marks_;
+  store(state_, checkpoint);
+  checkpoint.step = step_;
+  checkpoint.epoch = exact_epoch(step_);
+  checkpoint.ledgers = ledgers_->open();
+  checkpoint.run_record = record_;
+  checkpoint.config = config_.text();
+  checkpoint.graph_hash = graph_hash(training_.graph);
+  checkpoint.world_size = world_.size();
+  checkpoint.metrics = last_metrics_;
+  agree(all_, "the checkpoint", [&] {
+    if (!folder_) return;
+    const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
+    last_checkpoint_ = "checkpoints/" + file.filename().string();
+    if (step_ == spec_.last_step) progress_->say("train", "digest " + digest_of(checkpoint));
+  });
+  saved_step_ = step_;
+}
+
+void Trainer::finish_step(const StepOutcome& outcome) {
+  const Standing now = standing();
+  if (progress_->due(now)) {
+    const std::string record = progress_->record(now);
+    if (folder_) folder_->append_metrics(record);
+    if (!validation_data_) last_metrics_ = record;
+  } else {
+    progress_->refresh(now);
+  }
+  progress_->pause();
+  const std::int64_t epoch = (step_ - 1) * spec_.batch / spec_.samples;  // of the step's first sample
+  const bool epoch_ended = step_ == epoch_end(epoch);
+  const auto every_steps = config_.get<std::int64_t>("checkpoint.every-steps");
+  const auto every_epochs = config_.get<std::int64_t>("checkpoint.every-epochs");
+  const bool due = (every_steps && step_ % every_steps == 0) ||
+                   (epoch_ended && every_epochs && (epoch + 1) % every_epochs == 0);
+  const bool saves = due || outcome.checkpoint || outcome.stop || step_ == spec_.last_step;
+  if (epoch_ended || saves) ledgers_->merge(epoch, (step_ * spec_.batch - 1) / spec_.samples, all_);
+  bool is_best = false;
+  if (epoch_ended) {
+    ledgers_->close(epoch);
+    is_best = evaluate_validation();
+  }
+  if (saves || is_best) save(is_best);
+  progress_->go_on();
+}
+
+int Trainer::run() {
+  progress_->go_on();
+  while (step_ < spec_.last_step) {
+    const StepOutcome outcome = train_step();
+    finish_step(outcome);
+    if (outcome.stop && step_ < spec_.last_step) {
+      const std::string reason = fmt::format("stopped by a signal after step {}; --resume=latest goes on", step_);
+      progress_->say("train", reason + ", checkpoint " + last_checkpoint_);
+      if (folder_) folder_->write_status(status(75, reason, -1));
+      return 75;
+    }
+  }
+  if (saved_step_ != step_ && last_checkpoint_.empty())
+    progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
+  if (folder_) {
+    folder_->write_status(status(0, "done", -1));
+    progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
+                                        (folder_->path() / last_checkpoint_).string()));
+  }
+  return 0;
+}
+
+RunStatus Trainer::status(int status, const std::string& reason, int rank) const {
+  return {.status = status,
+          .reason = reason,
+          .step = step_,
+          .epoch = spec_.samples ? exact_epoch(step_) : 0,
+          .checkpoint = last_checkpoint_,
+          .rank = rank,
+          .time = ""};
+}
+
+}  // namespace convoy

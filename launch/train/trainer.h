@@ -1,0 +1,86 @@
+#pragma once
+// The training loop of one rank: data, programs, reduction, update, evaluation, checkpoints.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "distributed/world.h"
+#include "io/run_folder.h"
+#include "launch/train/epoch_ledgers.h"
+#include "launch/train/agreement.h"
+#include "launch/train/evaluator.h"
+#include "launch/train/progress.h"
+#include "launch/train/run_spec.h"
+#include "launch/train/workers.h"
+
+namespace convoy {
+
+class Trainer {
+ public:
+  /// Collective. Opens the data, builds the programs, starts afresh or resumes. Throws what is wrong with any of them;
+  /// errors that only rank 0 can see (the run folder, checkpoints) are thrown on every rank.
+  Trainer(const Config& config, World& world);
+  ~Trainer();
+
+  /// Trains to the end. Returns the exit status: 0, or 75 after a signal.
+  int run();
+
+  /// For status.json when the run fails: where it stood.
+  RunStatus status(int status, const std::string& reason, int rank) const;
+  /// Rank 0 alone has one.
+  RunFolder* folder() { return folder_.get(); }
+
+ private:
+  const Config& config_;
+  World& world_;
+  Communicator& all_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Dataset> train_data_, validation_data_;
+  RunSpec spec_;
+  TrainingGraph training_;
+  UpdateGraph update_;
+  ModelState state_;
+  RunRecord record_;
+  std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Program> update_program_;
+  std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<EpochLedgers> ledgers_;
+  std::unique_ptr<Progress> progress_;
+  Tensor scalars_;
+  std::vector<const float*> bound_results_;
+  int threads_ = 1, ranks_on_node_ = 1;
+  std::int64_t step_ = 0;          // steps done
+  Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
+  std::string last_checkpoint_;
+  std::int64_t saved_step_ = -1;
+  std::string last_metrics_ = "{}";
+
+  void open_data();
+  void open_folder();
+  void build();
+  void bind_update_program();
+  void bind_sums();
+  void start_loader();
+  void resume();
+  void introduce();
+  std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
+
+  struct StepOutcome {
+    bool checkpoint = false, stop = false;
+  };
+  StepOutcome train_step();
+  double reduced(Value leaf) const;
+  void check_finite(double loss);
+  void finish_step(const StepOutcome& outcome);
+  bool evaluate_validation();
+  void save(bool is_best);
+  Standing standing() const;
+  std::int64_t epoch_end(std::int64_t epoch) const;
+  double exact_epoch(std::int64_t step) const;
+};
+
+}  // namespace convoy

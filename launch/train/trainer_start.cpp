@@ -1,0 +1,123 @@
+// How a run begins: the run folder, first values or a checkpoint, and what the log's first lines say.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/tensor/error.h"
+#include "launch/train/trainer.h"
+
+namespace convoy {
+namespace {
+
+/// Marks of a checkpoint that every rank needs, as text for the broadcast. Doubles travel as their bits.
+std::string marks_text(const Checkpoint& marks) {
+  nlohmann::json text{{"step", marks.step},
+                      {"updates", marks.updates},
+                      {"loss_scale", std::bit_cast<std::uint64_t>(marks.loss_scale)},
+                      {"loss_scale_counter", marks.loss_scale_counter},
+                      {"skipped", marks.skipped_steps},
+                      {"metrics", marks.metrics},
+                      {"ledgers", nlohmann::json::array()}};
+  if (marks.best) text["best"] = {std::bit_cast<std::uint64_t>(marks.best->first), marks.best->second};
+  for (const EpochLedger& ledger : marks.ledgers)
+    text["ledgers"].push_back({ledger.epoch, ledger.count, ledger.sum, ledger.exclusive_or});
+  return text.dump();
+}
+
+Checkpoint marks_from(const std::string& dumped) {
+  const auto text = nlohmann::json::parse(dumped);
+  Checkpoint marks;
+  marks.step = text["step"];
+  marks.updates = text["updates"];
+  marks.loss_scale = std::bit_cast<double>(text["loss_scale"].get<std::uint64_t>());
+  marks.loss_scale_counter = text["loss_scale_counter"];
+  marks.skipped_steps = text["skipped"].get<std::vector<std::int64_t>>();
+  marks.metrics = text["metrics"];
+  if (text.contains("best"))
+    marks.best = {std::bit_cast<double>(text["best"][0].get<std::uint64_t>()), text["best"][1].get<std::int64_t>()};
+  for (const auto& ledger : text["ledgers"])
+    marks.ledgers.push_back({ledger[0].get<std::int64_t>(), ledger[1].get<std::uint64_t>(),
+                             ledger[2].get<std::uint64_t>(), ledger[3].get<std::uint64_t>()});
+  return marks;
+}
+
+}  // namespace
+
+void Trainer::open_folder() {
+  if (world_.rank() != 0) return;
+  folder_ = std::make_unique<RunFolder>(config_.get<std::filesystem::path>("runs"), config_.get<std::string>("run"));
+  for (const std::string& warning : folder_->warnings()) progress_->say("run", warning);
+}
+
+void Trainer::introduce() {
+  const DatasetInfo& data = train_data_->info();
+  progress_->say("data", fmt::format("{} training samples of {} {} in {} shards, {} classes; {}", data.samples,
+                                     name_of(data.dtype), data.sample.str(), data.shards, data.class_names.size(),
+                                     validation_data_ ? fmt::format("{} for validation", validation_data_->info().samples)
+                                                      : "no validation split"));
+  std::int64_t parameters = 0;
+  for (Value parameter : training_.graph.with_role(Role::parameter)) parameters += training_.graph.shape(parameter).elements();
+  progress_->say("model", fmt::format("{}: {} parameters; batch {} in {} micro-batches of {}; {:.1f} MiB per rank",
+                                      spec_.task.model, parameters, spec_.batch, spec_.virtual_workers,
+                                      spec_.task.micro_batch,
+                                      static_cast<double>(workers_->memory_bytes() + reducer_->memory_bytes()) / (1 << 20)));
+  std::string library;
+  for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
+  progress_->say("world", fmt::format("{} ranks, {} on host {}, {} threads each; {} backend{}; {}", world_.size(),
+                                      ranks_on_node_, world_.host(), threads_, backend_->name(), library,
+                                      world_.library_version()));
+}
+
+std::optional<Checkpoint> Trainer::find_checkpoint(std::string& file, std::vector<std::string>& warnings) {
+  const std::string wanted = config_.get<std::string>("resume");
+  if (wanted.empty()) return std::nullopt;
+  if (wanted != "latest") {
+    file = wanted;
+    return read_checkpoint(wanted);
+  }
+  auto found = folder_->checkpoints().newest_valid(warnings);
+  if (!found) return std::nullopt;
+  file = found->first.string();
+  return std::move(found->second);
+}
+
+/// Rank 0 reads and verifies; the others receive.
+void Trainer::resume() {
+  std::string file, text;
+  agree(all_, "the checkpoint to resume from", [&] {
+    if (!folder_) return;
+    std::vector<std::string> warnings;
+    const auto checkpoint = find_checkpoint(file, warnings);
+    for (const std::string& warning : warnings) progress_->say("resume", warning);
+    if (!checkpoint) {
+      folder_->start_fresh();
+      folder_->write_config(config_.text());
+      return;
+    }
+    const std::vector<std::string> differences = compare_run_records(checkpoint->run_record, record_);
+    if (!differences.empty() && !config_.get<bool>("allow-changed"))
+      throw UsageError(fmt::format("{}: the run record differs, so the bits would: {}. Give what the checkpoint was made "
+                                   "with, or --allow-changed to go on without that promise",
+                                   file, fmt::join(differences, "; ")));
+    for (const std::string& difference : differences)
+      progress_->say("resume", "bits are no longer guaranteed: " + difference);
+    restore(state_, *checkpoint, true, file);
+    for (const std::string& warning : folder_->continue_from(checkpoint->step)) progress_->say("resume", warning);
+    folder_->write_config(config_.text());
+    text = marks_text(*checkpoint);
+    const std::string digest = digest_of(*checkpoint);
+    progress_->say("resume", fmt::format("step {} from {}, written by {} ranks, digest {}", checkpoint->step, file,
+                                         checkpoint->world_size, digest));
+    last_checkpoint_ = "checkpoints/" + std::filesystem::path(file).filename().string();
+  });
+  text = all_.broadcast_string(text, 0);
+  if (text.empty()) return;
+  marks_ = marks_from(text);
+  step_ = marks_.step;
+  last_metrics_ = marks_.metrics;
+  ledgers_->restore(marks_.ledgers);
+  marks_.ledgers.clear();
+  broadcast_state(state_, all_);
+}
+
+}  // namespace convoy

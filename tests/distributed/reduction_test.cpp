@@ -1,0 +1,191 @@
+// The reducer on ranks that are threads: every V of interest, every R <= V.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "core/tensor/error.h"
+#include "reduction_checks.h"
+#include "support/on_ranks.h"
+
+namespace convoy {
+namespace {
+
+constexpr int kVirtualWorkers[] = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16};
+
+class Reducer : public testing::TestWithParam<int> {};
+
+TEST_P(Reducer, GivesTheTreesBitsOnAnyNumberOfRanks) {
+  for (int ranks = 1; ranks <= GetParam(); ++ranks) {
+    SCOPED_TRACE(std::to_string(ranks) + " ranks");
+    on_ranks(ranks, [](Communicator& world) {
+      check_reduction(world, {.virtual_workers = GetParam(), .buckets = awkward_buckets(), .steps = 2});
+    });
+  }
+}
+
+TEST_P(Reducer, GivesTheTreesBitsForAnyThreadsAndOrder) {
+  for (int ranks = 1; ranks <= std::min(GetParam(), 4); ++ranks) {
+    for (int threads = 1; threads <= 3; ++threads) {
+      SCOPED_TRACE(std::to_string(ranks) + " ranks of " + std::to_string(threads) + " threads");
+      on_ranks(ranks, [&](Communicator& world) {
+        check_reduction(world, {.virtual_workers = GetParam(),
+                                .threads = threads,
+                                .buckets = {65, 5},
+                                .steps = 2,
+                                .shuffled = true});
+      });
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(VirtualWorkers, Reducer, testing::ValuesIn(kVirtualWorkers));
+
+TEST(ReducerChunks, BucketsOfSeveralChunksGiveTheTreesBits) {
+  for (const int ranks : {2, 3, 4}) {
+    on_ranks(ranks, [](Communicator& world) {
+      check_reduction(world, {.virtual_workers = 4, .buckets = {1'700'003}});
+    });
+  }
+}
+
+TEST(ReducerFast, SumsWithinRounding) {
+  for (const int ranks : {1, 2, 3}) {
+    on_ranks(ranks, [](Communicator& world) {
+      check_reduction(world, {.virtual_workers = 7,
+                              .threads = 2,
+                              .buckets = awkward_buckets(),
+                              .steps = 2,
+                              .kind = ReductionKind::fast});
+    });
+  }
+}
+
+TEST(ReducerZeros, MissingLeavesAreNotAddedAsZero) {
+  // -0 + 0 is +0: had a zero been added anywhere, the sign would be gone.
+  for (const int leaves : {3, 5, 6}) {
+    on_ranks(2, [&](Communicator& world) {
+      const auto reducer = make_reducer(world, {.virtual_workers = leaves, .bucket_elements = {40}});
+      reducer->begin(0);
+      const std::vector<float> data(40, -0.0F);
+      const auto [first, last] = share_of(world.rank(), 2, 0, leaves);
+      for (int leaf = first; leaf < last; ++leaf) reducer->bucket_ready(leaf, 0, data.data());
+      reducer->finish();
+      for (const float value : reducer->result(0)) EXPECT_TRUE(std::signbit(value));
+    });
+  }
+}
+
+TEST(ReducerMemory, StaysBelowLog2VPlusOneGradientsPerThread) {
+  constexpr std::int64_t kElements = 1 << 20;
+  constexpr std::size_t kGradient = kElements * sizeof(float);
+  for (const int leaves : {2, 7, 8, 16}) {
+    for (int threads = 1; threads <= 2; ++threads) {
+      on_ranks(1, [&](Communicator& world) {
+        const auto reducer = make_reducer(
+            world, {.virtual_workers = leaves, .bucket_elements = {kElements}, .threads = threads});
+        const std::size_t planned = reducer->memory_bytes();
+        const auto most = static_cast<std::size_t>(std::log2(leaves) + 1);
+        EXPECT_LE(planned, static_cast<std::size_t>(threads) * most * kGradient);
+        EXPECT_GE(planned, kGradient);
+        std::vector<float> data(kElements);
+        for (int step = 0; step < 3; ++step) {
+          reducer->begin(step);
+          for (int leaf = 0; leaf < leaves; ++leaf) reducer->bucket_ready(leaf, 0, data.data());
+          reducer->finish();
+        }
+        EXPECT_EQ(reducer->memory_bytes(), planned) << "a step took memory";
+      });
+    }
+  }
+}
+
+TEST(ReducerErrors, RefusesMoreRanksThanVirtualWorkers) {
+  on_ranks(3, [](Communicator& world) {
+    try {
+      make_reducer(world, {.virtual_workers = 2, .bucket_elements = {1}});
+      FAIL() << "3 ranks share 2 leaves";
+    } catch (const UsageError& error) {
+      EXPECT_NE(std::string(error.what()).find("3 ranks, but only 2 virtual workers"), std::string::npos);
+    }
+  });
+}
+
+TEST(ReducerErrors, RefusesALeafTwiceAndALeafOfAnotherRank) {
+  on_ranks(1, [](Communicator& world) {
+    const auto reducer = make_reducer(world, {.virtual_workers = 2, .bucket_elements = {1}});
+    const float value = 1;
+    reducer->begin(0);
+    reducer->bucket_ready(0, 0, &value);
+    EXPECT_THROW(reducer->bucket_ready(0, 0, &value), Error);
+    EXPECT_THROW(reducer->bucket_ready(2, 0, &value), Error);
+    EXPECT_THROW(reducer->bucket_ready(-1, 0, &value), Error);
+    EXPECT_THROW(reducer->begin(1), Error);
+    reducer->bucket_ready(1, 0, &value);
+    reducer->finish();
+    EXPECT_EQ(reducer->result(0)[0], 2.0F);
+  });
+}
+
+TEST(ReducerErrors, NamesTheLeafThatWasNotHandedIn) {
+  on_ranks(1, [](Communicator& world) {
+    world.set_deadline(std::chrono::milliseconds(60));
+    const auto reducer = make_reducer(world, {.virtual_workers = 2, .bucket_elements = {1, 1}});
+    const float value = 1;
+    reducer->begin(4);
+    reducer->bucket_ready(0, 0, &value);
+    reducer->bucket_ready(1, 0, &value);
+    reducer->bucket_ready(0, 1, &value);
+    try {
+      reducer->finish();
+      FAIL() << "finished without a leaf";
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "gradient bucket 1 of step 4: micro-batch 1 was not handed in");
+    }
+  });
+}
+
+TEST(ReducerErrors, FinishNamesTheSilentRankBucketAndStep) {
+  for (const int leaves : {2, 3}) {  // halving and direct exchange
+    on_ranks(2, [&](Communicator& world) {
+      const auto reducer = make_reducer(world, {.virtual_workers = leaves, .bucket_elements = {40, 40}});
+      reducer->begin(12);
+      const std::vector<float> data(40);
+      const auto [first, last] = share_of(world.rank(), 2, 0, leaves);
+      const int buckets = world.rank() == 0 ? 2 : 1;  // rank 1 stops after the first
+      for (int bucket = 0; bucket < buckets; ++bucket) {
+        for (int leaf = first; leaf < last; ++leaf) reducer->bucket_ready(leaf, bucket, data.data());
+      }
+      if (world.rank() == 1) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(400));
+        return;
+      }
+      world.set_deadline(std::chrono::milliseconds(150));
+      try {
+        reducer->finish();
+        FAIL() << "finished without rank 1";
+      } catch (const PeerError& error) {
+        const std::string message = error.what();
+        EXPECT_EQ(message.find("rank 0 waited 0."), 0U) << message;
+        EXPECT_NE(message.find("for rank 1 in gradient bucket 1 of step 12"), std::string::npos) << message;
+      }
+      EXPECT_THROW(reducer->bucket_ready(first, 1, data.data()), PeerError);
+      EXPECT_THROW(reducer->begin(13), PeerError);
+    });
+  }
+}
+
+TEST(ReducerErrors, TheDestructorDoesNotWaitForASilentRank) {
+  const auto start = std::chrono::steady_clock::now();
+  on_ranks(2, [](Communicator& world) {
+    world.set_deadline(std::chrono::minutes(10));
+    const auto reducer = make_reducer(world, {.virtual_workers = 2, .bucket_elements = {40}});
+    reducer->begin(0);
+    const std::vector<float> data(40);
+    if (world.rank() == 0) reducer->bucket_ready(0, 0, data.data());
+  });
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes(1));  // else the test would hang
+}
+
+}  // namespace
+}  // namespace convoy
