@@ -96,6 +96,24 @@ void add_winograd(std::vector<Spec>& specs) {
   specs.push_back({"winograd, 64 channels", {7, 7, 7, 64}, square(64, 3, 1, 1)});
 }
 
+/// Few channels: one input channel with every phase of lanes and channels, short kernel rows with strides and padding.
+void add_small(std::vector<Spec>& specs) {
+  for (const std::int64_t channels : {2, 3, 5, 6, 8, 16})
+    for (const std::int64_t kernel : {3, 5})
+      specs.push_back({fmt::format("one channel, {} outputs, kernel {}", channels, kernel), {6, 9, 11, 1},
+                       square(channels, kernel, 1, kernel / 2)});
+  ConvAttributes relu = square(6, 5, 1, 0);
+  relu.activation = ActivationKind::relu;
+  relu.pad_low = {3, 0, 0};
+  relu.pad_high = {0, 2, 0};
+  specs.push_back({"one channel, uneven padding, relu", {9, 8, 30, 1}, relu});
+  for (const std::int64_t stride : {1, 2, 3})
+    specs.push_back({fmt::format("short kernel row, stride {}", stride), {3, 13, 12, 5}, square(24, 3, stride, 1)});
+  ConvAttributes whole = square(20, 5, 1, 0);
+  whole.kernel = {4, 6, 1};
+  specs.push_back({"kernel as large as the image", {7, 4, 6, 3}, whole});
+}
+
 std::vector<ParityFamily> families(const std::vector<Spec>& specs) {
   std::vector<ParityFamily> result;
   for (const Spec& spec : specs) result.push_back(conv_family(spec));
@@ -129,6 +147,7 @@ std::vector<ParityFamily> conv_grid() {
   specs.push_back({"3d wide", {1, 5, 6, 7, 16}, {.axes = 3, .channels = 16, .kernel = {3, 3, 3},
                                                  .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
   add_winograd(specs);
+  add_small(specs);
   return families(specs);
 }
 

@@ -16,6 +16,7 @@ using i64 = std::int64_t;
 inline constexpr i64 kLanes = 16;
 using Vec = __m512;
 using Mask = __mmask16;
+using Lanes = __m512i;  // which lane to take
 
 CONVOY_INLINE Vec load(const float* p) { return _mm512_loadu_ps(p); }
 CONVOY_INLINE void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
@@ -34,6 +35,11 @@ CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ
 /// yes where the mask is set, else no.
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm512_mask_blend_ps(mask, no, yes); }
 CONVOY_INLINE float sum(Vec v) { return _mm512_reduce_add_ps(v); }
+/// p[i] + shift.
+CONVOY_INLINE Lanes load_lanes(const std::int32_t* p, int shift) {
+  return _mm512_add_epi32(_mm512_loadu_si512(p), _mm512_set1_epi32(shift));
+}
+CONVOY_INLINE Vec permute(Vec v, Lanes from) { return _mm512_permutexvar_ps(from, v); }
 /// Small whole numbers to and from bytes and ints.
 CONVOY_INLINE void store_u8(std::uint8_t* p, Vec v, i64 count) {
   _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(count), _mm512_cvtps_epi32(v));
@@ -78,6 +84,7 @@ CONVOY_INLINE void transpose(const float* from, i64 from_step, float* to, i64 to
 inline constexpr i64 kLanes = 8;
 using Vec = __m256;
 using Mask = __m256;
+using Lanes = __m256i;
 
 CONVOY_INLINE Vec load(const float* p) { return _mm256_loadu_ps(p); }
 CONVOY_INLINE void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
@@ -97,6 +104,10 @@ CONVOY_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 CONVOY_INLINE Mask greater(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm256_blendv_ps(no, yes, mask); }
+CONVOY_INLINE Lanes load_lanes(const std::int32_t* p, int shift) {
+  return _mm256_add_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), _mm256_set1_epi32(shift));
+}
+CONVOY_INLINE Vec permute(Vec v, Lanes from) { return _mm256_permutevar8x32_ps(v, from); }
 CONVOY_INLINE float sum(Vec v) {
   const __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
