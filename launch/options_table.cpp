@@ -43,10 +43,10 @@ std::vector<OptionSpec> run_options() {
        "differs; bits are then no longer guaranteed", .commands = takers(kRun), .lasting = false},
       {.name = "seed", .type = integer, .value = "1", .help = "the seed that the [seed] options follow",
        .commands = takers(kRun), .least = 0},
-      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; reference: plain loops in "
-       "double precision, slow, to check against", .commands = takers(kCompute), .choices = {"auto", "cpu",
-       "reference"}, .refused = {{"cuda", "this build has no CUDA engine yet"}, {"gpu",
-       "this build has no CUDA engine yet"}}},
+      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: the fastest that "
+       "there is", .commands = takers(kCompute), .choices = {"auto", "cpu"}, .refused = {{"cuda",
+       "this build has no CUDA engine yet"}, {"gpu", "this build has no CUDA engine yet"}, {"reference", "the "
+       "reference engine computes in double precision and serves the tests; runs are fp32"}}},
       {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation",
        .commands = takers(kRun), .choices = {"fp32"}, .refused = {{"tf32", "this build computes in fp32 only"},
        {"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
@@ -61,7 +61,7 @@ std::vector<OptionSpec> run_options() {
        "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
        .choices = {"deterministic", "fast"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds after which a silent rank counts "
-       "as dead", .commands = takers(kRun), .least = 1, .most = 86400},
+       "as dead", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do when the loss is not a number",
        .commands = takers(kRun), .choices = {"stop"}, .refused = {{"skip", "this build can only stop"}}},
   };
@@ -221,7 +221,8 @@ std::vector<OptionSpec> device_options() {
        "micro-batches of its own (0: the cores of the node shared among its ranks); changes no bit",
        .commands = takers(kCompute), .least = 0, .most = 4096},
       {.name = "device.threads-per-micro-batch", .type = integer, .value = "1", .help = "threads that share "
-       "one micro-batch; part of the run record", .commands = takers("train, plan, bench step"), .least = 1, .most = 4096},
+       "one micro-batch; part of the run record", .commands = takers("train, plan, bench step"), .least = 1,
+       .most = 4096},
       {.name = "device.isa", .type = choice, .value = "default", .help = "pins the instruction set, so that "
        "machines of different kinds give the same bits", .commands = takers(kCompute), .choices = {"default",
        "avx2", "avx512"}},

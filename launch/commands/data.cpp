@@ -12,7 +12,6 @@
 #include "io/inspect.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
-#include "launch/train/run_spec.h"
 
 namespace convoy {
 namespace {
@@ -223,8 +222,13 @@ void print_stats(const StatsReport& report, bool as_json) {
 }
 
 int stats(const Config& config) {
-  needed(config, "data.path");
-  const auto dataset = open_dataset(dataset_options(config, split_of(config.get<std::string>("data.split"))));
+  DatasetOptions options;
+  options.path = needed(config, "data.path");
+  options.split = split_of(config.get<std::string>("data.split"));
+  options.validation = config.get<double>("data.validation");
+  options.images = config.get<std::string>("data.images");
+  options.labels = config.get<std::string>("data.labels");
+  const auto dataset = open_dataset(options);
   print_stats(inspect_stats(*dataset, progress_on_stderr()), wants_json(config));
   return kDone;
 }

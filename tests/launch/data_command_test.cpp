@@ -84,7 +84,9 @@ TEST_F(DataCommand, VerifyNamesTheDamagedSampleAndEndsWithThree) {
   const Outcome outcome = convoy_with("data verify" + quoted_output());
   EXPECT_EQ(outcome.status, 3) << outcome.out;
   test::expect_parts(outcome.out, {"train-00001-of-00002.h5, sample 1"});
-  EXPECT_EQ(lines_in(outcome.err), 1) << outcome.err;
+  const std::size_t message = outcome.err.find("convoy: ");  // after the lines of progress
+  ASSERT_NE(message, std::string::npos) << outcome.err;
+  EXPECT_EQ(lines_in(outcome.err.substr(message)), 1) << outcome.err;
 }
 
 TEST_F(DataCommand, ACutInputIsBadDataAndLeavesNoShards) {
