@@ -125,15 +125,18 @@ std::vector<std::string> CheckpointFolder::set_aside_after(std::int64_t step) co
     fs::path aside = file;
     aside += ".set-aside";
     if (std::rename(file.c_str(), aside.c_str()) != 0) throw_system_error("rename", file, errno);
-    warnings.push_back(fmt::format("checkpoint {} is later than step {}, from which this run goes on: renamed to {}",
-                                   file.string(), step, aside.filename().string()));
+    const std::string begins = step < 0 ? "the beginning" : fmt::format("step {}", step);
+    warnings.push_back(fmt::format("checkpoint {} is no part of this run, which goes on from {}: renamed to {}",
+                                   file.string(), begins, aside.filename().string()));
   }
   if (warnings.empty()) return warnings;
+  std::error_code error;
   if (const std::vector<std::int64_t> left = steps(); !left.empty())
     replace_symlink(folder_ / kLatest, file_for(left.front()).filename());
+  else
+    fs::remove(folder_ / kLatest, error);
   if (best_before && !linked_best(folder_)) {
     // The best of the abandoned continuation goes with it; what stands now records its own.
-    std::error_code error;
     fs::remove(folder_ / kBest, error);
     if (const auto standing = best()) replace_symlink(folder_ / kBest, standing->filename());
   }

@@ -1,11 +1,17 @@
 # Data sets on disk: HDF5, shards, importers, the loader.
 set(datasets_sources
+  batch_ring.cpp
+  batch_source.cpp
   crc32c.cpp
   files.cpp
   foreign_dataset.cpp
   hdf5.cpp
   hdf5_attributes.cpp
+  inspect.cpp
+  ledger.cpp
+  loader.cpp
   parts_dataset.cpp
+  sample_order.cpp
   sample_store.cpp
   shard.cpp
   shard_reader.cpp
@@ -15,6 +21,9 @@ set(datasets_sources
   statistics.cpp
   import/byte_source.cpp
   import/cifar.cpp
+  import/folder_scan.cpp
   import/idx.cpp
+  import/image_folder.cpp
+  import/importers.cpp
   import/session.cpp)
 set_source_files_properties(shard_writer.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")

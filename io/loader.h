@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,13 +15,22 @@
 namespace convoy {
 
 /// The order of the training stream: sample index of position p. Pure function of (seed, variant, N).
+///
+/// With key = RandomKey(seed, "order").child(epoch) and q = p mod N:
+///   full-v1      index = Permutation(key, N)(q)
+///   blocks-v1:K  the ceil(N/K) blocks of K stored neighbours (the last may be shorter) are lined up in the order of
+///                Permutation(key.child(0), blocks); windows of 16 of them are taken one after the other, and inside
+///                window w, which holds n samples, the i-th is the one at Permutation(key.child(1 + w), n)(i).
+/// Immutable; safe to share between threads.
 class SampleOrder {
  public:
-  /// `variant`: "full-v1" or "blocks-v1:K".
+  /// `variant`: "full-v1" or "blocks-v1:K", K >= 1. Throws UsageError: another name, no samples.
   SampleOrder(std::uint64_t seed, std::int64_t samples, const std::string& variant);
   ~SampleOrder();
   SampleOrder(SampleOrder&&) noexcept;
   std::int64_t index_at(std::int64_t position) const;
+  /// Indices of the positions [first, first + out.size()); cheaper than one by one.
+  void indices(std::int64_t first, std::span<std::int64_t> out) const;
   std::int64_t epoch_at(std::int64_t position) const { return position / samples_; }
 
  private:
@@ -29,7 +39,9 @@ class SampleOrder {
   std::unique_ptr<State> state_;
 };
 
-/// How to draw transforms for training; evaluation takes the centre crop and no flip.
+/// How to draw transforms. Training: with the Philox block w = RandomKey(seed, "augment").child(epoch).child(id).block(0),
+/// axis a of extent E starts its crop of extent c at ((w[a] * (E + 2 pad - c + 1)) >> 32) - pad, and the last
+/// spatial axis is mirrored when `flip` and the top bit of w[3] is set. Evaluation: floor((E - c) / 2) and no flip.
 struct AugmentOptions {
   std::int64_t crop[3] = {0, 0, 0};       // extents of the crop per axis; 0: the whole axis
   std::int64_t pad[3] = {0, 0, 0};        // virtual border on both sides from which crops are drawn
@@ -59,6 +71,8 @@ struct TrainingStream {
   std::int64_t first_step = 0, last_step = 0;  // [first, last)
 };
 
+/// Reads ahead. Threads end at destruction, also in the midst of reading; micro-batches that callers still hold stay
+/// valid after it. In the steady state nothing is allocated: buffers go round.
 class Loader {
  public:
   virtual ~Loader() = default;
@@ -70,12 +84,15 @@ class Loader {
 };
 
 struct LoaderOptions {
-  int threads = 1;                        // prefetch threads
+  int threads = 1;                        // prefetch threads; 0: next() itself reads
   int depth = 2;                          // steps read ahead
 };
+/// `dataset` must outlive the loader. Throws UsageError: B > N, B not divisible by V, workers or steps that are none, a
+/// crop larger than the padded image.
 std::unique_ptr<Loader> make_training_loader(const Dataset& dataset, const TrainingStream& stream,
                                              const LoaderOptions& options);
-/// Evaluation: blocks [first, last) of `block` samples in index order; the last block is padded with weight 0.
+/// Evaluation: blocks [first, last) of `block` samples in index order; the last block is padded with weight 0 (zero bytes,
+/// label 0, index -1). next(b, 0) is block b.
 std::unique_ptr<Loader> make_evaluation_loader(const Dataset& dataset, std::int64_t block, std::int64_t first_block,
                                                std::int64_t last_block, const AugmentOptions& augment,
                                                const LoaderOptions& options);

@@ -33,6 +33,13 @@ std::optional<std::int64_t> parse_digits(std::string_view text) {
   return value;
 }
 
+fs::directory_iterator list(const fs::path& folder) {
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  if (error) throw DataError(fmt::format("{}: cannot be read as a folder of shards: {}", folder.string(), error.message()));
+  return entries;
+}
+
 [[noreturn]] void fail(hid_t file, const std::string& what) {
   throw DataError(fmt::format("{}: {}", hdf5::where(file), what));
 }
@@ -67,13 +74,10 @@ std::optional<ShardName> parse_shard_name(const std::string& file_name) {
 }
 
 std::vector<fs::path> find_shards(const fs::path& folder, Split split) {
-  std::error_code error;
   std::map<std::int64_t, std::map<std::int64_t, fs::path>> sets;  // by count, then by index
-  fs::directory_iterator entries(folder, error);
-  if (error) throw DataError(fmt::format("{}: cannot be read as a folder of shards: {}", folder.string(), error.message()));
-  for (const fs::directory_entry& entry : entries) {
-    const auto name = parse_shard_name(entry.path().filename().string());
-    if (name && name->split == split) sets[name->count][name->index] = entry.path();
+  for (const fs::path& file : shards_present(folder, split)) {
+    const ShardName name = *parse_shard_name(file.filename().string());
+    sets[name.count][name.index] = file;
   }
   if (sets.empty()) return {};
   if (sets.size() > 1)
@@ -94,12 +98,18 @@ std::vector<fs::path> find_shards(const fs::path& folder, Split split) {
   return ordered;
 }
 
+std::vector<fs::path> shards_present(const fs::path& folder, Split split) {
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : list(folder))
+    if (const auto name = parse_shard_name(entry.path().filename().string()); name && name->split == split)
+      files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 std::vector<Split> splits_in(const fs::path& folder) {
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  if (error) throw DataError(fmt::format("{}: cannot be read as a folder of shards: {}", folder.string(), error.message()));
   std::array<bool, 3> present{};
-  for (const fs::directory_entry& entry : entries)
+  for (const fs::directory_entry& entry : list(folder))
     if (const auto name = parse_shard_name(entry.path().filename().string()))
       present[static_cast<std::size_t>(name->split)] = true;
   std::vector<Split> found;

@@ -42,6 +42,8 @@ std::optional<ShardName> parse_shard_name(const std::string& file_name);
 /// The files of a split in order. Empty: the folder holds none of it. Throws DataError: no such folder, a shard is
 /// missing, or shards of two sets lie mixed.
 std::vector<std::filesystem::path> find_shards(const std::filesystem::path& folder, Split split);
+/// The shards of a split that are there, whether or not the set is whole, in byte order.
+std::vector<std::filesystem::path> shards_present(const std::filesystem::path& folder, Split split);
 /// The splits that a folder holds at least one shard of.
 std::vector<Split> splits_in(const std::filesystem::path& folder);
 

@@ -88,8 +88,15 @@ void check_data(const Config& config) {
   }
 }
 
-/// The options that the model declares itself, where given: as core/models/registry.h takes them.
-std::map<std::string, std::string> own_options(const Config& config) {
+void check_model(const Config& config) {
+  const auto name = config.get<std::string>("model.name");
+  if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
+  complete_options(find_model(name), model_options_of(config));
+}
+
+}  // namespace
+
+std::map<std::string, std::string> model_options_of(const Config& config) {
   std::map<std::string, std::string> options;
   for (const OptionSpec& own : own_model_options()) {
     const auto value = config.get<std::string>(own.name);
@@ -97,14 +104,6 @@ std::map<std::string, std::string> own_options(const Config& config) {
   }
   return options;
 }
-
-void check_model(const Config& config) {
-  const auto name = config.get<std::string>("model.name");
-  if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
-  complete_options(find_model(name), own_options(config));
-}
-
-}  // namespace
 
 void check_run(const Config& config) {
   check_model(config);

@@ -18,6 +18,20 @@ std::string indented(const std::string& text) {
   return out + '\n';
 }
 
+/// Paragraphs, a blank line between two.
+std::string paragraphs(std::string_view text) {
+  constexpr std::size_t kWidth = 100;
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find("\n\n"), text.size());
+    std::string paragraph(text.substr(0, end));
+    std::replace(paragraph.begin(), paragraph.end(), '\n', ' ');
+    out += (out.empty() ? "" : "\n\n") + wrapped(paragraph, 0, kWidth);
+    text.remove_prefix(std::min(end + 2, text.size()));
+  }
+  return out;
+}
+
 bool is_single(const Command& command) {
   return command.actions.size() == 1 && command.actions.front().path == command.name;
 }
@@ -56,7 +70,7 @@ std::string help_of(const Command& command) {
 
 std::string help_of(const Action& action) {
   return fmt::format("convoy {}: {}\n\nUsage: convoy {}\n\n{}\n\nExamples:\n{}\n{}\n{}", action.path,
-                     action.summary, action.usage, action.description, indented(action.examples),
+                     action.summary, action.usage, paragraphs(action.description), indented(action.examples),
                      describe_options(action.path), kStatuses);
 }
 

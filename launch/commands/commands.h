@@ -14,7 +14,7 @@ struct Action {
   std::string path = {};         // "data import", "train": as in the option table
   std::string summary = {};      // one line, for lists
   std::string usage = {};        // after "convoy ": "data import --from=FORM --input=DIR --output=DIR"
-  std::string description = {};  // paragraphs, wrapped at 80 columns
+  std::string description = {};  // paragraphs, a blank line between two; --help wraps them
   std::string examples = {};     // lines to paste
   std::string positional = {};   // the option that takes words without --name; "": none
   /// What single options cannot say; runs once, before anything starts. Throws UsageError.
@@ -33,7 +33,12 @@ struct Command {
 /// All subcommands, in the order of `convoy --help`.
 const std::vector<Command>& commands();
 
+Command train_command();
+Command evaluate_command();
+Command predict_command();
 Command data_command();
+Command model_command();
+Command plan_command();
 Command checkpoint_command();
 Command bench_command();
 Command version_command();

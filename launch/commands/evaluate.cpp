@@ -64,17 +64,16 @@ std::vector<SampleResult> worst_mistakes(const EvaluationResult& result) {
 void draw(const std::filesystem::path& folder, const ConfusionMatrix& matrix, const std::vector<SampleResult>& worst,
           const Dataset& dataset) {
   const std::vector<std::string>& names = matrix.class_names();
-  const auto counts = matrix.counts();
-  write_confusion_picture(folder / "confusion.png", names, {counts.begin(), counts.end()});
-  std::vector<Mistake> mistakes;
+  confusion_picture(names, matrix.counts()).save(folder / "confusion.png");
+  std::vector<MistakenSample> mistakes;
   for (const SampleResult& sample : worst) {
     Tensor image(dataset.info().sample, dataset.info().dtype);
     std::int32_t label = 0;
     dataset.read(sample.index, image.bytes(), &label);
     mistakes.push_back({image, names[static_cast<std::size_t>(sample.label)],
-                        names[static_cast<std::size_t>(sample.predicted)], sample.probability});
+                        names[static_cast<std::size_t>(sample.predicted)], static_cast<double>(sample.probability)});
   }
-  write_mistakes_picture(folder / "mistakes.png", mistakes);
+  mistakes_picture(mistakes).save(folder / "mistakes.png");
 }
 
 /// --output, else the run folder; empty where a picture would be drawn for a volume or has no place.

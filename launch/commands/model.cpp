@@ -6,8 +6,9 @@
 #include "core/models/summary.h"
 #include "core/models/training.h"
 #include "core/tensor/error.h"
-#include "launch/check.h"
 #include "launch/commands/commands.h"
+#include "launch/check.h"
+#include "launch/train/run_spec.h"
 
 namespace convoy {
 namespace {

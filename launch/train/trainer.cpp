@@ -57,8 +57,8 @@ void Trainer::build() {
   reducer_ = make_reducer(all_, {.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                         : ReductionKind::deterministic,
                                  .virtual_workers = spec_.virtual_workers,
-                                 .threads = threads_,
-                                 .bucket_elements = Workers::bucket_elements(training_)});
+                                 .bucket_elements = Workers::bucket_elements(training_),
+                                 .threads = threads_});
   bind_update_program();
   if (validation_data_)
     evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, state_, spec_.augment,

@@ -105,6 +105,10 @@ std::vector<EpochLedger> Workers::take_ledgers() {
   return merged;
 }
 
+void Workers::set_profile(bool on) {
+  for (auto& lane : lanes_) lane->program->profile = on;
+}
+
 double Workers::data_wait_seconds() const {
   double seconds = 0;
   for (const auto& lane : lanes_) seconds += lane->data_wait;

@@ -46,6 +46,8 @@ class Workers {
   /// Seconds that the threads waited for data, divided by the number of threads.
   double data_wait_seconds() const;
   const Program& program(int thread) const { return *lanes_[static_cast<std::size_t>(thread)]->program; }
+  /// Times every op from now on (Program::op_seconds).
+  void set_profile(bool on);
   int threads() const { return static_cast<int>(lanes_.size()); }
   std::size_t memory_bytes() const;
 

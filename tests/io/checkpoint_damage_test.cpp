@@ -56,7 +56,7 @@ TEST(DamagedCheckpoint, NoFlippedBitIsLoadedSilently) {
   const std::uint64_t seed = chosen_seed();
   std::mt19937_64 random(seed);
   int failures = 0;
-  const int flips = 1500 * scale();
+  const int flips = 800 * scale();
   for (int i = 0; i < flips; ++i) {
     const std::size_t bit = random() % (8 * good.size());
     std::string bad = good;

@@ -4,6 +4,7 @@
 
 #include "core/backend/cpu/conv_loop.h"
 #include "core/backend/cpu/conv_padding.h"
+#include "core/backend/cpu/conv_winograd.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/onednn.h"
 
@@ -105,6 +106,12 @@ Bound bind_with(ConvProblem problem, std::unique_ptr<LayerPrimitive> primitive, 
 Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason) {
   ConvProblem problem = problem_of(op);
   auto primitive = onednn::make_conv(problem.sizes, problem.direction, threads, reason);
+  return bind_with(std::move(problem), std::move(primitive), threads);
+}
+
+Bound bind_conv_winograd(const OpDesc& op, int threads, std::string* reason) {
+  ConvProblem problem = problem_of(op);
+  auto primitive = make_conv_winograd(problem.sizes, problem.direction, threads, reason);
   return bind_with(std::move(problem), std::move(primitive), threads);
 }
 

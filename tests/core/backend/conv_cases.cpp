@@ -80,6 +80,22 @@ void add_groups(std::vector<Spec>& specs) {
   specs.push_back({"3d groups", {1, 4, 4, 4, 6}, {.axes = 3, .channels = 4, .kernel = {2, 2, 2}, .groups = 2}});
 }
 
+/// 3x3 of stride 1 on images whose tiles of 4x4 do not come out even, all paddings, several blocks and groups of tiles.
+void add_winograd(std::vector<Spec>& specs) {
+  for (const std::int64_t pad : {0, 1, 2}) {
+    ConvAttributes conv = square(32, 3, 1, pad);
+    conv.activation = ActivationKind::relu;
+    specs.push_back({fmt::format("winograd, padding {}", pad), {5, 13, 11, 16}, conv});
+    conv.pad_low = {2 - pad, pad, 0};
+    specs.push_back({fmt::format("winograd, uneven padding {}", pad), {3, 14, 17, 48}, conv});
+  }
+  ConvAttributes reflect = square(16, 3, 1, 1);
+  reflect.pad_mode = PadMode::reflect;
+  specs.push_back({"winograd, reflect", {2, 16, 16, 16}, reflect});
+  specs.push_back({"winograd, one row", {20, 1, 40, 16}, square(16, 3, 1, 1)});
+  specs.push_back({"winograd, 64 channels", {7, 7, 7, 64}, square(64, 3, 1, 1)});
+}
+
 std::vector<ParityFamily> families(const std::vector<Spec>& specs) {
   std::vector<ParityFamily> result;
   for (const Spec& spec : specs) result.push_back(conv_family(spec));
@@ -112,6 +128,7 @@ std::vector<ParityFamily> conv_grid() {
                                             .pad_high = {4, 0, 0}}});
   specs.push_back({"3d wide", {1, 5, 6, 7, 16}, {.axes = 3, .channels = 16, .kernel = {3, 3, 3},
                                                  .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
+  add_winograd(specs);
   return families(specs);
 }
 

@@ -48,6 +48,31 @@ CONVOY_INLINE Vec load_i32(const std::int32_t* p, i64 count) {
   return _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(first_lanes(count), p));
 }
 
+/// to[j][i] = from[i][j] for a square of kLanes.
+CONVOY_INLINE void transpose(const float* from, i64 from_step, float* to, i64 to_step) {
+  __m512 r[16], s[16];
+  for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(from + i * from_step);
+  for (int i = 0; i < 16; i += 2) {  // pairs of rows: columns 0 1 4 5 .. within each quarter
+    s[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    s[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {  // fours of rows: one column in each quarter
+    for (int h = 0; h < 2; ++h) {
+      const __m512d low = _mm512_castps_pd(s[i + h]), high = _mm512_castps_pd(s[i + 2 + h]);
+      r[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      r[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  }
+  for (int c = 0; c < 4; ++c) {  // quarters to their places: 16 rows of columns c, c + 4, c + 8, c + 12
+    const __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), b = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+    const __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88), e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    _mm512_storeu_ps(to + c * to_step, _mm512_shuffle_f32x4(a, d, 0x88));
+    _mm512_storeu_ps(to + (c + 8) * to_step, _mm512_shuffle_f32x4(a, d, 0xdd));
+    _mm512_storeu_ps(to + (c + 4) * to_step, _mm512_shuffle_f32x4(b, e, 0x88));
+    _mm512_storeu_ps(to + (c + 12) * to_step, _mm512_shuffle_f32x4(b, e, 0xdd));
+  }
+}
+
 #else
 
 inline constexpr i64 kLanes = 8;
@@ -92,6 +117,24 @@ CONVOY_INLINE void store_i32(std::int32_t* p, Vec v, i64 count) {
 }
 CONVOY_INLINE Vec load_i32(const std::int32_t* p, i64 count) {
   return _mm256_cvtepi32_ps(_mm256_maskload_epi32(p, first_lanes(count)));
+}
+CONVOY_INLINE void transpose(const float* from, i64 from_step, float* to, i64 to_step) {
+  __m256 r[8], s[8];
+  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(from + i * from_step);
+  for (int i = 0; i < 8; i += 2) {
+    s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int h = 0; h < 2; ++h) {
+      const __m256d low = _mm256_castps_pd(s[i + h]), high = _mm256_castps_pd(s[i + 2 + h]);
+      r[i + 2 * h] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+      r[i + 2 * h + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+    }
+  for (int c = 0; c < 4; ++c) {
+    _mm256_storeu_ps(to + c * to_step, _mm256_permute2f128_ps(r[c], r[4 + c], 0x20));
+    _mm256_storeu_ps(to + (c + 4) * to_step, _mm256_permute2f128_ps(r[c], r[4 + c], 0x31));
+  }
 }
 
 #endif

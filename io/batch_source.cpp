@@ -1,0 +1,186 @@
+#include "io/batch_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/random/philox.h"
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+/// Offsets and flips of the op `prepare` for samples of one shape: {offset1, offset2, offset3, flips}.
+class Transforms {
+ public:
+  Transforms(const Shape& sample, const AugmentOptions& options)
+      : key_(options.seed, "augment"), axes_(static_cast<std::size_t>(sample.rank() - 1)), flip_(options.flip) {
+    for (std::size_t axis = 0; axis < axes_; ++axis) {
+      const std::int64_t extent = sample[static_cast<int>(axis)];
+      const std::int64_t crop = options.crop[axis] ? options.crop[axis] : extent;
+      pad_[axis] = options.pad[axis];
+      choices_[axis] = extent + 2 * pad_[axis] - crop + 1;
+      if (crop < 0 || pad_[axis] < 0 || choices_[axis] < 1)
+        throw UsageError(fmt::format("a crop of {} from an axis of {} with a border of {}: choose a crop of 1 to {}", crop,
+                                     extent, pad_[axis], extent + 2 * std::max<std::int64_t>(pad_[axis], 0)));
+      const std::int64_t margin = extent - crop;
+      centre_[axis] = static_cast<std::int32_t>(margin >= 0 ? margin / 2 : -((1 - margin) / 2));  // floor
+    }
+  }
+
+  RandomKey epoch_key(std::int64_t epoch) const { return key_.child(static_cast<std::uint64_t>(epoch)); }
+
+  void draw(const RandomKey& epoch_key, std::int64_t id, std::int32_t* row) const {
+    const PhiloxBlock words = epoch_key.child(static_cast<std::uint64_t>(id)).block(0);
+    std::fill_n(row, 4, 0);
+    for (std::size_t axis = 0; axis < axes_; ++axis) {
+      const std::uint64_t choice = (std::uint64_t{words[axis]} * static_cast<std::uint64_t>(choices_[axis])) >> 32;
+      row[axis] = static_cast<std::int32_t>(static_cast<std::int64_t>(choice) - pad_[axis]);
+    }
+    if (flip_ && words[3] >> 31) row[3] = 1 << (axes_ - 1);
+  }
+
+  void centre(std::int32_t* row) const { std::copy(centre_.begin(), centre_.end(), row); }
+
+ private:
+  RandomKey key_;
+  std::size_t axes_;
+  bool flip_;
+  std::array<std::int64_t, 3> pad_{}, choices_{1, 1, 1};
+  std::array<std::int32_t, 4> centre_{};
+};
+
+std::byte* row_of(Tensor& tensor, std::int64_t row, std::size_t row_bytes) {
+  return tensor.bytes() + static_cast<std::size_t>(row) * row_bytes;
+}
+
+class TrainingSource : public BatchSource {
+ public:
+  TrainingSource(const Dataset& dataset, const TrainingStream& stream)
+      : dataset_(dataset),
+        stream_(stream),
+        order_(stream.order_seed, dataset.info().samples, stream.order),
+        transforms_(dataset.info().sample, stream.augment) {
+    const std::int64_t n = dataset.info().samples;
+    if (stream.batch < 1 || stream.batch > n)
+      throw UsageError(fmt::format("a global batch of {} from {} samples; choose 1 to {}", stream.batch, n, n));
+    if (stream.virtual_workers < 1 || stream.batch % stream.virtual_workers != 0)
+      throw UsageError(fmt::format("a global batch of {} cannot be cut into {} equal micro-batches", stream.batch,
+                                   stream.virtual_workers));
+    if (stream.first_worker < 0 || stream.last_worker <= stream.first_worker ||
+        stream.last_worker > stream.virtual_workers)
+      throw UsageError(fmt::format("micro-batches [{}, {}) of {}", stream.first_worker, stream.last_worker,
+                                   stream.virtual_workers));
+    if (stream.first_step < 0 || stream.last_step < stream.first_step)
+      throw UsageError(fmt::format("steps [{}, {})", stream.first_step, stream.last_step));
+  }
+
+  std::int64_t tasks() const override { return (stream_.last_step - stream_.first_step) * tasks_per_step(); }
+  std::int64_t rows() const override { return stream_.batch / stream_.virtual_workers; }
+  std::int64_t tasks_per_step() const override { return stream_.last_worker - stream_.first_worker; }
+
+  std::int64_t task_of(std::int64_t step, int index) const override {
+    if (step < stream_.first_step || step >= stream_.last_step || index < stream_.first_worker ||
+        index >= stream_.last_worker)
+      throw UsageError(fmt::format("micro-batch {} of step {} was asked for, but this loader holds [{}, {}) of steps [{}, {})",
+                                   index, step, stream_.first_worker, stream_.last_worker, stream_.first_step,
+                                   stream_.last_step));
+    return (step - stream_.first_step) * tasks_per_step() + (index - stream_.first_worker);
+  }
+
+  void fill(std::int64_t task, MicroBatch& batch, const std::atomic<bool>& stop) const override {
+    batch.step = stream_.first_step + task / tasks_per_step();
+    batch.index = stream_.first_worker + static_cast<int>(task % tasks_per_step());
+    const std::int64_t first = batch.step * stream_.batch + batch.index * rows();
+    order_.indices(first, batch.indices);
+    auto keys = batch.keys.values<std::uint64_t>();
+    auto labels = batch.labels.values<std::int32_t>();
+    auto transforms = batch.transforms.values<std::int32_t>();
+    std::ranges::fill(batch.weights.values<float>(), 1.0f);
+    std::int64_t epoch = order_.epoch_at(first);
+    RandomKey epoch_key = transforms_.epoch_key(epoch);
+    for (std::int64_t row = 0; row < rows() && !stop.load(std::memory_order_relaxed); ++row) {
+      const auto r = static_cast<std::size_t>(row);
+      if (order_.epoch_at(first + row) != epoch) epoch_key = transforms_.epoch_key(++epoch);
+      const std::int64_t id = dataset_.id(batch.indices[r]);
+      dataset_.read(batch.indices[r], row_of(batch.images, row, dataset_.image_bytes()), &labels[r]);
+      transforms_.draw(epoch_key, id, &transforms[4 * r]);
+      keys[2 * r] = static_cast<std::uint64_t>(epoch);
+      keys[2 * r + 1] = static_cast<std::uint64_t>(id);
+    }
+  }
+
+ private:
+  const Dataset& dataset_;
+  TrainingStream stream_;
+  SampleOrder order_;
+  Transforms transforms_;
+};
+
+class EvaluationSource : public BatchSource {
+ public:
+  EvaluationSource(const Dataset& dataset, std::int64_t block, std::int64_t first, std::int64_t last,
+                   const AugmentOptions& augment)
+      : dataset_(dataset), block_(block), first_(first), last_(last), transforms_(dataset.info().sample, augment) {
+    if (block < 1) throw UsageError(fmt::format("an evaluation in blocks of {} samples; choose at least 1", block));
+    const std::int64_t blocks = (dataset.info().samples - 1) / block + 1;
+    if (first < 0 || last < first || last > blocks)
+      throw UsageError(fmt::format("blocks [{}, {}) of {}", first, last, blocks));
+  }
+
+  std::int64_t tasks() const override { return last_ - first_; }
+  std::int64_t rows() const override { return block_; }
+  std::int64_t tasks_per_step() const override { return 1; }
+
+  std::int64_t task_of(std::int64_t step, int index) const override {
+    if (step < first_ || step >= last_ || index != 0)
+      throw UsageError(fmt::format("block {} (micro-batch {}) was asked for, but this loader holds blocks [{}, {})", step,
+                                   index, first_, last_));
+    return step - first_;
+  }
+
+  void fill(std::int64_t task, MicroBatch& batch, const std::atomic<bool>& stop) const override {
+    batch.step = first_ + task;
+    batch.index = 0;
+    const std::size_t image_bytes = dataset_.image_bytes();
+    auto keys = batch.keys.values<std::uint64_t>();
+    auto labels = batch.labels.values<std::int32_t>();
+    auto weights = batch.weights.values<float>();
+    for (std::int64_t row = 0; row < block_ && !stop.load(std::memory_order_relaxed); ++row) {
+      const auto r = static_cast<std::size_t>(row);
+      const std::int64_t index = batch.step * block_ + row;
+      const bool exists = index < dataset_.info().samples;
+      batch.indices[r] = exists ? index : -1;
+      weights[r] = exists ? 1.0f : 0.0f;
+      keys[2 * r] = 0;
+      keys[2 * r + 1] = exists ? static_cast<std::uint64_t>(dataset_.id(index)) : 0;
+      transforms_.centre(&batch.transforms.values<std::int32_t>()[4 * r]);
+      std::byte* image = row_of(batch.images, row, image_bytes);
+      labels[r] = 0;
+      if (exists)
+        dataset_.read(index, image, &labels[r]);
+      else
+        std::memset(image, 0, image_bytes);
+    }
+  }
+
+ private:
+  const Dataset& dataset_;
+  std::int64_t block_, first_, last_;
+  Transforms transforms_;
+};
+
+}  // namespace
+
+std::unique_ptr<BatchSource> make_training_source(const Dataset& dataset, const TrainingStream& stream) {
+  return std::make_unique<TrainingSource>(dataset, stream);
+}
+
+std::unique_ptr<BatchSource> make_evaluation_source(const Dataset& dataset, std::int64_t block, std::int64_t first_block,
+                                                    std::int64_t last_block, const AugmentOptions& augment) {
+  return std::make_unique<EvaluationSource>(dataset, block, first_block, last_block, augment);
+}
+
+}  // namespace convoy

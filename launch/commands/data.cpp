@@ -1,0 +1,301 @@
+// convoy data: data sets on disk.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/tensor/error.h"
+#include "io/import/import.h"
+#include "io/inspect.h"
+#include "launch/commands/commands.h"
+#include "launch/errors.h"
+#include "launch/train/run_spec.h"
+
+namespace convoy {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+bool wants_json(const Config& config) { return config.get<std::string>("format") == "json"; }
+
+/// The value of an option that has no sensible default.
+fs::path needed(const Config& config, const std::string& name) {
+  const auto path = config.get<fs::path>(name);
+  if (path.empty()) {
+    throw UsageError(fmt::format("{} is missing; see convoy {} --help", name, config.command()));
+  }
+  return path;
+}
+
+/// On a terminal a line that is rewritten, elsewhere one line for each finished piece of work.
+ProgressSink progress_on_stderr() {
+  return [terminal = isatty(STDERR_FILENO) == 1](const Progress& progress) {
+    const bool finished = progress.done == progress.total;
+    if (!terminal && !finished) return;
+    fmt::print(stderr, "{}[data] {} {}/{}{}", terminal ? "\r" : "", progress.what, progress.done,
+               progress.total, finished ? "\n" : "");
+    std::fflush(stderr);
+  };
+}
+
+std::string bytes_text(std::int64_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+Json path_list(const std::vector<fs::path>& files) {
+  Json list = Json::array();
+  for (const fs::path& file : files) list.push_back(file.string());
+  return list;
+}
+
+std::vector<std::int64_t> extents_of(const Shape& shape) {
+  return {shape.extents().begin(), shape.extents().end()};
+}
+
+void print_import_json(const ImportReport& report) {
+  Json json = {{"class_names", report.class_names}, {"sample", extents_of(report.sample)},
+               {"dtype", name_of(report.dtype)},    {"splits", Json::array()},
+               {"skipped", Json::array()},          {"hidden", report.hidden}};
+  for (const SplitReport& split : report.splits) {
+    json["splits"].push_back({{"split", name_of(split.split)},
+                              {"samples", split.samples},
+                              {"bytes", split.size_bytes},
+                              {"files", path_list(split.files)},
+                              {"channel_mean", split.channel_mean},
+                              {"channel_std", split.channel_std},
+                              {"class_counts", split.class_counts}});
+  }
+  for (const SkippedFile& skipped : report.skipped) {
+    json["skipped"].push_back({{"file", skipped.file.string()}, {"reason", skipped.reason}});
+  }
+  fmt::print("{}\n", json.dump(2));
+}
+
+void print_import_text(const ImportReport& report) {
+  for (const SplitReport& split : report.splits) {
+    const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
+    fmt::print("{:<10}  {} samples of {} {}, {} shards, {}; {} classes of {} to {} samples\n",
+               name_of(split.split), split.samples, report.sample.str(), name_of(report.dtype),
+               split.files.size(), bytes_text(split.size_bytes), report.class_names.size(), *fewest, *most);
+  }
+  for (const SkippedFile& skipped : report.skipped) {
+    fmt::print(stderr, "[data] left out {}: {}\n", skipped.file.string(), skipped.reason);
+  }
+  if (report.hidden > 0) fmt::print(stderr, "[data] left out {} hidden files and folders\n", report.hidden);
+}
+
+int import(const Config& config) {
+  const auto from = config.get<std::string>("from");
+  if (from.empty()) {
+    std::vector<std::string> known;
+    for (const Importer& importer : importers()) known.emplace_back(importer.name);
+    throw UsageError(fmt::format("from is missing: the form of the input, one of {}", fmt::join(known, ", ")));
+  }
+  ImportOptions options;
+  options.source = needed(config, "input");
+  options.output = needed(config, "output");
+  options.shards = config.get<int>("shards");
+  options.class_names = config.get<std::vector<std::string>>("class-names");
+  options.overwrite = config.get<bool>("overwrite");
+  options.skip_bad = config.get<bool>("skip-bad");
+  options.progress = progress_on_stderr();
+  const ImportReport report = find_importer(from).run(options);
+  (wants_json(config) ? print_import_json : print_import_text)(report);
+  return kDone;
+}
+
+Json info_json(const SplitInfo& split) {
+  return {{"split", name_of(split.split)},
+          {"task", split.info.task},
+          {"samples", split.info.samples},
+          {"sample", extents_of(split.info.sample)},
+          {"dtype", name_of(split.info.dtype)},
+          {"shards", split.info.shards},
+          {"bytes", split.size_bytes},
+          {"class_names", split.info.class_names},
+          {"channel_mean", split.info.channel_mean},
+          {"channel_std", split.info.channel_std},
+          {"fingerprint", split.info.fingerprint},
+          {"source", split.source},
+          {"created_by", split.created_by},
+          {"files", path_list(split.files)}};
+}
+
+void print_info(const SplitInfo& split) {
+  const DatasetInfo& info = split.info;
+  fmt::print("{}\n", name_of(split.split));
+  fmt::print("  {:<12} {} ({}), {} shards, {}\n", "samples", info.samples, info.task, info.shards,
+             bytes_text(split.size_bytes));
+  fmt::print("  {:<12} {} {}\n", "images", info.sample.str(), name_of(info.dtype));
+  fmt::print("  {:<12} {}: {}\n", "classes", info.class_names.size(), fmt::join(info.class_names, ", "));
+  fmt::print("  {:<12} mean {:.4g}, deviation {:.4g} (per channel, of the training split)\n", "channels",
+             fmt::join(info.channel_mean, ", "), fmt::join(info.channel_std, ", "));
+  fmt::print("  {:<12} {}\n  {:<12} {}\n  {:<12} {}\n", "fingerprint", info.fingerprint, "source", split.source,
+             "created by", split.created_by);
+}
+
+int info(const Config& config) {
+  const std::vector<SplitInfo> splits = inspect_info(needed(config, "data.path"));
+  if (wants_json(config)) {
+    Json json = Json::array();
+    for (const SplitInfo& split : splits) json.push_back(info_json(split));
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    for (const SplitInfo& split : splits) print_info(split);
+  }
+  return kDone;
+}
+
+Split split_of(const std::string& name) {
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
+    if (name == name_of(split)) return split;
+  }
+  throw UsageError(fmt::format("data.split = '{}': there is no such split", name));
+}
+
+void print_verification(const VerifyReport& report, bool as_json) {
+  if (as_json) {
+    Json json = {{"good", report.ok()},
+                 {"shards", report.shards},
+                 {"samples", report.samples},
+                 {"bad_samples", report.bad_samples},
+                 {"problems", Json::array()}};
+    for (const VerifyProblem& problem : report.problems) {
+      json["problems"].push_back({{"file", problem.file.string()},
+                                  {"sample", problem.sample < 0 ? Json() : Json(problem.sample)},
+                                  {"what", problem.what}});
+    }
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  for (const VerifyProblem& problem : report.problems) {
+    const std::string sample = problem.sample < 0 ? "" : fmt::format(", sample {}", problem.sample);
+    fmt::print("BAD  {}{}: {}\n", problem.file.string(), sample, problem.what);
+  }
+  fmt::print("{}: {} shards, {} samples checked, {} problems\n", report.ok() ? "good" : "DAMAGED",
+             report.shards, report.samples, report.problems.size());
+}
+
+int verify(const Config& config) {
+  const fs::path path = needed(config, "data.path");
+  const auto split = config.get<std::string>("data.split");
+  const VerifyReport report = inspect_verify(
+      path, split == "all" ? std::nullopt : std::optional(split_of(split)), progress_on_stderr());
+  print_verification(report, wants_json(config));
+  if (!report.ok()) {
+    throw DataError(
+        fmt::format("{}: {} problems; import the damaged shards again", path.string(), report.problems.size()));
+  }
+  return kDone;
+}
+
+void print_stats(const StatsReport& report, bool as_json) {
+  Json json = {{"samples", report.info.samples}, {"channels", Json::array()}, {"classes", Json::array()}};
+  for (const ChannelStats& channel : report.channels) {
+    json["channels"].push_back({{"mean", channel.mean},
+                                {"deviation", channel.deviation},
+                                {"minimum", channel.minimum},
+                                {"maximum", channel.maximum}});
+  }
+  for (std::size_t i = 0; i < report.class_counts.size(); ++i) {
+    json["classes"].push_back({{"name", report.info.class_names.at(i)}, {"samples", report.class_counts[i]}});
+  }
+  if (as_json) {
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  fmt::print("{} samples\n\n{:<8} {:>12} {:>12} {:>12} {:>12}\n", report.info.samples, "channel", "mean",
+             "deviation", "minimum", "maximum");
+  for (std::size_t i = 0; i < report.channels.size(); ++i) {
+    const ChannelStats& channel = report.channels[i];
+    fmt::print("{:<8} {:>12.5g} {:>12.5g} {:>12.5g} {:>12.5g}\n", i, channel.mean, channel.deviation,
+               channel.minimum, channel.maximum);
+  }
+  fmt::print("\n{:>8} {:>7}  class\n", "samples", "share");
+  for (std::size_t i = 0; i < report.class_counts.size(); ++i) {
+    const double share = static_cast<double>(report.class_counts[i]) / static_cast<double>(report.info.samples);
+    fmt::print("{:>8} {:>6.2f}%  {}\n", report.class_counts[i], 100 * share, report.info.class_names.at(i));
+  }
+}
+
+int stats(const Config& config) {
+  needed(config, "data.path");
+  const auto dataset = open_dataset(dataset_options(config, split_of(config.get<std::string>("data.split"))));
+  print_stats(inspect_stats(*dataset, progress_on_stderr()), wants_json(config));
+  return kDone;
+}
+
+Action import_action() {
+  return {
+      .path = "data import",
+      .summary = "make sharded HDF5 from MNIST (IDX), CIFAR-10/100 or PNG files in class folders",
+      .usage = "data import --from=FORM --input=DIR --output=DIR [--shards=N] [--class-names=A,B,...]",
+      .description =
+          "Reads DIR and writes one set of shards for each split it finds: OUTPUT/train-00000-of-00004.h5 and "
+          "so "
+          "on, with a checksum for every sample and the training split's mean and deviation per channel. All "
+          "splits appear at once, after every file was read without fault, or none.\n\n"
+          "idx: NAME-images-idx3-ubyte beside NAME-labels-idx1-ubyte, plain or gzip; 'train' in the name is "
+          "the "
+          "training split, 't10k' or 'test' the test split, 'validation' or 'val' the validation split.\n\n"
+          "cifar10, cifar100: the binary versions (data_batch_1.bin, ...; train.bin, test.bin).\n\n"
+          "image-folder: INPUT/CLASS/*.png, all training; or INPUT/train/CLASS/*.png with folders validation "
+          "(or "
+          "val) and test beside train. All images have one size.",
+      .examples =
+          "convoy data import --from=idx --input=mnist --output=data/mnist --shards=4\n"
+          "convoy data import --from=image-folder --input=photos --output=data/photos --skip-bad",
+      .run = import};
+}
+
+Action info_action() {
+  return {.path = "data info",
+          .summary = "what a folder of shards holds, without reading its images",
+          .usage = "data info DIR [--format=json]",
+          .description =
+              "Prints, for every split in DIR, samples, extents, classes, the normalisation's mean and "
+              "deviation, and the fingerprint by which a resumed run knows its data again.",
+          .examples = "convoy data info data/fashion-mnist",
+          .positional = "data.path",
+          .run = info};
+}
+
+Action verify_action() {
+  return {.path = "data verify",
+          .summary = "check every checksum, label and attribute of a folder of shards",
+          .usage = "data verify DIR [--data.split=train] [--format=json]",
+          .description =
+              "Reads every sample of every shard. Names each file and sample that is damaged, and goes on; "
+              "status 3 where there is one.",
+          .examples = "convoy data verify data/fashion-mnist",
+          .positional = "data.path",
+          .run = verify};
+}
+
+Action stats_action() {
+  return {.path = "data stats",
+          .summary = "mean, deviation and extremes per channel, and samples per class",
+          .usage = "data stats DIR [--data.split=test] [--data.images=/x --data.labels=/y] [--format=json]",
+          .description =
+              "Reads every image of one split, of a folder of shards or of a foreign HDF5 file whose "
+              "datasets data.images and data.labels name. Values are in stored units (0 to 255 for uint8).",
+          .examples =
+              "convoy data stats data/fashion-mnist --data.split=test\n"
+              "convoy data stats scans.h5 --data.images=/images --data.labels=/labels",
+          .positional = "data.path",
+          .run = stats};
+}
+
+}  // namespace
+
+Command data_command() {
+  return {"data",
+          "import data sets, and look at, check or count what is in them",
+          {import_action(), info_action(), verify_action(), stats_action()}};
+}
+
+}  // namespace convoy

@@ -1,0 +1,24 @@
+// The cpu backend's other kernels against the reference, and the promise that bits do not depend on who computes.
+#include <gtest/gtest.h>
+
+#include "core/backend/parity_cases.h"
+
+namespace convoy::test {
+namespace {
+
+void expect_parity(const std::vector<ParityFamily>& families) {
+  const auto backend = make_cpu_backend();
+  for (const ParityFamily& family : families)
+    for (const ParityCase& c : family) expect_parity(*backend, c);
+}
+
+TEST(CpuPool, EqualsTheReference) { expect_parity(pool_families()); }
+TEST(CpuBatchNorm, EqualsTheReference) { expect_parity(batch_norm_families()); }
+TEST(CpuElementwise, EqualsTheReference) { expect_parity(elementwise_families()); }
+TEST(CpuChannels, EqualTheReference) { expect_parity(channel_families()); }
+TEST(CpuLosses, EqualTheReference) { expect_parity(loss_families()); }
+TEST(CpuPrepareAndDropout, EqualTheReference) { expect_parity(data_families()); }
+TEST(CpuUpdates, EqualTheReference) { expect_parity(update_families()); }
+
+}  // namespace
+}  // namespace convoy::test
