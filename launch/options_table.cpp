@@ -104,9 +104,9 @@ std::vector<OptionSpec> data_options() {
        .commands = takers("train, plan, bench loader")},
       {.name = "data.stage", .type = text, .value = "auto", .help = "copy shards once per node, verified: ram, "
        "a folder on a local disk, none, or auto (ram where they fit a quarter of memory)",
-       .commands = takers("train, plan, bench loader")},
+       .commands = takers("train, plan")},
       {.name = "data.threads", .type = integer, .value = "1", .help = "threads that read ahead, per rank",
-       .commands = takers("train, plan, evaluate, bench loader"), .least = 1, .most = 256},
+       .commands = takers("train, plan, evaluate"), .least = 1, .most = 256},
       {.name = "data.crop", .type = integers, .help = "extent of a random crop per axis (28 or 28x28; empty: "
        "the whole image)", .commands = takers("train, plan, bench loader"), .least = 1, .most = kMostInt},
       {.name = "data.pad", .type = integers, .help = "border of zeros around the image from which crops may "

@@ -64,6 +64,10 @@ std::vector<OptionSpec> tool_options() {
        "all, divided by the micro-batches)", .commands = takers("bench step"), .least = 0, .most = 4096},
       {.name = "batch", .type = integer, .value = "128", .help = "samples per step",
        .commands = takers("bench step"), .least = 1, .most = 1 << 24},
+      {.name = "batch", .type = integer, .value = "32", .help = "samples per micro-batch",
+       .commands = takers("bench loader"), .least = 1, .most = 1 << 20},
+      {.name = "input", .type = integers, .value = "28,28,1", .help = "extents and channels of the images to "
+       "make where data.path is empty", .commands = takers("bench loader"), .least = 1, .most = 65536},
       {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement",
        .commands = takers("bench step"), .least = 1, .most = 1e6},
       {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch",
@@ -79,7 +83,8 @@ std::vector<OptionSpec> tool_options() {
       {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint",
        .commands = takers("bench checkpoint"), .least = 1, .most = 100000},
       {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating",
-       .commands = takers("bench reduce, bench checkpoint, bench step"), .least = 1, .most = 100000},
+       .commands = takers("bench reduce, bench checkpoint, bench step, bench loader"), .least = 1,
+       .most = 100000},
 
       // checkpoint
       {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",

@@ -11,6 +11,7 @@
 #include "io/import/import.h"
 #include "io/inspect.h"
 #include "launch/commands/commands.h"
+#include "launch/data_options.h"
 #include "launch/errors.h"
 
 namespace convoy {
@@ -147,13 +148,6 @@ int info(const Config& config) {
     for (const SplitInfo& split : splits) print_info(split);
   }
   return kDone;
-}
-
-Split split_of(const std::string& name) {
-  for (const Split split : {Split::train, Split::validation, Split::test}) {
-    if (name == name_of(split)) return split;
-  }
-  throw UsageError(fmt::format("data.split = '{}': there is no such split", name));
 }
 
 void print_verification(const VerifyReport& report, bool as_json) {
