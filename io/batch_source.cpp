@@ -16,7 +16,7 @@ namespace {
 class Transforms {
  public:
   Transforms(const Shape& sample, const AugmentOptions& options)
-      : key_(options.seed, "augment"), axes_(static_cast<std::size_t>(sample.rank() - 1)), flip_(options.flip) {
+      : key_(options.seed, "augment"), axes_(static_cast<std::size_t>(sample.rank() - 1)), flip_(options.flip), has_choice_(options.flip) {
     for (std::size_t axis = 0; axis < axes_; ++axis) {
       const std::int64_t extent = sample[static_cast<int>(axis)];
       const std::int64_t crop = options.crop[axis] ? options.crop[axis] : extent;
@@ -26,6 +26,7 @@ class Transforms {
         throw UsageError(fmt::format("a crop of {} from an axis of {} with a border of {}: choose a crop of 1 to {}", crop,
                                      extent, pad_[axis], extent + 2 * std::max<std::int64_t>(pad_[axis], 0)));
       const std::int64_t margin = extent - crop;
+      has_choice_ |= choices_[axis] > 1;
       centre_[axis] = static_cast<std::int32_t>(margin >= 0 ? margin / 2 : -((1 - margin) / 2));  // floor
     }
   }
@@ -33,8 +34,9 @@ class Transforms {
   RandomKey epoch_key(std::int64_t epoch) const { return key_.child(static_cast<std::uint64_t>(epoch)); }
 
   void draw(const RandomKey& epoch_key, std::int64_t id, std::int32_t* row) const {
-    const PhiloxBlock words = epoch_key.child(static_cast<std::uint64_t>(id)).block(0);
     std::fill_n(row, 4, 0);
+    if (!has_choice_) return;
+    const PhiloxBlock words = epoch_key.child(static_cast<std::uint64_t>(id)).block(0);
     for (std::size_t axis = 0; axis < axes_; ++axis) {
       const std::uint64_t choice = (std::uint64_t{words[axis]} * static_cast<std::uint64_t>(choices_[axis])) >> 32;
       row[axis] = static_cast<std::int32_t>(static_cast<std::int64_t>(choice) - pad_[axis]);
@@ -47,7 +49,7 @@ class Transforms {
  private:
   RandomKey key_;
   std::size_t axes_;
-  bool flip_;
+  bool flip_, has_choice_;
   std::array<std::int64_t, 3> pad_{}, choices_{1, 1, 1};
   std::array<std::int32_t, 4> centre_{};
 };

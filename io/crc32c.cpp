@@ -1,10 +1,11 @@
 #include "io/crc32c.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
+#include <immintrin.h>
 #endif
 
 namespace convoy {
@@ -105,6 +106,140 @@ __attribute__((target("sse4.2"))) std::uint32_t update_by_instruction(std::uint3
   return narrow;
 }
 
+/// x^n modulo the polynomial, as a reflected 32-bit number (its top bit is x^0).
+constexpr std::uint64_t power_of_x(int n) {
+  std::uint32_t value = 0x80000000;
+  for (int i = 0; i < n; ++i) value = (value >> 1) ^ (value & 1 ? kPolynomial : 0);
+  return value;
+}
+
+constexpr std::size_t kFold = 256;  // bytes: four registers of 64
+
+/// Moves each 16 bytes of `sum` by kFold bytes: their halves are multiplied by x^(8 kFold + 32) and x^(8 kFold - 32) (Gopal
+/// et al. 2009, "Fast CRC computation for generic polynomials using PCLMULQDQ"; the shift by one bit is that of reflected
+/// products), and adds `next`.
+__attribute__((target("avx512f,vpclmulqdq"))) inline __m512i fold(__m512i sum, __m512i next) {
+  const __m512i factors = _mm512_set4_epi64(power_of_x(8 * kFold - 32) << 1, power_of_x(8 * kFold + 32) << 1,
+                                            power_of_x(8 * kFold - 32) << 1, power_of_x(8 * kFold + 32) << 1);
+  const __m512i low = _mm512_clmulepi64_epi128(sum, factors, 0x00);
+  const __m512i high = _mm512_clmulepi64_epi128(sum, factors, 0x11);
+  constexpr int kXorOfThree = 0x96;
+  return _mm512_ternarylogic_epi64(low, high, next, kXorOfThree);
+}
+
+struct Folded {
+  __m512i a, b, c, d;
+};
+
+__attribute__((target("avx512f"))) inline Folded load_four(const unsigned char* data) {
+  return {_mm512_loadu_si512(data), _mm512_loadu_si512(data + 64), _mm512_loadu_si512(data + 128),
+          _mm512_loadu_si512(data + 192)};
+}
+
+__attribute__((target("avx512f,vpclmulqdq"))) inline void fold_four(Folded& sum, const unsigned char* data) {
+  const Folded next = load_four(data);
+  sum.a = fold(sum.a, next.a);
+  sum.b = fold(sum.b, next.b);
+  sum.c = fold(sum.c, next.c);
+  sum.d = fold(sum.d, next.d);
+}
+
+/// Puts a register in front of the bytes that were loaded first.
+__attribute__((target("avx512f"))) inline void put_in_front(Folded& sum, std::uint32_t state) {
+  sum.a = _mm512_xor_si512(sum.a, _mm512_zextsi128_si512(_mm_cvtsi32_si128(static_cast<int>(state))));
+}
+
+/// The register after all that was folded.
+__attribute__((target("avx512f,sse4.2"))) std::uint32_t register_of(const Folded& sum) {
+  alignas(64) unsigned char bytes[kFold];
+  _mm512_store_si512(bytes, sum.a);
+  _mm512_store_si512(bytes + 64, sum.b);
+  _mm512_store_si512(bytes + 128, sum.c);
+  _mm512_store_si512(bytes + 192, sum.d);
+  std::uint64_t state = 0;
+  for (std::size_t i = 0; i < kFold; i += 8) state = _mm_crc32_u64(state, load64(bytes + i));
+  return static_cast<std::uint32_t>(state);
+}
+
+// Folding and the instruction use different units of the processor, so both work at once: of a stretch of R rounds, the
+// first 256 R bytes are folded and the next 3 x 24 R go through three registers. (24: on Zen 4 a fourth instruction per
+// register and round no longer hides behind the folding; measured 69 against 58 GB/s.)
+constexpr std::size_t kStep = 24, kRound = kFold + 3 * kStep;
+constexpr std::size_t kLeastRounds = 16, kRoundSizes = 12;  // 16, 32, .. 32768 rounds
+
+/// Factors that move a register by kStep R bytes for each R; the product's own x^33 is taken off (one from the reflected
+/// product, 32 from the instruction that reduces it).
+constexpr std::array<std::uint64_t, kRoundSizes> make_step_factors() {
+  std::array<std::uint64_t, kRoundSizes> factors{};
+  std::uint32_t value = 0x80000000;
+  int exponent = 0;
+  for (std::size_t i = 0; i < kRoundSizes; ++i) {
+    const int wanted = static_cast<int>(8 * kStep * (kLeastRounds << i)) - 33;
+    for (; exponent < wanted; ++exponent) value = (value >> 1) ^ (value & 1 ? kPolynomial : 0);
+    factors[i] = value;
+  }
+  return factors;
+}
+const std::array<std::uint64_t, kRoundSizes> kStepFactors = make_step_factors();
+
+__attribute__((target("pclmul,sse4.2"))) inline std::uint64_t move_register(std::uint64_t state, std::uint64_t factor) {
+  const __m128i product =
+      _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<long long>(state)), _mm_cvtsi64_si128(static_cast<long long>(factor)), 0);
+  return _mm_crc32_u64(0, static_cast<std::uint64_t>(_mm_cvtsi128_si64(product)));
+}
+
+/// A stretch of `rounds` = kLeastRounds << size rounds.
+__attribute__((target("avx512f,vpclmulqdq,pclmul,sse4.2"))) std::uint32_t update_both_ways(std::uint32_t start,
+                                                                                         const unsigned char* data,
+                                                                                         std::size_t size) {
+  const std::size_t rounds = kLeastRounds << size;
+  const unsigned char* stream = data + kFold * rounds;
+  std::uint64_t first = 0, second = 0, third = 0;
+  Folded sum = load_four(data);
+  put_in_front(sum, start);
+  for (std::size_t round = 0;;) {
+#pragma GCC unroll 3
+    for (std::size_t i = 0; i < kStep; i += 8) {
+      first = _mm_crc32_u64(first, load64(stream + i));
+      second = _mm_crc32_u64(second, load64(stream + kStep * rounds + i));
+      third = _mm_crc32_u64(third, load64(stream + 2 * kStep * rounds + i));
+    }
+    if (++round == rounds) break;
+    stream += kStep;
+    data += kFold;
+    fold_four(sum, data);
+  }
+  const std::uint64_t factor = kStepFactors[size];
+  std::uint64_t state = move_register(register_of(sum), factor) ^ first;
+  state = move_register(state, factor) ^ second;
+  return static_cast<std::uint32_t>(move_register(state, factor) ^ third);
+}
+
+/// Long stretches both ways at once, then folding, then the instruction for the rest.
+__attribute__((target("avx512f,vpclmulqdq,pclmul,sse4.2"))) std::uint32_t update_by_folding(std::uint32_t state,
+                                                                                          const unsigned char* data,
+                                                                                          std::size_t size_bytes) {
+  for (std::size_t size = kRoundSizes; size-- > 0;)
+    for (const std::size_t stretch = kRound * (kLeastRounds << size); size_bytes >= stretch;
+         data += stretch, size_bytes -= stretch)
+      state = update_both_ways(state, data, size);
+  if (size_bytes >= 2 * kFold) {
+    Folded sum = load_four(data);
+    put_in_front(sum, state);
+    for (data += kFold, size_bytes -= kFold; size_bytes >= kFold; data += kFold, size_bytes -= kFold) fold_four(sum, data);
+    state = register_of(sum);
+  }
+  return update_by_instruction(state, data, size_bytes);
+}
+
+std::uint32_t by_instruction(const void* data, std::size_t size_bytes, std::uint32_t crc) {
+  return ~update_by_instruction(~crc, static_cast<const unsigned char*>(data), size_bytes);
+}
+
+std::uint32_t by_folding(const void* data, std::size_t size_bytes, std::uint32_t crc) {
+  return ~update_by_folding(~crc, static_cast<const unsigned char*>(data), size_bytes);
+}
+
 #endif
 
 }  // namespace
@@ -115,27 +250,30 @@ std::uint32_t crc32c_table(const void* data, std::size_t size_bytes, std::uint32
   return ~update_by_table(~crc, static_cast<const unsigned char*>(data), size_bytes);
 }
 
-bool has_crc32c_instruction() {
+Crc32c crc32c_instruction() {
 #if defined(__x86_64__)
-  static const bool present = __builtin_cpu_supports("sse4.2");
-  return present;
-#else
-  return false;
+  if (__builtin_cpu_supports("sse4.2")) return &by_instruction;
 #endif
+  return nullptr;
 }
 
-std::uint32_t crc32c_hardware(const void* data, std::size_t size_bytes, std::uint32_t crc) {
+Crc32c crc32c_folding() {
 #if defined(__x86_64__)
-  if (has_crc32c_instruction())
-    return ~update_by_instruction(~crc, static_cast<const unsigned char*>(data), size_bytes);
+  if (crc32c_instruction() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq") &&
+      __builtin_cpu_supports("pclmul")) return &by_folding;
 #endif
-  return crc32c_table(data, size_bytes, crc);
+  return nullptr;
 }
 
 }  // namespace detail
 
 std::uint32_t crc32c(const void* data, std::size_t size_bytes, std::uint32_t crc) {
-  return detail::crc32c_hardware(data, size_bytes, crc);
+  static const detail::Crc32c best = [] {
+    if (const detail::Crc32c folding = detail::crc32c_folding()) return folding;
+    const detail::Crc32c instruction = detail::crc32c_instruction();
+    return instruction ? instruction : &detail::crc32c_table;
+  }();
+  return best(data, size_bytes, crc);
 }
 
 }  // namespace convoy

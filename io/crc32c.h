@@ -1,6 +1,8 @@
 #pragma once
 // CRC-32C (Castagnoli; RFC 3720 appendix B.4): polynomial 0x1EDC6F41, reflected, initial value and final xor all ones.
-// Uses the processor's CRC instruction where there is one and a table elsewhere; both give the same numbers.
+// Uses wide carry-less multiplication where the processor has it, else its CRC instruction, else a table; all give the
+// same numbers. Measured on one Zen 4 core, 150,528 bytes in cache: folding 70 GB/s, instruction 27 GB/s; 784 bytes:
+// 33 ns and 42 ns.
 #include <cstddef>
 #include <cstdint>
 
@@ -11,11 +13,12 @@ namespace convoy {
 std::uint32_t crc32c(const void* data, std::size_t size_bytes, std::uint32_t crc = 0);
 
 namespace detail {
-/// The implementations behind crc32c(), apart for the tests. Both take and return the plain CRC, as crc32c() does.
+/// The implementations behind crc32c(), apart for the tests. All take and return the plain CRC, as crc32c() does.
+using Crc32c = std::uint32_t (*)(const void* data, std::size_t size_bytes, std::uint32_t crc);
 std::uint32_t crc32c_table(const void* data, std::size_t size_bytes, std::uint32_t crc);
-/// Calls crc32c_table where the processor has no CRC instruction.
-std::uint32_t crc32c_hardware(const void* data, std::size_t size_bytes, std::uint32_t crc);
-bool has_crc32c_instruction();
+/// Null where the processor cannot.
+Crc32c crc32c_instruction();
+Crc32c crc32c_folding();
 }  // namespace detail
 
 }  // namespace convoy

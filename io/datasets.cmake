@@ -2,6 +2,7 @@
 set(datasets_sources
   batch_ring.cpp
   batch_source.cpp
+  bench_loader.cpp
   crc32c.cpp
   files.cpp
   foreign_dataset.cpp

@@ -140,7 +140,7 @@ std::vector<OptionSpec> own_model_options() {
 std::vector<OptionSpec> model_options() {
   return {
       {.name = "model.name", .type = text, .help = "the network; convoy model list names all",
-       .commands = takers(kModel)},
+       .commands = takers("train, plan, model show")},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "

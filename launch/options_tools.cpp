@@ -59,6 +59,9 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("predict"), .least = 1, .most = 1000},
 
       // bench
+      {.name = "model", .type = text, .help = "the network; convoy model list names all", .commands = takers("bench step")},
+      {.name = "threads-per-micro-batch", .type = integer, .value = "0", .help = "threads that share one micro-batch (0: "
+       "all, divided by the micro-batches)", .commands = takers("bench step"), .least = 0, .most = 4096},
       {.name = "batch", .type = integer, .value = "128", .help = "samples per step",
        .commands = takers("bench step"), .least = 1, .most = 1 << 24},
       {.name = "batch", .type = integer, .value = "32", .help = "samples per micro-batch",

@@ -8,13 +8,24 @@
 
 #include "core/optim/scalars.h"
 #include "core/tensor/error.h"
+#include "distributed/agreement.h"
 #include "launch/check.h"
 #include "launch/train/signals.h"
 
 namespace convoy {
+namespace {
+
+std::string record_text(const RunRecord& record) {
+  std::string text;
+  for (const auto& [name, value] : record) text += fmt::format("{} = {}\n", name, value);
+  return text;
+}
+
+}  // namespace
 
 Trainer::Trainer(const Config& config, World& world)
     : config_(config), world_(world), all_(world.all()), scalars_({kStepScalars}, DType::f64) {
+  all_.set_deadline(std::chrono::seconds(config.get<int>("timeout")));
   const bool speaks = world.rank() == 0;
   progress_ = std::make_unique<Progress>(speaks, config.get<std::int64_t>("train.log-every"));
   agree(all_, "the config", [&] {
@@ -23,6 +34,7 @@ Trainer::Trainer(const Config& config, World& world)
   });
   agree(all_, "the data", [&] { open_data(); });
   agree(all_, "the programs", [&] { build(); });
+  check_agreement(all_, "run record", record_text(record_));
   agree(all_, "the run folder", [&] { open_folder(); });
   introduce();
   resume();

@@ -10,6 +10,11 @@
 #include "io/checkpoint_samples.h"
 #include "io/describe_checkpoint.h"
 
+/// HDF5 1.10.8 forgets some blocks when it refuses damaged metadata (handles of ours it would free at exit): the leak
+/// checker of the asan build reports what convoy leaks, not that.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:libhdf5"; }
+
 namespace convoy {
 namespace {
 
@@ -39,6 +44,7 @@ int scale() {
 
 /// Whether a file with this content is refused by DataError; a load of other content is a failure.
 bool refused(const std::filesystem::path& file, const std::string& content, const Checkpoint& saved) {
+  std::filesystem::remove(file);  // ext4 flushes a file that is emptied and written again: slow
   write_content(file, content);
   try {
     EXPECT_TRUE(identical(read_checkpoint(file), saved)) << "loaded other content silently";

@@ -26,6 +26,8 @@ std::vector<Tensor> run_reference(const ParityCase& c);
 /// Real operands as f32. Scratch and outputs hold garbage before the run.
 std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int threads = 1);
 
+/// Why the backend declines a case; empty if it takes it.
+std::string declined(const Backend& backend, const ParityCase& c);
 /// What the backend computes a case with.
 std::string implementation_of(const Backend& backend, const ParityCase& c);
 
