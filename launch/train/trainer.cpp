@@ -191,11 +191,11 @@ bool Trainer::evaluate_validation() {
   const double epoch = exact_epoch(step_);
   progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
                                            epoch, result.loss, 100 * result.top1, 100 * result.top5, result.samples));
-  last_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
+  validation_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
                                          {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
                                          {"samples", result.samples}}
                       .dump();
-  if (folder_) folder_->append_metrics(last_metrics_);
+  if (folder_) folder_->append_metrics(validation_metrics_);
   if (marks_.best && result.top1 <= marks_.best->first) return false;
   marks_.best = {result.top1, step_};
   return true;
@@ -211,7 +211,7 @@ void Trainer::save(bool is_best) {
   checkpoint.config = config_.text();
   checkpoint.graph_hash = graph_hash(training_.graph);
   checkpoint.world_size = world_.size();
-  checkpoint.metrics = last_metrics_;
+  checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
   agree(all_, "the checkpoint", [&] {
     if (!folder_) return;
     const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
@@ -226,7 +226,7 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   if (progress_->due(now)) {
     const std::string record = progress_->record(now);
     if (folder_) folder_->append_metrics(record);
-    if (!validation_data_) last_metrics_ = record;
+    train_metrics_ = record;
   } else {
     progress_->refresh(now);
   }

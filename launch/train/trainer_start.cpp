@@ -114,7 +114,9 @@ void Trainer::resume() {
   if (text.empty()) return;
   marks_ = marks_from(text);
   step_ = marks_.step;
-  last_metrics_ = marks_.metrics;
+  const auto metrics = nlohmann::json::parse(marks_.metrics);
+  train_metrics_ = metrics["train"].dump();
+  validation_metrics_ = metrics["validation"].dump();
   ledgers_->restore(marks_.ledgers);
   marks_.ledgers.clear();
   broadcast_state(state_, all_);
