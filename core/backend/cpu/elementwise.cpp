@@ -13,6 +13,8 @@ const ElementwiseKernels& kernels() {
   return cpu_isa() == CpuIsa::avx512 ? avx512::elementwise_kernels : avx2::elementwise_kernels;
 }
 
+constexpr std::int64_t kSumBlock = 2048;  // elements of a sum of many terms that stay in the first cache
+
 ActivationKind kind_of(const OpDesc& op) { return std::get<ActivationAttributes>(op.attributes).kind; }
 
 /// Elements [begin, begin + n) of one sample.
@@ -75,14 +77,16 @@ Bound bind_add(const OpDesc& op, int threads, std::string*) {
   const std::int64_t n = op.inputs[0].shape.elements();
   const int terms = static_cast<int>(op.inputs.size());
   const auto run = [=](const KernelArguments& arguments) {
-    parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-      float* y = output<float>(arguments, 0) + begin;
-      f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, y, m);
-      for (int i = 2; i < terms; ++i) f(y, input<float>(arguments, i) + begin, y, m);
+    parallel_blocks(threads, n, kSumBlock, [&](std::int64_t begin, std::int64_t m) {
+      float sum[kSumBlock];  // y is written last: it may lie in the place of any term, even of one that comes twice
+      f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, sum, m);
+      for (int i = 2; i + 1 < terms; ++i) f(sum, input<float>(arguments, i) + begin, sum, m);
+      f(sum, input<float>(arguments, terms - 1) + begin, output<float>(arguments, 0) + begin, m);
     });
   };
-  // The first two terms are read before y is written; a later one must not lie in its place.
-  return make_vector_kernel({.run = run, .in_place = {{0, 0}, {1, 0}}});
+  KernelSpec spec{.run = run};
+  for (int i = 0; i < terms; ++i) spec.in_place.emplace_back(i, 0);
+  return make_vector_kernel(std::move(spec));
 }
 
 Bound bind_dropout(const OpDesc& op, int threads, std::string*) {

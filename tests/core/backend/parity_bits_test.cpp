@@ -59,6 +59,24 @@ TEST(CpuKernels, OfOurOwnGiveTheSameBitsOnAnyNumberOfThreads) {
   EXPECT_GE(convolutions, 10);
 }
 
+TEST(CpuKernels, GiveTheSameBitsInPlace) {
+  const auto backend = make_cpu_backend();
+  for (const ParityFamily& family : all_families())
+    for (const ParityCase& c : family) expect_same_bits_in_place(*backend, c);
+}
+
+TEST(CpuKernels, AddATermThatComesTwiceInPlace) {
+  const TensorDesc real{{5000}, DType::f32};
+  const auto kernel = make_cpu_backend()->bind({OpKind::add, {}, {real, real, real}, {real}, {}}, 1);
+  ASSERT_TRUE(kernel->runs_in_place(0, 0));
+  Tensor a(real.shape, real.dtype), b(real.shape, real.dtype);
+  for (float& v : a.values<float>()) v = 1;
+  for (float& v : b.values<float>()) v = 10;
+  std::vector<void*> from{a.bytes(), b.bytes(), a.bytes()}, to{a.bytes()};
+  kernel->run({from, to, nullptr});
+  for (const float v : a.values<float>()) ASSERT_EQ(v, 12);
+}
+
 TEST(CpuBackend, NamesItsInstructionSetAndLibrary) {
   const auto identity = make_cpu_backend()->identity();
   ASSERT_EQ(identity.size(), 3u);

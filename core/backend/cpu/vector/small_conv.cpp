@@ -73,16 +73,10 @@ void forward(const OneChannelGeometry& g, const float* padded, const float* weig
     forward_image<5>(g, padded, weights, bias, relu, y);
 }
 
-CONVOY_INLINE void add_to(double* sums, Vec v) {
-  alignas(64) float lanes[kLanes];
-  store(lanes, v);
-  for (i64 i = 0; i < kLanes; ++i) sums[i] += static_cast<double>(lanes[i]);
-}
-
-/// Kernel rows [FirstRow, FirstRow + KernelRows) of one vector's place, over all rows of the image.
+/// A few kernel rows of one vector's place, added up over all rows of the image.
 template <int Kernel, int KernelRows>
 CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded, const Run& run, const float* dy,
-                               i64 dy_step, i64 count, double* sums, double* bias_sums) {
+                               i64 dy_step, i64 count, float* sums, float* bias_sums) {
   Vec total[KernelRows][Kernel], bias_total = zero();
   Lanes after[Kernel];
 #pragma GCC unroll 5
@@ -90,7 +84,7 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
 #pragma GCC unroll 5
-    for (int j = 0; j < Kernel; ++j) total[i][j] = zero();
+    for (int j = 0; j < Kernel; ++j) total[i][j] = load(sums + (i * Kernel + j) * kLanes);
   for (i64 r = 0; r < g.out_rows; ++r) {
     const Vec d = load(dy + r * dy_step, count);
     bias_total = add(bias_total, d);
@@ -104,20 +98,20 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
 #pragma GCC unroll 5
-    for (int j = 0; j < Kernel; ++j) add_to(sums + (i * Kernel + j) * kLanes, total[i][j]);
-  if (bias_sums != nullptr) add_to(bias_sums, bias_total);
+    for (int j = 0; j < Kernel; ++j) store(sums + (i * Kernel + j) * kLanes, total[i][j]);
+  if (bias_sums != nullptr) store(bias_sums, add(load(bias_sums), bias_total));
 }
 
 /// Kernel rows taken together: as many as leave registers for their sums.
 template <int Kernel>
-CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums) {
+CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padded, const float* dy, float* sums) {
   constexpr int kFirst = kLanes == 16 ? 3 : 1, kRest = Kernel - kFirst, kThen = kLanes == 16 ? (kRest > 0 ? kRest : 1) : 1;
   const i64 row = g.out_width * g.channels;
   Run run;
   for (i64 at = 0, phase = 0; at < row; at += kLanes) {
     start_run(run, at, g.channels);
     const i64 count = smaller(kLanes, row - at);
-    double* phase_sums = sums + phase * (Kernel * Kernel + 1) * kLanes;
+    float* phase_sums = sums + phase * (Kernel * Kernel + 1) * kLanes;
     filter_sums<Kernel, kFirst>(g, padded, run, dy + at, row, count, phase_sums, phase_sums + Kernel * Kernel * kLanes);
     for (int i = kFirst; i < Kernel; i += kThen)
       filter_sums<Kernel, kThen>(g, padded + i * g.in_step, run, dy + at, row, count, phase_sums + i * Kernel * kLanes,
@@ -126,7 +120,7 @@ CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padde
   }
 }
 
-void backward_filters(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums) {
+void backward_filters(const OneChannelGeometry& g, const float* padded, const float* dy, float* sums) {
   if (g.kernel == 3)
     filters_image<3>(g, padded, dy, sums);
   else

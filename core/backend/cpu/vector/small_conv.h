@@ -29,8 +29,8 @@ struct SmallConvKernels {
   /// `spread` does; the padded input must be readable 2 lanes beyond its end.
   void (*forward)(const OneChannelGeometry& g, const float* padded, const float* weights, const float* bias, bool relu,
                   float* y);
-  /// sums [phases][kernel^2 + 1][lanes] += the filters' gradient by lanes, and last the bias'.
-  void (*backward_filters)(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums);
+  /// sums [phases][kernel^2 + 1][lanes] += the filters' gradient by lanes, and last the bias', of one image.
+  void (*backward_filters)(const OneChannelGeometry& g, const float* padded, const float* dy, float* sums);
   /// padded dx += of one image; filters as `pack` lays them out. Rows readable and writable 2 x 16 floats beyond.
   void (*narrow_backward_data)(const NarrowGeometry& g, const float* dy, const float* packed, float* padded_dx);
   /// Floats of a packed row of filters: `run` rounded up to whole vectors.
