@@ -8,9 +8,10 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstring>
-#include <regex>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,12 +23,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kSuffix = ".convoy-tmp";
+
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 fs::path temporary_name(const fs::path& target) {
   static std::atomic<unsigned> counter{0};
-  return folder_of(target) / fmt::format(".{}.{}-{}-{}.convoy-tmp", target.filename().string(), host_name(),
-                                         static_cast<long>(getpid()), counter.fetch_add(1));
+  return folder_of(target) / fmt::format(".{}.{}-{}-{}{}", target.filename().string(), host_name(),
+                                         static_cast<long>(getpid()), counter.fetch_add(1), kSuffix);
 }
 
 /// 0, or the errno of an attempt to lock the whole file for writing without waiting. Open file description locks
@@ -46,6 +49,24 @@ struct TemporaryOwner {
   std::string host;
   pid_t pid;
 };
+
+/// Who made the file of this name: ".NAME.HOST-PID-N.convoy-tmp", as temporary_name gives it. None: not one of ours.
+std::optional<TemporaryOwner> owner_of(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return {};
+  name.remove_suffix(kSuffix.size());
+  const std::size_t dot = name.rfind('.');
+  const std::string_view owner = name.substr(dot + 1);  // a host name holds neither '.' nor '-'
+  const std::size_t dash = owner.find('-');
+  if (dot == 0 || dash == 0 || dash == owner.npos) return {};
+  pid_t pid = 0;
+  unsigned number = 0;
+  const char* end = owner.data() + owner.size();
+  const auto read_pid = std::from_chars(owner.data() + dash + 1, end, pid);
+  if (read_pid.ec != std::errc{} || pid <= 0 || read_pid.ptr == end || *read_pid.ptr != '-') return {};
+  const auto read_number = std::from_chars(read_pid.ptr + 1, end, number);
+  if (read_number.ec != std::errc{} || read_number.ptr != end) return {};
+  return TemporaryOwner{std::string(owner.substr(0, dash)), pid};
+}
 
 /// Where locks do not work: dead when its process on this machine is gone, or when nobody touched it for an hour and
 /// it belongs to another machine.
@@ -161,14 +182,12 @@ void sync_folder(const fs::path& folder) {
 }
 
 std::vector<std::string> remove_dead_temporaries(const fs::path& folder) {
-  static const std::regex pattern(R"(\..+\.([A-Za-z0-9_]+)-([0-9]{1,9})-[0-9]{1,10}\.convoy-tmp)");
   std::vector<std::string> removed;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    std::smatch match;
-    if (!std::regex_match(name, match, pattern)) continue;
-    if (!is_dead(entry.path(), {match[1].str(), static_cast<pid_t>(std::stol(match[2].str()))})) continue;
+    const auto owner = owner_of(name);
+    if (!owner || !is_dead(entry.path(), *owner)) continue;
     if (unlink(entry.path().c_str()) == 0) removed.push_back(name);
   }
   return removed;

@@ -109,7 +109,7 @@ class CheckpointFolder {
   /// The file of the best checkpoint, if one was named best and is still there. Not verified.
   std::optional<std::filesystem::path> best() const;
   /// For a run that goes on from `step`: later checkpoints (of an abandoned continuation, or damaged) are renamed to
-  /// `*.set-aside`, so that no later resume takes them. Returns a warning for each.
+  /// `*.set-aside`, so that no later resume takes them. -1: all. Returns a warning for each.
   std::vector<std::string> set_aside_after(std::int64_t step) const;
 
  private:

@@ -59,9 +59,10 @@ fs::path CheckpointFolder::file_for(std::int64_t step) const { return folder_ / 
 std::vector<std::int64_t> CheckpointFolder::steps() const {
   std::vector<std::int64_t> steps;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
-    if (const auto step = step_of(entry.path().filename().string()); step && entry.symlink_status().type() == fs::file_type::regular)
-      steps.push_back(*step);
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+    const auto step = step_of(entry.path().filename().string());
+    if (step && entry.symlink_status(error).type() == fs::file_type::regular) steps.push_back(*step);
+  }
   std::sort(steps.rbegin(), steps.rend());
   return steps;
 }
@@ -110,9 +111,10 @@ std::optional<std::pair<fs::path, Checkpoint>> CheckpointFolder::newest_valid(
 std::optional<fs::path> CheckpointFolder::best() const {
   if (const auto linked = linked_best(folder_)) return linked;
   std::error_code error;
-  for (std::int64_t step : steps())
-    if (const auto best_step = recorded_best(file_for(step)); best_step && fs::is_regular_file(file_for(*best_step), error))
-      return file_for(*best_step);
+  for (std::int64_t step : steps()) {
+    const auto best_step = recorded_best(file_for(step));
+    if (best_step && fs::is_regular_file(file_for(*best_step), error)) return file_for(*best_step);
+  }
   return {};
 }
 
@@ -125,15 +127,18 @@ std::vector<std::string> CheckpointFolder::set_aside_after(std::int64_t step) co
     fs::path aside = file;
     aside += ".set-aside";
     if (std::rename(file.c_str(), aside.c_str()) != 0) throw_system_error("rename", file, errno);
-    warnings.push_back(fmt::format("checkpoint {} is later than step {}, from which this run goes on: renamed to {}",
-                                   file.string(), step, aside.filename().string()));
+    const std::string begins = step < 0 ? "the beginning" : fmt::format("step {}", step);
+    warnings.push_back(fmt::format("checkpoint {} is no part of this run, which goes on from {}: renamed to {}",
+                                   file.string(), begins, aside.filename().string()));
   }
   if (warnings.empty()) return warnings;
+  std::error_code error;
   if (const std::vector<std::int64_t> left = steps(); !left.empty())
     replace_symlink(folder_ / kLatest, file_for(left.front()).filename());
+  else
+    fs::remove(folder_ / kLatest, error);
   if (best_before && !linked_best(folder_)) {
     // The best of the abandoned continuation goes with it; what stands now records its own.
-    std::error_code error;
     fs::remove(folder_ / kBest, error);
     if (const auto standing = best()) replace_symlink(folder_ / kBest, standing->filename());
   }

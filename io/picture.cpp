@@ -54,26 +54,30 @@ Picture::Picture(int width, int height, Color background) : width_(width), heigh
 
 Color Picture::at(int x, int y) const {
   if (x < 0 || y < 0 || x >= width_ || y >= height_) return kBlack;
-  const auto* pixel =
-      pixels_.values<std::uint8_t>().data() +
-      3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x));
+  const auto* pixel = pixels_.values<std::uint8_t>().data() + offset(x, y);
   return {pixel[0], pixel[1], pixel[2]};
 }
 
 void Picture::set(int x, int y, Color color) {
   if (x < 0 || y < 0 || x >= width_ || y >= height_) return;
-  auto* pixel =
-      pixels_.values<std::uint8_t>().data() +
-      3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x));
+  auto* pixel = pixels_.values<std::uint8_t>().data() + offset(x, y);
   pixel[0] = color.red;
   pixel[1] = color.green;
   pixel[2] = color.blue;
 }
 
 void Picture::fill(Box box, Color color) {
-  const int right = std::min(width_, box.x + box.width), bottom = std::min(height_, box.y + box.height);
-  for (int y = std::max(0, box.y); y < bottom; ++y)
-    for (int x = std::max(0, box.x); x < right; ++x) set(x, y, color);
+  const int left = std::max(0, box.x), right = std::min(width_, box.x + box.width);
+  const int top = std::max(0, box.y), bottom = std::min(height_, box.y + box.height);
+  if (left >= right) return;
+  for (int y = top; y < bottom; ++y) {
+    auto* pixel = pixels_.values<std::uint8_t>().data() + offset(left, y);
+    for (int x = left; x < right; ++x, pixel += 3) {
+      pixel[0] = color.red;
+      pixel[1] = color.green;
+      pixel[2] = color.blue;
+    }
+  }
 }
 
 void Picture::frame(Box box, Color color) {

@@ -65,6 +65,11 @@ class Picture {
  private:
   int width_, height_;
   Tensor pixels_;
+
+  // Of a pixel's first sample; x, y inside.
+  std::size_t offset(int x, int y) const {
+    return 3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x));
+  }
 };
 
 /// Pixels that a text takes along its line.

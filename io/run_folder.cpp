@@ -92,13 +92,15 @@ RunFolder::~RunFolder() {
   if (metrics_ >= 0) close(metrics_);
 }
 
-void RunFolder::start_fresh() {
-  if (!checkpoints().steps().empty())
+std::vector<std::string> RunFolder::start_fresh() {
+  std::vector<std::string> warnings;
+  if (checkpoints().newest_valid(warnings))
     throw UsageError(fmt::format("the run folder {} holds checkpoints already; go on from them with --resume=latest, or "
                                  "choose another name with --run",
                                  path_.string()));
   remove_status();
   open_metrics(true);
+  return checkpoints().set_aside_after(-1);
 }
 
 std::vector<std::string> RunFolder::continue_from(std::int64_t step) {

@@ -48,9 +48,10 @@ class RunFolder {
   /// News for the user from the constructor: a file system without locks.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
-  /// A run from step 0. Empties metrics.jsonl and removes status.json. Throws UsageError when the folder holds
-  /// checkpoints, for they would mix with the new ones.
-  void start_fresh();
+  /// A run from step 0. Empties metrics.jsonl and removes status.json. Throws UsageError when the folder holds a
+  /// checkpoint that verifies, for it would mix with the new ones; damaged ones are set aside. Returns warnings for the
+  /// user.
+  std::vector<std::string> start_fresh();
   /// A run that goes on from `step`: cuts metrics.jsonl after it, sets later checkpoints aside, removes status.json.
   /// Returns warnings for the user.
   std::vector<std::string> continue_from(std::int64_t step);

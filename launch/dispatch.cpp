@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 #include "launch/help.h"
+#include "launch/options.h"
 #include "launch/suggest.h"
 
 namespace convoy {
@@ -102,6 +104,9 @@ int run_on_ranks(const Action& action, const Words& words) {
     return failure.status;
   }
   if (!config) return kWrongUsage;
+  if (find_option(action.path, "timeout")) {
+    world.all().set_deadline(std::chrono::seconds(config->get<int>("timeout")));
+  }
   try {
     return action.run_on_ranks(*config, world);
   } catch (...) {

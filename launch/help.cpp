@@ -1,6 +1,7 @@
 #include "launch/help.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -50,9 +51,9 @@ std::string overview() {
   for (const Command& command : commands()) {
     out += fmt::format("  {:<12} {}\n", command.name, command.summary);
     if (is_single(command)) continue;
-    for (const Action& action : command.actions) {
-      out += fmt::format("  {:<12}   {}\n", "", action.path);
-    }
+    std::vector<std::string> names;
+    for (const Action& action : command.actions) names.push_back(action.path.substr(command.name.size() + 1));
+    out += fmt::format("  {:<12}   {}\n", "", fmt::join(names, " | "));
   }
   return out +
          "\nconvoy COMMAND --help tells more. Options may stand in a config file (--config=FILE: INI\n"

@@ -20,7 +20,8 @@ bool takes(const OptionSpec& option, std::string_view command) {
 
 /// " from 1 to 9", " of at least 1", or "".
 std::string range_of(const OptionSpec& option) {
-  const bool least = std::isfinite(option.least), most = std::isfinite(option.most);
+  constexpr double kBoundless = 1e15;  // a bound that only keeps numbers exact is not worth a word
+  const bool least = std::isfinite(option.least), most = option.most < kBoundless;
   const auto number = [&](double bound) {
     return option.type == OptionType::real ? fmt::format("{}", bound) : fmt::format("{:.0f}", bound);
   };
@@ -133,7 +134,8 @@ std::string remarks(const OptionSpec& option) {
   const bool numeric = option.type == OptionType::integer || option.type == OptionType::real ||
                        option.type == OptionType::integers;
   const std::string range = numeric ? range_of(option) : "";
-  if (!range.empty()) remark += (remark.empty() ? "" : ";") + range;
+  if (!range.empty())
+    remark += (remark.empty() ? "" : ";") + (range.starts_with(" of ") ? range.substr(3) : range);
   if (remark.starts_with(' ')) remark.erase(0, 1);
   return remark.empty() ? "" : " (" + remark + ")";
 }

@@ -62,7 +62,8 @@ std::string placeholder(const OptionSpec& option);
 /// The table of a command's options with their defaults and ranges, by section, for --help.
 std::string describe_options(std::string_view command);
 
-/// Breaks at blanks so that lines stay within `width` columns; every line but the first begins at column `indent`.
+/// Breaks at blanks so that lines stay within `width` columns; every line but the first begins at column
+/// `indent`.
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
 
 }  // namespace convoy

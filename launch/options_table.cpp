@@ -33,8 +33,8 @@ std::vector<OptionSpec> run_options() {
   return {
       {.name = "config", .type = path, .help = "config file: INI, [train] epochs=5 stands for "
        "--train.epochs=5; the command line overrides it", .commands = {"*"}, .lasting = false},
-      {.name = "run", .type = text, .help = "name of the run: its folder under --runs", .commands =
-       takers(kRun), .same_as = "model.name"},
+      {.name = "run", .type = text, .help = "name of the run: its folder under --runs",
+       .commands = takers(kRun), .same_as = "model.name"},
       {.name = "runs", .type = path, .value = "runs", .help = "folder of all runs", .commands = takers(kRun)},
       {.name = "resume", .type = path, .help = "go on from a checkpoint: 'latest' takes the newest of the run "
        "that verifies, or starts afresh where there is none; a FILE must verify", .commands = takers(kRun),
@@ -43,25 +43,25 @@ std::vector<OptionSpec> run_options() {
        "differs; bits are then no longer guaranteed", .commands = takers(kRun), .lasting = false},
       {.name = "seed", .type = integer, .value = "1", .help = "the seed that the [seed] options follow",
        .commands = takers(kRun), .least = 0},
-      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; reference: plain loops in "
-       "double precision, slow, to check against", .commands = takers(kCompute), .choices = {"auto", "cpu",
-       "reference"}, .refused = {{"cuda", "this build has no CUDA engine yet"}, {"gpu", "this build has no "
-       "CUDA engine yet"}}},
-      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation", .commands =
-       takers(kRun), .choices = {"fp32"}, .refused = {{"tf32", "this build computes in fp32 only"}, {"bf16",
-       "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
+      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: the fastest that "
+       "there is", .commands = takers(kCompute), .choices = {"auto", "cpu"}, .refused = {{"cuda",
+       "this build has no CUDA engine yet"}, {"gpu", "this build has no CUDA engine yet"}, {"reference", "the "
+       "reference engine computes in double precision and serves the tests; runs are fp32"}}},
+      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation",
+       .commands = takers(kRun), .choices = {"fp32"}, .refused = {{"tf32", "this build computes in fp32 only"},
+       {"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async", "this "
-       "build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble", "this "
-       "build trains in mode sync only"}, {"model", "this build trains in mode sync only"}}},
+       "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
+       "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
+       "this build trains in mode sync only"}, {"model", "this build trains in mode sync only"}}},
       {.name = "virtual-workers", .type = integer, .value = "8", .help = "micro-batches that every batch is "
        "cut into, on any number of ranks up to this one; it divides train.batch", .commands = takers(kRun),
        .least = 1, .most = 65536},
       {.name = "reduction", .type = choice, .value = "deterministic", .help = "of gradients; fast: MPI's own "
-       "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun), .choices =
-       {"deterministic", "fast"}},
+       "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
+       .choices = {"deterministic", "fast"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds after which a silent rank counts "
-       "as dead", .commands = takers(kRun), .least = 1, .most = 86400},
+       "as dead", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do when the loss is not a number",
        .commands = takers(kRun), .choices = {"stop"}, .refused = {{"skip", "this build can only stop"}}},
   };
@@ -72,13 +72,13 @@ std::vector<OptionSpec> train_options() {
       {.name = "train.epochs", .type = integer, .value = "10", .help = "passes over the training split; "
        "schedules end with the last", .commands = takers(kRun), .least = 1, .most = 1e6},
       {.name = "train.steps", .type = integer, .value = "0", .help = "end after this many steps (0: after "
-       "train.epochs); schedules still follow train.epochs", .commands = takers(kRun), .least = 0, .most =
-       kMostLong},
+       "train.epochs); schedules still follow train.epochs", .commands = takers(kRun), .least = 0,
+       .most = kMostLong},
       {.name = "train.batch", .type = integer, .value = "64", .help = "samples per step, over all ranks",
        .commands = takers(kRun), .least = 1, .most = 1 << 24},
       {.name = "train.log-every", .type = integer, .value = "50", .help = "steps between two progress lines "
-       "where stderr is no terminal, and between two lines of metrics.jsonl", .commands = takers(kRun), .least =
-       1, .most = kMostLong},
+       "where stderr is no terminal, and between two lines of metrics.jsonl", .commands = takers(kRun),
+       .least = 1, .most = kMostLong},
   };
 }
 
@@ -93,23 +93,25 @@ std::vector<OptionSpec> data_options() {
        .commands = takers(kRead)},
       {.name = "data.validation", .type = real, .value = "0", .help = "share of the training split to hold out "
        "where no validation split is stored", .commands = takers(kRead), .least = 0, .most = 0.9},
-      {.name = "data.split", .type = choice, .value = "test", .help = "the split to read", .commands =
-       takers("evaluate"), .choices = {"train", "validation", "test"}},
-      {.name = "data.split", .type = choice, .value = "train", .help = "the split to read", .commands =
-       takers("bench loader"), .choices = {"train", "validation", "test"}},
+      {.name = "data.split", .type = choice, .value = "test", .help = "the split to read",
+       .commands = takers("evaluate"), .choices = {"train", "validation", "test"}},
+      {.name = "data.split", .type = choice, .value = "train", .help = "the split to read",
+       .commands = takers("data stats, bench loader"), .choices = {"train", "validation", "test"}},
+      {.name = "data.split", .type = choice, .value = "all", .help = "the split to check",
+       .commands = takers("data verify"), .choices = {"all", "train", "validation", "test"}},
       {.name = "data.order", .type = text, .value = "full-v1", .help = "order of the training stream: full-v1, "
-       "or blocks-v1:K (blocks of K stored neighbours) for storage that hates random reads", .commands =
-       takers("train, plan, bench loader")},
+       "or blocks-v1:K (blocks of K stored neighbours) for storage that hates random reads",
+       .commands = takers("train, plan, bench loader")},
       {.name = "data.stage", .type = text, .value = "auto", .help = "copy shards once per node, verified: ram, "
-       "a folder on a local disk, none, or auto (ram where they fit a quarter of memory)", .commands =
-       takers("train, plan, bench loader")},
+       "a folder on a local disk, none, or auto (ram where they fit a quarter of memory)",
+       .commands = takers("train, plan")},
       {.name = "data.threads", .type = integer, .value = "1", .help = "threads that read ahead, per rank",
-       .commands = takers("train, plan, evaluate, bench loader"), .least = 1, .most = 256},
+       .commands = takers("train, plan, evaluate"), .least = 1, .most = 256},
       {.name = "data.crop", .type = integers, .help = "extent of a random crop per axis (28 or 28x28; empty: "
        "the whole image)", .commands = takers("train, plan, bench loader"), .least = 1, .most = kMostInt},
       {.name = "data.pad", .type = integers, .help = "border of zeros around the image from which crops may "
-       "reach, per axis (4 or 4x4)", .commands = takers("train, plan, bench loader"), .least = 0, .most =
-       kMostInt},
+       "reach, per axis (4 or 4x4)", .commands = takers("train, plan, bench loader"), .least = 0,
+       .most = kMostInt},
       {.name = "data.flip", .type = yes_no, .value = "no", .help = "mirror left and right with probability 1/2",
        .commands = takers("train, plan, bench loader")},
       {.name = "data.normalize", .type = yes_no, .value = "yes", .help = "subtract the training split's mean "
@@ -137,33 +139,33 @@ std::vector<OptionSpec> own_model_options() {
 
 std::vector<OptionSpec> model_options() {
   return {
-      {.name = "model.name", .type = text, .help = "the network; convoy model list names all", .commands =
-       takers(kModel)},
+      {.name = "model.name", .type = text, .help = "the network; convoy model list names all",
+       .commands = takers("train, plan, model show")},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
-       "takes its statistics over", .commands = takers(kModel), .choices = {"micro-batch"}, .refused = {{"global",
-       "this build normalises over micro-batches only"}}},
+       "takes its statistics over", .commands = takers(kModel), .choices = {"micro-batch"},
+       .refused = {{"global", "this build normalises over micro-batches only"}}},
   };
 }
 
 std::vector<OptionSpec> optim_options() {
   return {
       {.name = "optim.name", .type = choice, .value = "sgd", .help = "the optimizer", .commands = takers(kRun),
-       .choices = {"sgd"}, .refused = {{"rmsprop", "this build has sgd only"}, {"adam", "this build has sgd "
-       "only"}, {"lars", "this build has sgd only"}}},
+       .choices = {"sgd"}, .refused = {{"rmsprop", "this build has sgd only"}, {"adam",
+       "this build has sgd only"}, {"lars", "this build has sgd only"}}},
       {.name = "optim.rate", .type = real, .value = "0.01", .help = "learning rate, before the schedule",
        .commands = takers(kRun), .least = 0, .most = 1e6},
-      {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum (0: none)", .commands =
-       takers(kRun), .least = 0, .most = 1},
-      {.name = "optim.nesterov", .type = yes_no, .value = "no", .help = "Nesterov's momentum", .commands =
-       takers(kRun)},
+      {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum (0: none)",
+       .commands = takers(kRun), .least = 0, .most = 1},
+      {.name = "optim.nesterov", .type = yes_no, .value = "no", .help = "Nesterov's momentum",
+       .commands = takers(kRun)},
       {.name = "optim.decay", .type = real, .value = "0", .help = "weight decay, added to the gradient",
        .commands = takers(kRun), .least = 0, .most = 1},
       {.name = "optim.decay-biases", .type = yes_no, .value = "no", .help = "decay biases and normalisation "
        "parameters too", .commands = takers(kRun)},
-      {.name = "optim.schedule", .type = choice, .value = "constant", .help = "of the learning rate", .commands
-       = takers(kRun), .choices = {"constant", "step", "poly", "cosine", "exponential"}},
+      {.name = "optim.schedule", .type = choice, .value = "constant", .help = "of the learning rate",
+       .commands = takers(kRun), .choices = {"constant", "step", "poly", "cosine", "exponential"}},
       {.name = "optim.gamma", .type = real, .value = "0.1", .help = "schedules step and exponential: the "
        "factor at each step, or per epoch", .commands = takers(kRun), .least = 1e-9, .most = 1},
       {.name = "optim.step-epochs", .type = integer, .value = "0", .help = "schedule step: epochs between "
@@ -198,8 +200,8 @@ std::vector<OptionSpec> checkpoint_options() {
       {.name = "checkpoint.every-steps", .type = integer, .value = "0", .help = "steps between checkpoints (0: "
        "by epochs only)", .commands = takers(kRun), .least = 0, .most = kMostLong},
       {.name = "checkpoint.every-epochs", .type = integer, .value = "1", .help = "epochs between checkpoints "
-       "(0: by steps only); a run that ends always writes one", .commands = takers(kRun), .least = 0, .most =
-       1e6},
+       "(0: by steps only); a run that ends always writes one", .commands = takers(kRun), .least = 0,
+       .most = 1e6},
       {.name = "checkpoint.keep", .type = integer, .value = "3", .help = "the newest so many are kept, and the "
        "best", .commands = takers(kRun), .least = 1, .most = 1e6},
   };
@@ -216,10 +218,11 @@ std::vector<OptionSpec> distributed_options() {
 std::vector<OptionSpec> device_options() {
   return {
       {.name = "device.threads", .type = integer, .value = "0", .help = "threads per rank, each with "
-       "micro-batches of its own (0: the cores of the node shared among its ranks); changes no bit", .commands =
-       takers(kCompute), .least = 0, .most = 4096},
+       "micro-batches of its own (0: the cores of the node shared among its ranks); changes no bit",
+       .commands = takers(kCompute), .least = 0, .most = 4096},
       {.name = "device.threads-per-micro-batch", .type = integer, .value = "1", .help = "threads that share "
-       "one micro-batch; part of the run record", .commands = takers(kRun), .least = 1, .most = 4096},
+       "one micro-batch; part of the run record", .commands = takers("train, plan, bench step"), .least = 1,
+       .most = 4096},
       {.name = "device.isa", .type = choice, .value = "default", .help = "pins the instruction set, so that "
        "machines of different kinds give the same bits", .commands = takers(kCompute), .choices = {"default",
        "avx2", "avx512"}},

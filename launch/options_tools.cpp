@@ -23,67 +23,72 @@ std::vector<OptionSpec> tool_options() {
       format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
 
       // data import
-      {.name = "from", .type = choice, .help = "form of the input", .commands = takers("data import"), .choices
-       = {"idx", "cifar10", "cifar100", "image-folder"}},
-      {.name = "input", .type = path, .help = "folder that holds the files to import", .commands =
-       takers("data import")},
-      {.name = "output", .type = path, .help = "folder to write the shards to", .commands = takers("data "
-       "import")},
+      {.name = "from", .type = choice, .help = "form of the input", .commands = takers("data import"),
+       .choices = {"idx", "cifar10", "cifar100", "image-folder"}},
+      {.name = "input", .type = path, .help = "folder that holds the files to import",
+       .commands = takers("data import")},
+      {.name = "output", .type = path, .help = "folder to write the shards to",
+       .commands = takers("data import")},
       {.name = "shards", .type = integer, .value = "0", .help = "shards per split (0: one for every 128 MiB, "
        "at least 4)", .commands = takers("data import"), .least = 0, .most = 99999},
       {.name = "class-names", .type = texts, .help = "names of the classes, in the order of their labels, "
-       "separated by commas; where the input has names of its own, those are the default", .commands =
-       takers("data import")},
+       "separated by commas; where the input has names of its own, those are the default",
+       .commands = takers("data import")},
       {.name = "overwrite", .type = yes_no, .value = "no", .help = "replace splits that the output folder "
        "already holds", .commands = takers("data import")},
       {.name = "skip-bad", .type = yes_no, .value = "no", .help = "image-folder: leave unreadable images out, "
        "and say so, instead of failing", .commands = takers("data import")},
 
-      // model show
-      {.name = "input", .type = integers, .help = "extents and channels of the input, as 28x28x1 (empty: the "
-       "paper's)", .commands = takers("model show"), .least = 1, .most = 65536},
-
       // model, plan, evaluate, predict
-      {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: the "
-       "paper's", .commands = takers("model show, bench step"), .least = 1, .most = 1e6},
-      {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have", .commands =
-       takers("plan"), .least = 1, .most = 65536, .lasting = false},
+      {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: "
+       "the paper's", .commands = takers("model show, bench step"), .least = 1, .most = 65536},
+      {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have",
+       .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},
-      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best checkpoint, else "
-       "its latest)", .commands = takers("evaluate")},
-      {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, else "
-       "its latest)", .commands = takers("predict")},
+      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
+       "checkpoint, else its latest)", .commands = takers("evaluate")},
+      {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
+       "else its latest)", .commands = takers("predict")},
       {.name = "input", .type = path, .help = "folder of PNG images", .commands = takers("predict")},
-      {.name = "output", .type = path, .help = "folder for the table (empty: stdout)", .commands = takers("predict")},
+      {.name = "output", .type = path, .help = "folder for the table (empty: stdout)",
+       .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for confusion.png and mistakes.png (empty: the run's)",
        .commands = takers("evaluate")},
-      {.name = "top", .type = integer, .value = "5", .help = "classes listed per image", .commands =
-       takers("predict"), .least = 1, .most = 1000},
+      {.name = "top", .type = integer, .value = "5", .help = "classes listed per image",
+       .commands = takers("predict"), .least = 1, .most = 1000},
 
       // bench
-      {.name = "batch", .type = integer, .value = "128", .help = "samples per step", .commands = takers("bench step"),
-       .least = 1, .most = 1 << 24},
-      {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement", .commands =
-       takers("bench step"), .least = 1, .most = 1e6},
-      {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch", .commands =
-       takers("bench step"), .least = 1, .most = 65536},
-      {.name = "profile", .type = yes_no, .value = "no", .help = "print the time of every op", .commands =
-       takers("bench step")},
-      {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient", .commands =
-       takers("bench reduce"), .least = 1, .most = 1e10},
-      {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure", .commands =
-       takers("bench checkpoint")},
-      {.name = "bytes", .type = integer, .value = "100000000", .help = "size of the checkpoint", .commands =
-       takers("bench checkpoint"), .least = 1024, .most = 1e12},
-      {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint", .commands =
-       takers("bench checkpoint"), .least = 1, .most = 100000},
-      {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating", .commands =
-       takers("bench reduce, bench checkpoint, bench step"), .least = 1, .most = 100000},
+      {.name = "model", .type = text, .help = "the network; convoy model list names all", .commands = takers("bench step")},
+      {.name = "threads-per-micro-batch", .type = integer, .value = "0", .help = "threads that share one micro-batch (0: "
+       "all, divided by the micro-batches)", .commands = takers("bench step"), .least = 0, .most = 4096},
+      {.name = "batch", .type = integer, .value = "128", .help = "samples per step",
+       .commands = takers("bench step"), .least = 1, .most = 1 << 24},
+      {.name = "batch", .type = integer, .value = "32", .help = "samples per micro-batch",
+       .commands = takers("bench loader"), .least = 1, .most = 1 << 20},
+      {.name = "input", .type = integers, .value = "28,28,1", .help = "extents and channels of the images to "
+       "make where data.path is empty", .commands = takers("bench loader"), .least = 1, .most = 65536},
+      {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement",
+       .commands = takers("bench step"), .least = 1, .most = 1e6},
+      {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch",
+       .commands = takers("bench step"), .least = 1, .most = 65536},
+      {.name = "profile", .type = yes_no, .value = "no", .help = "print the time of every op",
+       .commands = takers("bench step")},
+      {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient",
+       .commands = takers("bench reduce"), .least = 1, .most = 1e10},
+      {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure",
+       .commands = takers("bench checkpoint")},
+      {.name = "bytes", .type = integer, .value = "100000000", .help = "size of the checkpoint",
+       .commands = takers("bench checkpoint"), .least = 1024, .most = 1e12},
+      {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint",
+       .commands = takers("bench checkpoint"), .least = 1, .most = 100000},
+      {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating",
+       .commands = takers("bench reduce, bench checkpoint, bench step, bench loader"), .least = 1,
+       .most = 100000},
 
       // checkpoint
-      {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder", .commands =
-       takers("checkpoint list, checkpoint show, checkpoint verify")},
+      {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",
+       .commands = takers("checkpoint list, checkpoint show, checkpoint verify")},
   };
 }
 

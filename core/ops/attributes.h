@@ -80,9 +80,9 @@ enum class PoolKind { max, min, average };
 
 /// x [n, s.., c] -> y [n, t.., c]; for max and min also `winner` [n, t.., c], the position in the window (scan order,
 /// first on ties) of the chosen element: u8 where the window has at most 256 positions, else i32.
-/// Padding never wins a max or min; an average divides by the positions inside the image, or with `count_padding` by
-/// all inside image and padding. floor sizes, or with `ceil` rounded up, less one if the last window would start
-/// beyond the image and its low padding (Caffe's rule).
+/// Padding must be below the kernel and never wins a max or min; an average divides by the positions inside the
+/// image, or with `count_padding` by all inside image and padding. floor sizes, or with `ceil` rounded up, less one if
+/// the last window would start beyond the image and its low padding (Caffe's rule).
 /// Gradients: pool_backward: dy [, winner] -> dx of shape `input`.
 struct PoolAttributes {
   PoolKind kind = PoolKind::max;
@@ -145,6 +145,8 @@ struct ReshapeAttributes {
 /// mean_squared: prediction, target (same shape), weights [n] -> loss [1], l [n]; l_i = mean of (y - t)^2.
 /// binary_cross_entropy: logits, target in [0,1], weights -> loss [1], probabilities, l [n];
 ///   l_i = mean of max(a,0) - a t + log(1 + exp(-|a|)).
+/// A label outside [0, k) is a DataError that names the sample. A loss is where differentiation begins: its gradient
+/// rule takes d loss / d loss = 1; outputs other than the loss cannot be differentiated.
 /// *_backward: (softmax, binary: probabilities; squared: prediction), labels or target, weights -> gradient of loss.
 struct LossAttributes {
   double scale = 1;
@@ -152,7 +154,7 @@ struct LossAttributes {
 };
 
 /// logits [n, k], labels i32 [n], weights [n] -> [1]: sum of w_i over samples whose label is among the k largest
-/// logits (ties: the lower class index is larger).
+/// logits (ties: the lower class index is larger; a label whose logit is not a number never counts).
 struct TopKAttributes {
   std::int64_t k = 1;
   bool operator==(const TopKAttributes&) const = default;

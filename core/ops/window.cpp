@@ -14,14 +14,19 @@ void require_spatial(std::string_view op, int axes, const Shape& x) {
     require(extent >= 1, op, "x must not be empty, but its shape is {}", x.str());
 }
 
+// Sums and products of two such numbers stay far from the ends of 64 bits.
+constexpr std::int64_t kMost = (std::int64_t{1} << 31) - 1;
+
 void require_positive(std::string_view op, std::string_view what, std::size_t axis, std::int64_t value) {
-  require(value >= 1, op, "{} must be at least 1, but is {} on axis {}", what, value, axis + 1);
+  require(value >= 1 && value <= kMost, op, "{} must be at least 1 and at most {}, but is {} on axis {}", what,
+          kMost, value, axis + 1);
 }
 
 void require_padding(std::string_view op, PadMode mode, std::size_t axis, std::int64_t pad,
                      std::int64_t extent) {
   require(pad >= 0, op, "padding must not be negative, but is {} on axis {}; crop with a slice instead", pad,
           axis + 1);
+  require(pad <= kMost, op, "padding must be at most {}, but is {} on axis {}", kMost, pad, axis + 1);
   if (mode == PadMode::reflect)
     require(pad <= extent - 1, op,
             "reflect padding mirrors at most extent - 1 = {} pixels of axis {}, but {} are asked for",

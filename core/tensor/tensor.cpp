@@ -1,5 +1,7 @@
 #include "core/tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <new>
 
@@ -7,15 +9,29 @@
 
 namespace convoy {
 namespace {
+
 constexpr std::align_val_t kAlignment{64};
+// Large memory lies on 2 MiB pages where the system grants them: with 4 KiB pages the arena of a batch outgrows the
+// processor's page tables, and a training step takes a fifth longer.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::align_val_t kHugeAlignment{kHugePage};
+
+std::align_val_t alignment_for(std::size_t size) { return size >= 2 * kHugePage ? kHugeAlignment : kAlignment; }
+
+std::shared_ptr<std::byte[]> allocate(std::size_t size) {
+  const std::align_val_t alignment = alignment_for(size);
+  auto* raw = static_cast<std::byte*>(::operator new[](size ? size : 1, alignment));
+  if (alignment == kHugeAlignment) static_cast<void>(madvise(raw, size, MADV_HUGEPAGE));  // a hint: may be refused
+  return {raw, [alignment](std::byte* p) { ::operator delete[](p, alignment); }};
 }
+
+}  // namespace
 
 Tensor::Tensor(Shape shape, DType dtype) : shape_(shape), dtype_(dtype) {
   const std::size_t size = size_bytes();
-  auto* raw = static_cast<std::byte*>(::operator new[](size ? size : 1, kAlignment));
-  storage_ = std::shared_ptr<std::byte[]>(raw, [](std::byte* p) { ::operator delete[](p, kAlignment); });
-  std::memset(raw, 0, size);
-  data_ = raw;
+  storage_ = allocate(size);
+  data_ = storage_.get();
+  std::memset(data_, 0, size);
 }
 
 Tensor Tensor::view(void* data, Shape shape, DType dtype) {

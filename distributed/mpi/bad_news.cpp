@@ -74,7 +74,6 @@ void BadNewsChannel::listen() {
       std::optional<BadNews> first_report;
       // All of them before any is answered: a rank 0 that was stopped, and wakes up late, finds a report and
       // the end that the reporting rank then made of it alone.
-
       for (Backoff since; since.waited() < kQuiet;) {
         const auto news = hear();
         if (!news && !first_report) break;

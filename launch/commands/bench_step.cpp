@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "core/optim/scalars.h"
+#include "core/random/philox.h"
 #include "core/tensor/error.h"
 #include "distributed/threads/thread_world.h"
 #include "launch/commands/bench.h"
@@ -70,6 +71,7 @@ struct StepBench {
   std::unique_ptr<Loader> loader;
   Tensor scalars{{kStepScalars}, DType::f64};
   std::int64_t step = 0;
+  int threads_per_micro_batch = 1;
 
   StepBench(const Config& config, const Backend& backend);
   void run();
@@ -78,8 +80,7 @@ struct StepBench {
 
 Task task_of(const Config& config) {
   Task task;
-  task.model = config.get<std::string>("model.name");
-  if (task.model.empty()) throw UsageError("--model is missing: bench step --model=resnet-20");
+  task.model = config.get<std::string>("model");
   const ModelEntry& entry = find_model(task.model);
   task.options = model_options_of(config);
   task.classes = config.get<std::int64_t>("model.classes");
@@ -99,17 +100,18 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(task_o
   if (batch % virtual_workers)
     throw UsageError(fmt::format("--batch={} cannot be cut into --virtual-workers={} equal parts", batch, virtual_workers));
   task.micro_batch = batch / virtual_workers;
-  const int per_micro_batch = config.get<int>("device.threads-per-micro-batch");
-  const int threads = threads_for(config.get<int>("device.threads"), std::max(usable_cores() / per_micro_batch, 1), 1,
-                                  virtual_workers);
+  const int all = config.get<int>("device.threads") ? config.get<int>("device.threads") : usable_cores();
+  const int asked = config.get<int>("threads-per-micro-batch");
+  threads_per_micro_batch = asked ? asked : std::max(all / virtual_workers, 1);
+  const int threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
   training = build_training_graph(task, std::size_t{4} << 20);
   update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, virtual_workers);
   state = initial_state(training.graph, update, 1, *world[0]);
   workers = std::make_unique<Workers>(training, backend, state,
-                                      WorkersOptions{threads, per_micro_batch, 0, virtual_workers});
+                                      WorkersOptions{threads, threads_per_micro_batch, 0, virtual_workers});
   reducer = make_reducer(*world[0], {.virtual_workers = virtual_workers,
-                                     .threads = threads,
-                                     .bucket_elements = Workers::bucket_elements(training)});
+                                     .bucket_elements = Workers::bucket_elements(training),
+                                     .threads = threads});
   update_program = std::make_unique<Program>(update.graph, backend, ProgramOptions{});
   update_program->bind_memory(update.scalars, scalars.bytes());
   for (const auto& parameter : update.parameters) {
@@ -189,7 +191,7 @@ int run(const Config& config) {
                                               {"batch", batch},
                                               {"virtual_workers", config.get<int>("virtual-workers")},
                                               {"threads", bench.workers->threads()},
-                                              {"threads_per_micro_batch", config.get<int>("device.threads-per-micro-batch")},
+                                              {"threads_per_micro_batch", bench.threads_per_micro_batch},
                                               {"median_seconds", median},
                                               {"least_seconds", seconds.front()},
                                               {"most_seconds", seconds.back()},
@@ -199,7 +201,7 @@ int run(const Config& config) {
   } else {
     fmt::print("{}: batch {} in {} micro-batches, {} threads, {} per micro-batch\n", bench.task.model, batch,
                config.get<int>("virtual-workers"), bench.workers->threads(),
-               config.get<int>("device.threads-per-micro-batch"));
+               bench.threads_per_micro_batch);
     fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak memory "
                "{:.0f} MiB\n",
                1e3 * median, 1e3 * seconds.front(), 1e3 * seconds.back(), static_cast<double>(batch) / median,
@@ -209,18 +211,26 @@ int run(const Config& config) {
   return kDone;
 }
 
+void check(const Config& config) {
+  if (config.get<std::string>("model").empty())
+    throw UsageError("--model is missing: convoy bench step --model=resnet-20; convoy model list names the models");
+  complete_options(find_model(config.get<std::string>("model")), model_options_of(config));
+}
+
 }  // namespace
 
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model.name=NAME [--batch=128] [--virtual-workers=1] [--profile]",
+          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
-              "in memory: the median over --repetitions of the mean over --steps. With one micro-batch the threads share it "
-              "(--device.threads-per-micro-batch); with more, each thread has micro-batches of its own.",
-          .examples = "convoy bench step --model.name=resnet-20 --batch=128 --device.threads-per-micro-batch=2\n"
-                      "convoy bench step --model.name=lenet-5 --input=28x28x1 --virtual-workers=8 --profile",
+              "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "
+              "more, each thread has micro-batches of its own. experiments/benchmarks/step_vs_pytorch.py runs it beside "
+              "PyTorch.",
+          .examples = "convoy bench step --model=resnet-20 --batch=128\n"
+                      "convoy bench step --model=lenet-5 --input=28x28x1 --virtual-workers=8 --profile",
+          .check = check,
           .run = run};
 }
 

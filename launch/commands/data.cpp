@@ -11,8 +11,8 @@
 #include "io/import/import.h"
 #include "io/inspect.h"
 #include "launch/commands/commands.h"
+#include "launch/data_options.h"
 #include "launch/errors.h"
-#include "launch/train/run_spec.h"
 
 namespace convoy {
 namespace {
@@ -150,13 +150,6 @@ int info(const Config& config) {
   return kDone;
 }
 
-Split split_of(const std::string& name) {
-  for (const Split split : {Split::train, Split::validation, Split::test}) {
-    if (name == name_of(split)) return split;
-  }
-  throw UsageError(fmt::format("data.split = '{}': there is no such split", name));
-}
-
 void print_verification(const VerifyReport& report, bool as_json) {
   if (as_json) {
     Json json = {{"good", report.ok()},
@@ -223,8 +216,13 @@ void print_stats(const StatsReport& report, bool as_json) {
 }
 
 int stats(const Config& config) {
-  needed(config, "data.path");
-  const auto dataset = open_dataset(dataset_options(config, split_of(config.get<std::string>("data.split"))));
+  DatasetOptions options;
+  options.path = needed(config, "data.path");
+  options.split = split_of(config.get<std::string>("data.split"));
+  options.validation = config.get<double>("data.validation");
+  options.images = config.get<std::string>("data.images");
+  options.labels = config.get<std::string>("data.labels");
+  const auto dataset = open_dataset(options);
   print_stats(inspect_stats(*dataset, progress_on_stderr()), wants_json(config));
   return kDone;
 }

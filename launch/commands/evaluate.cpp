@@ -11,6 +11,7 @@
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 #include "launch/train/agreement.h"
+#include "launch/data_options.h"
 #include "launch/train/evaluator.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/trained_model.h"
@@ -19,10 +20,6 @@ namespace convoy {
 namespace {
 
 constexpr std::size_t kMistakesShown = 36;
-
-Split split_of(const std::string& name) {
-  return name == "train" ? Split::train : name == "validation" ? Split::validation : Split::test;
-}
 
 DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
   const bool named = config.given("data.path");

@@ -27,6 +27,11 @@ int train(const Config& config, World& world) {
     print_bad_news(news);
     record_failure(trainer.get(), news.status, news.reason, news.rank);
   });
+  // The handler must not outlive the trainer that it captures: the world may still fail while it ends.
+  struct Forget {
+    World& of;
+    ~Forget() { of.on_bad_news(print_bad_news); }
+  } forget{world};
   try {
     trainer = std::make_unique<Trainer>(config, world);
     return trainer->run();

@@ -2,12 +2,15 @@
 // Evaluation of a split (design: section 4): samples in index order in blocks of the micro-batch size, the last padded
 // with weight 0; sums in double through a fixed tree over blocks, so the numbers do not depend on ranks or threads.
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/backend/backend.h"
+#include "core/graph/program.h"
 #include "core/models/training.h"
 #include "distributed/communicator.h"
 #include "io/dataset.h"
+#include "io/loader.h"
 #include "launch/train/model_state.h"
 
 namespace convoy {

@@ -19,7 +19,7 @@ std::string duration(double seconds) {
 }  // namespace
 
 Progress::Progress(bool speaks, std::int64_t every)
-    : speaks_(speaks), terminal_(speaks && isatty(STDERR_FILENO) == 1), every_(every), begin_(Clock::now()) {}
+    : speaks_(speaks), terminal_(speaks && isatty(STDERR_FILENO) == 1), every_(every), begin_(Clock::now()), paused_(begin_) {}
 
 void Progress::add(double loss, double weight, double top1, double data_wait, double communication_wait) {
   ++interval_.steps;

@@ -7,35 +7,12 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
+#include "launch/data_options.h"
 #include "launch/check.h"
 #include "launch/train/trained_model.h"
 
 namespace convoy {
 namespace {
-
-/// One number for all axes or one per axis; `fallback` where the list is empty.
-void fill_axes(const Config& config, std::string_view option, int axes, std::int64_t* values, std::int64_t fallback) {
-  const auto numbers = config.get<std::vector<std::int64_t>>(option);
-  if (!numbers.empty() && numbers.size() != 1 && static_cast<int>(numbers.size()) != axes)
-    throw UsageError(fmt::format("{} has {} numbers; the images have {} spatial axes, so give one or {}", option,
-                                 numbers.size(), axes, axes));
-  for (int axis = 0; axis < axes; ++axis)
-    values[axis] = numbers.empty() ? fallback : numbers[numbers.size() == 1 ? 0 : static_cast<std::size_t>(axis)];
-}
-
-AugmentOptions augment_of(const Config& config, const DatasetInfo& info, std::uint64_t seed) {
-  AugmentOptions augment;
-  const int axes = info.sample.rank() - 1;
-  fill_axes(config, "data.crop", axes, augment.crop, 0);
-  fill_axes(config, "data.pad", axes, augment.pad, 0);
-  augment.flip = config.get<bool>("data.flip");
-  augment.seed = seed;
-  for (int axis = 0; axis < axes; ++axis)
-    if (augment.crop[axis] > info.sample[axis] + 2 * augment.pad[axis])
-      throw UsageError(fmt::format("data.crop: {} pixels do not fit into the {} of the images with a border of {}",
-                                   augment.crop[axis], info.sample[axis], augment.pad[axis]));
-  return augment;
-}
 
 Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions& augment) {
   if (info.task != "classification")
@@ -128,7 +105,7 @@ std::unique_ptr<Dataset> open_validation(const Config& config) {
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   RunSpec spec;
   spec.seeds = seeds_of(config);
-  spec.augment = augment_of(config, info, spec.seeds.augment);
+  spec.augment = augment_options(config, info, spec.seeds.augment);
   spec.task = task_of(config, info, spec.augment);
   spec.task.dropout_seed = spec.seeds.dropout;
   spec.order = config.get<std::string>("data.order");

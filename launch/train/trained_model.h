@@ -6,6 +6,7 @@
 #include "core/models/training.h"
 #include "io/checkpoint.h"
 #include "io/dataset.h"
+#include "io/loader.h"
 #include "launch/config.h"
 #include "launch/train/model_state.h"
 

@@ -8,13 +8,24 @@
 
 #include "core/optim/scalars.h"
 #include "core/tensor/error.h"
+#include "distributed/agreement.h"
 #include "launch/check.h"
 #include "launch/train/signals.h"
 
 namespace convoy {
+namespace {
+
+std::string record_text(const RunRecord& record) {
+  std::string text;
+  for (const auto& [name, value] : record) text += fmt::format("{} = {}\n", name, value);
+  return text;
+}
+
+}  // namespace
 
 Trainer::Trainer(const Config& config, World& world)
     : config_(config), world_(world), all_(world.all()), scalars_({kStepScalars}, DType::f64) {
+  all_.set_deadline(std::chrono::seconds(config.get<int>("timeout")));
   const bool speaks = world.rank() == 0;
   progress_ = std::make_unique<Progress>(speaks, config.get<std::int64_t>("train.log-every"));
   agree(all_, "the config", [&] {
@@ -23,6 +34,7 @@ Trainer::Trainer(const Config& config, World& world)
   });
   agree(all_, "the data", [&] { open_data(); });
   agree(all_, "the programs", [&] { build(); });
+  check_agreement(all_, "run record", record_text(record_));
   agree(all_, "the run folder", [&] { open_folder(); });
   introduce();
   resume();
@@ -57,8 +69,8 @@ void Trainer::build() {
   reducer_ = make_reducer(all_, {.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                         : ReductionKind::deterministic,
                                  .virtual_workers = spec_.virtual_workers,
-                                 .threads = threads_,
-                                 .bucket_elements = Workers::bucket_elements(training_)});
+                                 .bucket_elements = Workers::bucket_elements(training_),
+                                 .threads = threads_});
   bind_update_program();
   if (validation_data_)
     evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, state_, spec_.augment,
@@ -179,11 +191,11 @@ bool Trainer::evaluate_validation() {
   const double epoch = exact_epoch(step_);
   progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
                                            epoch, result.loss, 100 * result.top1, 100 * result.top5, result.samples));
-  last_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
+  validation_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
                                          {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
                                          {"samples", result.samples}}
                       .dump();
-  if (folder_) folder_->append_metrics(last_metrics_);
+  if (folder_) folder_->append_metrics(validation_metrics_);
   if (marks_.best && result.top1 <= marks_.best->first) return false;
   marks_.best = {result.top1, step_};
   return true;
@@ -199,7 +211,7 @@ void Trainer::save(bool is_best) {
   checkpoint.config = config_.text();
   checkpoint.graph_hash = graph_hash(training_.graph);
   checkpoint.world_size = world_.size();
-  checkpoint.metrics = last_metrics_;
+  checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
   agree(all_, "the checkpoint", [&] {
     if (!folder_) return;
     const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
@@ -214,7 +226,7 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   if (progress_->due(now)) {
     const std::string record = progress_->record(now);
     if (folder_) folder_->append_metrics(record);
-    if (!validation_data_) last_metrics_ = record;
+    train_metrics_ = record;
   } else {
     progress_->refresh(now);
   }

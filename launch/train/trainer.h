@@ -57,7 +57,7 @@ class Trainer {
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;
   std::int64_t saved_step_ = -1;
-  std::string last_metrics_ = "{}";
+  std::string train_metrics_ = "null", validation_metrics_ = "null";  // the newest record of either kind, JSON
 
   void open_data();
   void open_folder();

@@ -90,7 +90,7 @@ void Trainer::resume() {
     const auto checkpoint = find_checkpoint(file, warnings);
     for (const std::string& warning : warnings) progress_->say("resume", warning);
     if (!checkpoint) {
-      folder_->start_fresh();
+      for (const std::string& warning : folder_->start_fresh()) progress_->say("run", warning);
       folder_->write_config(config_.text());
       return;
     }
@@ -114,7 +114,9 @@ void Trainer::resume() {
   if (text.empty()) return;
   marks_ = marks_from(text);
   step_ = marks_.step;
-  last_metrics_ = marks_.metrics;
+  const auto metrics = nlohmann::json::parse(marks_.metrics);
+  train_metrics_ = metrics["train"].dump();
+  validation_metrics_ = metrics["validation"].dump();
   ledgers_->restore(marks_.ledgers);
   marks_.ledgers.clear();
   broadcast_state(state_, all_);

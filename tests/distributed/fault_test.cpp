@@ -16,11 +16,11 @@ struct Outcome {
   std::string output;  // stdout and stderr of all ranks and of mpirun
 };
 
-Outcome run(int ranks, const std::string& arguments, const std::string& mpirun_options = "") {
+Outcome mpirun(int ranks, const std::string& program, const std::string& mpirun_options = "") {
   const std::string command =
       "timeout -k 2 20 " CONVOY_MPIEXEC
       " -q --allow-run-as-root --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 " +
-      mpirun_options + " -n " + std::to_string(ranks) + " " CONVOY_FAULT_DRIVER " " + arguments + " 2>&1";
+      mpirun_options + " -n " + std::to_string(ranks) + " " + program + " 2>&1";
   std::FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) return {-1, "popen failed"};
   std::string output;
@@ -29,6 +29,15 @@ Outcome run(int ranks, const std::string& arguments, const std::string& mpirun_o
     output.append(piece.data(), length);
   const int status = ::pclose(pipe);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output};
+}
+
+Outcome run(int ranks, const std::string& arguments, const std::string& mpirun_options = "") {
+  return mpirun(ranks, CONVOY_FAULT_DRIVER " " + arguments, mpirun_options);
+}
+
+Outcome run_disabled_test(const std::string& name, const std::string& expected_ranks) {
+  return mpirun(3, CONVOY_MPI_TEST " --gtest_also_run_disabled_tests --gtest_filter=MpiMain.DISABLED_" + name +
+                       " --expect-ranks=" + expected_ranks);
 }
 
 TEST(Fault, ARunWithoutOneEndsWithStatusZero) {
@@ -104,6 +113,33 @@ TEST(Fault, WhereMpirunLetsRanksDieTheSurvivorsNameTheDead) {
   EXPECT_EQ(outcome.status, 0) << outcome.output;  // --enable-recovery: always
   EXPECT_NE(outcome.output.find("for rank 1 in gradient bucket 0 of step 20"), std::string::npos)
       << outcome.output;
+}
+
+TEST(MpiMain, AFailedExpectationOnOneRankEndsTheRunWithOneLine) {
+  const Outcome outcome = run_disabled_test("ExpectationFailsOnTheLastRank", "3");
+  EXPECT_EQ(outcome.status, 1) << outcome.output;
+  EXPECT_NE(outcome.output.find("rank 2: MpiMain.DISABLED_ExpectationFailsOnTheLastRank (mpi_main_test.cpp:"),
+            std::string::npos)
+      << outcome.output;
+}
+
+TEST(MpiMain, AnExceptionOnOneRankEndsTheRunWithOneLine) {
+  const Outcome outcome = run_disabled_test("LastRankThrows", "3");
+  EXPECT_EQ(outcome.status, 1) << outcome.output;
+  EXPECT_NE(outcome.output.find("thrown by a test"), std::string::npos) << outcome.output;
+}
+
+TEST(MpiMain, AnotherWorldSizeThanExpectedIsAFailure) {
+  const Outcome outcome = run_disabled_test("LastRankThrows", "2");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.output.find("--expect-ranks=2, but 3 ranks were started"), std::string::npos)
+      << outcome.output;
+}
+
+TEST(MpiMain, ARunOfNoTestIsAFailure) {
+  const Outcome outcome = mpirun(2, CONVOY_MPI_TEST " --gtest_filter=Nothing.* --expect-ranks=2");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.output.find("no test ran"), std::string::npos) << outcome.output;
 }
 
 }  // namespace

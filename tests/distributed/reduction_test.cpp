@@ -176,15 +176,14 @@ TEST(ReducerErrors, FinishNamesTheSilentRankBucketAndStep) {
 }
 
 TEST(ReducerErrors, TheDestructorDoesNotWaitForASilentRank) {
-  const auto start = std::chrono::steady_clock::now();
   on_ranks(2, [](Communicator& world) {
-    world.set_deadline(std::chrono::minutes(10));
+    world.set_deadline(std::chrono::minutes(10));  // far beyond this test's time limit
     const auto reducer = make_reducer(world, {.virtual_workers = 2, .bucket_elements = {40}});
     reducer->begin(0);
     const std::vector<float> data(40);
     if (world.rank() == 0) reducer->bucket_ready(0, 0, data.data());
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the communication thread waits by now
   });
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes(1));  // else the test would hang
 }
 
 }  // namespace

@@ -97,7 +97,9 @@ TEST(CheckpointFolder, ForeignFilesAreNeitherReadNorDeleted) {
   const CheckpointFolder folder(scratch.path());
   const std::set<std::string> foreign{"step-1.h5",          "step-00000005.h5.bak", "notes.txt",  "step-0000000x.h5",
                                       "xstep-00000005.h5",  "step--0000005.h5",     ".hidden.tmp", "step-000000001.h5",
-                                      "step-00000005.h5 "};
+                                      "step-00000005.h5 ",  ".a.convoy-tmp",        ".a.host-0-0.convoy-tmp",
+                                      ".a.host-12.convoy-tmp", ".a.host-12-x.convoy-tmp", ".host-12-1.convoy-tmp",
+                                      "a.host-99999-1.convoy-tmp"};
   for (const std::string& name : foreign) write_content(scratch / name, "mine");
   fs::create_directory(scratch / "step-00000099.h5");
   for (std::int64_t step : {10, 20, 30}) folder.save(at_step(step), 1, false);

@@ -10,9 +10,10 @@ namespace convoy {
 namespace {
 
 int count(const Picture& picture, Color color) {
+  const auto samples = picture.pixels().values<std::uint8_t>();
   int n = 0;
-  for (int y = 0; y < picture.height(); ++y)
-    for (int x = 0; x < picture.width(); ++x) n += picture.at(x, y) == color;
+  for (std::size_t i = 0; i < samples.size(); i += 3)
+    n += samples[i] == color.red && samples[i + 1] == color.green && samples[i + 2] == color.blue;
   return n;
 }
 
@@ -68,7 +69,7 @@ TEST(ConfusionPicture, WidensCellsForLargeCounts) {
 }
 
 TEST(ConfusionPicture, FitsAScreenForManyClasses) {
-  for (const int k : {1, 2, 12, 13, 40, 41, 100, 128, 129, 1000}) {
+  for (const int k : {1, 12, 13, 40, 41, 128, 129, 601}) {
     std::vector<std::string> names;
     for (int i = 0; i < k; ++i) names.push_back("a class with a rather long name " + std::to_string(i));
     std::vector<std::int64_t> counts(static_cast<std::size_t>(k) * static_cast<std::size_t>(k), 1);
@@ -109,6 +110,11 @@ TEST(MistakesPicture, ShowsEveryImageAtWholeMultiples) {
   EXPECT_LT(picture.width(), 4 * 168 + 100);
 }
 
+TEST(MistakesPicture, EnlargesPixelsEvenly) {
+  const std::vector<MistakenSample> samples = {{flat({50, 50, 1}, 77), "a", "b", 0.5}};
+  EXPECT_EQ(count(mistakes_picture(samples), {77, 77, 77}), 150 * 150);
+}
+
 TEST(MistakesPicture, KeepsProportions) {
   const std::vector<MistakenSample> wide = {{flat({100, 400, 3}, 77), "a", "b", 0.5}};
   EXPECT_EQ(count(mistakes_picture(wide), {77, 77, 77}), 168 * 42);
@@ -142,7 +148,6 @@ TEST(MistakesPicture, StopsAtAPictureThatCanBeWritten) {
   const std::vector<MistakenSample> samples(1000, {flat({2, 2}, 90), "a", "b", 0.5});
   EXPECT_EQ(count(mistakes_picture(samples, 20), {90, 90, 90}), 400 * 168 * 168);
   EXPECT_EQ(count(mistakes_picture(samples, 1), {90, 90, 90}), 100 * 168 * 168);
-  EXPECT_EQ(count(mistakes_picture(samples, 1000), {90, 90, 90}), 400 * 168 * 168);
 }
 
 TEST(MistakesPicture, RejectsWhatCannotBeDrawn) {

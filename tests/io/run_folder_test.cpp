@@ -108,6 +108,15 @@ TEST(RunFolder, AFreshStartIsRefusedWhereCheckpointsAre) {
   EXPECT_EQ(content_of(scratch / "a/metrics.jsonl"), "{\"step\": 1}\n");
 }
 
+TEST(RunFolder, AFreshStartSetsDamagedCheckpointsAside) {
+  const ScratchFolder scratch;
+  RunFolder run(scratch.path(), "a");
+  write_content(run.checkpoints().file_for(7), "damaged");
+  EXPECT_EQ(run.start_fresh().size(), 1u);
+  EXPECT_TRUE(run.checkpoints().steps().empty());
+  EXPECT_TRUE(fs::exists(run.path() / "checkpoints/step-00000007.h5.set-aside"));
+}
+
 TEST(RunFolder, AFreshStartBeginsWithEmptyMetrics) {
   const ScratchFolder scratch;
   RunFolder run(scratch.path(), "a");

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "launch/expect_message.h"
+#include "launch/options_table.h"
 
 namespace convoy {
 namespace {
@@ -64,6 +67,36 @@ TEST(OptionTable, EveryOptionOfTrainStandsInItsHelp) {
   for (const OptionSpec* option : options_of("train")) {
     EXPECT_NE(help.find("--" + option->name + "="), std::string::npos) << option->name;
     EXPECT_FALSE(option->help.empty()) << option->name;
+  }
+}
+
+std::string all_sources() {
+  std::string text;
+  const std::filesystem::path launch = std::filesystem::path(CONVOY_SOURCE) / "launch";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(launch)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".cpp" || name.starts_with("options")) continue;
+    std::ifstream stream(entry.path());
+    text.append(std::istreambuf_iterator<char>(stream), {});
+  }
+  return text;
+}
+
+// An option that nobody reads would be accepted and ignored. One with a single legal value is read by its
+// check.
+TEST(OptionTable, EveryOptionIsReadSomewhere) {
+  const std::string sources = all_sources();
+  const auto follows = [&](const OptionSpec& option) {
+    return std::any_of(option_table().begin(), option_table().end(),
+                       [&](const OptionSpec& other) { return other.same_as == option.name; });
+  };
+  std::set<std::string> own;
+  for (const OptionSpec& option : own_model_options()) own.insert(option.name);  // read by the models
+  for (const OptionSpec& option : option_table()) {
+    if (option.name == "config" || option.name == "device" || option.choices.size() == 1 ||
+        own.count(option.name) || follows(option))
+      continue;
+    EXPECT_NE(sources.find("\"" + option.name + "\""), std::string::npos) << option.name << " is never read";
   }
 }
 

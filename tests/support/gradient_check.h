@@ -20,8 +20,9 @@ using Build = std::function<Value(Graph&)>;
 struct GradientCheck {
   bool returns_loss = false;  // build returns a loss [1]; nothing is projected
   bool distinct = false;      // parameters without ties or zeros (relu, max): at least 0.6/elements apart
-  std::map<std::string, Tensor>
-      given;  // values by name; integer inputs must be given, reals are random otherwise
+  bool may_vanish = false;    // a gradient that is zero everywhere is no failure (else: nothing was tested)
+  /// Values by name; integer inputs must be given, reals are random otherwise.
+  std::map<std::string, Tensor> given;
   std::uint64_t seed = 1;
   double step = 1e-5;
   double bound = 1e-6;

@@ -21,15 +21,17 @@ std::optional<World> world;
 constexpr std::chrono::seconds kDeadline{20};
 
 class EndRunAtFailure final : public testing::EmptyTestEventListener {
+  void OnTestStart(const testing::TestInfo& test) override {
+    where_ = std::string(test.test_suite_name()) + "." + test.name();
+  }
+  // GoogleTest holds its lock here: no question may be put to UnitTest.
   void OnTestPartResult(const testing::TestPartResult& part) override {
     if (!part.failed()) return;
-    const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
-    std::string where = "outside of a test";
-    if (test != nullptr) where = std::string(test->test_suite_name()) + "." + test->name();
     std::string file = part.file_name() == nullptr ? "unknown file" : part.file_name();
     file = file.substr(file.rfind('/') + 1);
-    world->fail(1, where + " (" + file + ":" + std::to_string(part.line_number()) + "): " + part.message());
+    world->fail(1, where_ + " (" + file + ":" + std::to_string(part.line_number()) + "): " + part.message());
   }
+  std::string where_ = "outside of a test";
 };
 
 int expected_ranks(int argc, char** argv) {

@@ -104,6 +104,14 @@ std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int 
   return run(*backend.bind(desc, threads), desc, c, inputs);
 }
 
+std::string declined(const Backend& backend, const ParityCase& c) {
+  return backend.declines(describe(c, single_inputs(c)));
+}
+
+std::string implementation_of(const Backend& backend, const ParityCase& c) {
+  return backend.bind(describe(c, single_inputs(c)), 1)->implementation();
+}
+
 void expect_parity(const Backend& backend, const ParityCase& c) {
   const std::vector<Tensor> expected = run_reference(c), found = run_single(backend, c);
   ASSERT_EQ(found.size(), expected.size()) << c.name;

@@ -26,6 +26,11 @@ std::vector<Tensor> run_reference(const ParityCase& c);
 /// Real operands as f32. Scratch and outputs hold garbage before the run.
 std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int threads = 1);
 
+/// Why the backend declines a case; empty if it takes it.
+std::string declined(const Backend& backend, const ParityCase& c);
+/// What the backend computes a case with.
+std::string implementation_of(const Backend& backend, const ParityCase& c);
+
 /// Compares run_single with run_reference: integers exactly; reals by the normalised squared error, at most
 /// (4 u (1 + sqrt(length)))^2 with u = 2^-24 (rounding errors of a sum of random terms), and element by element with
 /// eight times that, against the element or the array's root mean square, whichever is larger.

@@ -4,6 +4,8 @@
 
 #include "core/backend/cpu/conv_loop.h"
 #include "core/backend/cpu/conv_padding.h"
+#include "core/backend/cpu/conv_small.h"
+#include "core/backend/cpu/conv_winograd.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/onednn.h"
 
@@ -89,29 +91,42 @@ void run_conv(const ConvProblem& p, LayerPrimitive& primitive, int threads, cons
   }
 }
 
-Bound bind_with(ConvProblem problem, std::unique_ptr<LayerPrimitive> primitive, int threads) {
+using MakePrimitive = std::unique_ptr<LayerPrimitive> (*)(const ConvSizes&, Direction, int, std::string*);
+
+Bound bind_with(MakePrimitive make, const OpDesc& op, int threads, std::string* reason) {
+  ConvProblem problem = problem_of(op);
+  std::shared_ptr<LayerPrimitive> primitive = make(problem.sizes, problem.direction, threads, reason);
   if (primitive == nullptr) return nullptr;
   KernelSpec spec;
   spec.implementation = primitive->implementation();
   spec.scratch_bytes = primitive->scratch_bytes();
   if (problem.padding) spec.scratch_bytes += round_up_64(problem.padding->padded_bytes());
-  spec.run = [problem = std::move(problem), primitive = std::shared_ptr<LayerPrimitive>(std::move(primitive)),
-              threads](const KernelArguments& arguments) { run_conv(problem, *primitive, threads, arguments); };
+  spec.run = [problem = std::move(problem), primitive, threads](const KernelArguments& arguments) {
+    run_conv(problem, *primitive, threads, arguments);
+  };
   return make_kernel(std::move(spec));
 }
 
 }  // namespace
 
-Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason) {
-  ConvProblem problem = problem_of(op);
-  auto primitive = onednn::make_conv(problem.sizes, problem.direction, threads, reason);
-  return bind_with(std::move(problem), std::move(primitive), threads);
+Bound bind_conv_winograd(const OpDesc& op, int threads, std::string* reason) {
+  return bind_with(make_conv_winograd, op, threads, reason);
 }
 
-Bound bind_conv_loop(const OpDesc& op, int threads, std::string*) {
-  ConvProblem problem = problem_of(op);
-  auto primitive = make_conv_loop(problem.sizes, problem.direction, threads);
-  return bind_with(std::move(problem), std::move(primitive), threads);
+Bound bind_conv_dense(const OpDesc& op, int threads, std::string* reason) {
+  return bind_with(make_conv_dense, op, threads, reason);
+}
+
+Bound bind_conv_small(const OpDesc& op, int threads, std::string* reason) {
+  return bind_with(make_conv_small, op, threads, reason);
+}
+
+Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason) {
+  return bind_with(onednn::make_conv, op, threads, reason);
+}
+
+Bound bind_conv_loop(const OpDesc& op, int threads, std::string* reason) {
+  return bind_with(make_conv_loop, op, threads, reason);
 }
 
 }  // namespace convoy::cpu

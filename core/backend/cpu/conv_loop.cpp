@@ -114,7 +114,7 @@ class ConvLoop final : public LayerPrimitive {
 
 }  // namespace
 
-std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads) {
+std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads, std::string*) {
   return std::make_unique<ConvLoop>(sizes, direction, threads);
 }
 

@@ -4,6 +4,8 @@
 
 namespace convoy::cpu {
 
-std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads);
+/// Never null; reason is for the candidates that may decline.
+std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads,
+                                               std::string* reason);
 
 }  // namespace convoy::cpu

@@ -18,7 +18,12 @@ std::vector<Candidate> candidates(OpKind kind) {
     case OpKind::prepare: return {{"vector", bind_prepare}};
     case OpKind::conv:
     case OpKind::conv_backward_data:
-    case OpKind::conv_backward_filters: return {{"onednn", bind_conv_onednn}, {"loop", bind_conv_loop}};
+    case OpKind::conv_backward_filters: 
+      return {{"winograd", bind_conv_winograd},
+              {"dense", bind_conv_dense},
+              {"small", bind_conv_small},
+              {"onednn", bind_conv_onednn},
+              {"loop", bind_conv_loop}};
     case OpKind::dense:
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights: return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};

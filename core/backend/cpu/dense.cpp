@@ -59,7 +59,7 @@ Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason) {
   return bind_with(problem, onednn::make_dense(problem.sizes, problem.direction, threads, reason));
 }
 
-Bound bind_dense_loop(const OpDesc& op, int threads, std::string*) {
+Bound bind_dense_loop(const OpDesc& op, int threads, std::string* reason) {
   const DenseProblem problem = problem_of(op);
   ConvSizes sizes;
   sizes.axes = 1;
@@ -69,7 +69,7 @@ Bound bind_dense_loop(const OpDesc& op, int threads, std::string*) {
   sizes.in = sizes.out = sizes.kernel = sizes.stride = sizes.dilation = {1, 1, 1};
   sizes.bias = problem.sizes.bias;
   sizes.relu = problem.sizes.relu;
-  return bind_with(problem, make_conv_loop(sizes, problem.direction, threads));
+  return bind_with(problem, make_conv_loop(sizes, problem.direction, threads, reason));
 }
 
 }  // namespace convoy::cpu

@@ -17,17 +17,18 @@ PoolGeometry geometry_of(const PoolAttributes& pool, const Shape& x, const Shape
   g.channels = x[-1];
   g.count_padding = pool.count_padding && !pool.global;
   for (int a = 0; a < pool.axes; ++a) {
-    g.in[a] = x[1 + a];
-    g.out[a] = y[1 + a];
+    const int at = 3 - pool.axes + a;  // missing axes come first: the last one is the row
+    g.in[at] = x[1 + a];
+    g.out[at] = y[1 + a];
     if (pool.global) {
-      g.kernel[a] = g.stride[a] = g.in[a];
+      g.kernel[at] = g.stride[at] = g.in[at];
       continue;
     }
     const auto i = static_cast<std::size_t>(a);
-    g.kernel[a] = pool.kernel[i];
-    g.stride[a] = pool.stride[i];
-    g.pad_low[a] = pool.pad_low[i];
-    g.pad_high[a] = pool.pad_high[i];
+    g.kernel[at] = pool.kernel[i];
+    g.stride[at] = pool.stride[i];
+    g.pad_low[at] = pool.pad_low[i];
+    g.pad_high[at] = pool.pad_high[i];
   }
   return g;
 }

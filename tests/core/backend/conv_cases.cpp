@@ -80,6 +80,40 @@ void add_groups(std::vector<Spec>& specs) {
   specs.push_back({"3d groups", {1, 4, 4, 4, 6}, {.axes = 3, .channels = 4, .kernel = {2, 2, 2}, .groups = 2}});
 }
 
+/// 3x3 of stride 1 on images whose tiles of 4x4 do not come out even, all paddings, several blocks and groups of tiles.
+void add_winograd(std::vector<Spec>& specs) {
+  for (const std::int64_t pad : {0, 1, 2}) {
+    ConvAttributes conv = square(32, 3, 1, pad);
+    conv.activation = ActivationKind::relu;
+    specs.push_back({fmt::format("winograd, padding {}", pad), {5, 13, 11, 16}, conv});
+    conv.pad_low = {2 - pad, pad, 0};
+    specs.push_back({fmt::format("winograd, uneven padding {}", pad), {3, 14, 17, 48}, conv});
+  }
+  ConvAttributes reflect = square(16, 3, 1, 1);
+  reflect.pad_mode = PadMode::reflect;
+  specs.push_back({"winograd, reflect", {2, 16, 16, 16}, reflect});
+  specs.push_back({"winograd, one row", {20, 1, 40, 16}, square(16, 3, 1, 1)});
+  specs.push_back({"winograd, 64 channels", {7, 7, 7, 64}, square(64, 3, 1, 1)});
+}
+
+/// Few channels: one input channel with every phase of lanes and channels, short kernel rows with strides and padding.
+void add_small(std::vector<Spec>& specs) {
+  for (const std::int64_t channels : {2, 3, 5, 6, 8, 16})
+    for (const std::int64_t kernel : {3, 5})
+      specs.push_back({fmt::format("one channel, {} outputs, kernel {}", channels, kernel), {6, 9, 11, 1},
+                       square(channels, kernel, 1, kernel / 2)});
+  ConvAttributes relu = square(6, 5, 1, 0);
+  relu.activation = ActivationKind::relu;
+  relu.pad_low = {3, 0, 0};
+  relu.pad_high = {0, 2, 0};
+  specs.push_back({"one channel, uneven padding, relu", {9, 8, 30, 1}, relu});
+  for (const std::int64_t stride : {1, 2, 3})
+    specs.push_back({fmt::format("short kernel row, stride {}", stride), {3, 13, 12, 5}, square(24, 3, stride, 1)});
+  ConvAttributes whole = square(20, 5, 1, 0);
+  whole.kernel = {4, 6, 1};
+  specs.push_back({"kernel as large as the image", {7, 4, 6, 3}, whole});
+}
+
 std::vector<ParityFamily> families(const std::vector<Spec>& specs) {
   std::vector<ParityFamily> result;
   for (const Spec& spec : specs) result.push_back(conv_family(spec));
@@ -112,6 +146,8 @@ std::vector<ParityFamily> conv_grid() {
                                             .pad_high = {4, 0, 0}}});
   specs.push_back({"3d wide", {1, 5, 6, 7, 16}, {.axes = 3, .channels = 16, .kernel = {3, 3, 3},
                                                  .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
+  add_winograd(specs);
+  add_small(specs);
   return families(specs);
 }
 

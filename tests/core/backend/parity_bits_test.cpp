@@ -37,17 +37,26 @@ TEST(CpuKernels, GiveTheSameBitsOnAnyThreadAndBesideOthers) {
     for (const ParityCase& c : family) expect_same_bits_anywhere(*backend, c);
 }
 
+/// oneDNN's kernels may share their work out otherwise for another number of threads; ours may not.
+bool is_our_own(const std::string& implementation) {
+  for (const char* own : {"avx2", "avx512", "vector:", "winograd:", "loop", "copy"})
+    if (implementation.rfind(own, 0) == 0) return true;
+  return false;
+}
+
 TEST(CpuKernels, OfOurOwnGiveTheSameBitsOnAnyNumberOfThreads) {
   const auto backend = make_cpu_backend();
-  for (const auto& make : {pool_families, batch_norm_families, elementwise_families, channel_families, loss_families,
-                           data_families, update_families})
-    for (const ParityFamily& family : make())
-      for (const ParityCase& c : family) {
-        const std::vector<Tensor> one = run_single(*backend, c, 1), three = run_single(*backend, c, 3);
-        for (std::size_t i = 0; i < one.size(); ++i)
-          EXPECT_EQ(std::memcmp(one[i].bytes(), three[i].bytes(), one[i].size_bytes()), 0)
-              << c.name << ", " << op_def(c.kind).name << ", result " << i;
-      }
+  int convolutions = 0;
+  for (const ParityFamily& family : all_families())
+    for (const ParityCase& c : family) {
+      if (!is_our_own(implementation_of(*backend, c))) continue;
+      convolutions += c.kind == OpKind::conv;
+      const std::vector<Tensor> one = run_single(*backend, c, 1), three = run_single(*backend, c, 3);
+      for (std::size_t i = 0; i < one.size(); ++i)
+        EXPECT_EQ(std::memcmp(one[i].bytes(), three[i].bytes(), one[i].size_bytes()), 0)
+            << c.name << ", " << op_def(c.kind).name << ", result " << i;
+    }
+  EXPECT_GE(convolutions, 10);
 }
 
 TEST(CpuBackend, NamesItsInstructionSetAndLibrary) {

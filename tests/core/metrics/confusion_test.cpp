@@ -123,7 +123,7 @@ TEST(ConfusionMatrix, PrintsTheWholeMatrixWhereItFits) {
 }
 
 TEST(ConfusionMatrix, StaysWithinTheWidthForAnyNumberOfClasses) {
-  for (const int classes : {2, 10, 20, 100, 1000}) {
+  for (const int classes : {2, 10, 20, 30, 100, 1000}) {
     const std::string text = random_matrix(classes).text(110);
     EXPECT_LE(widest_line(text), 110u) << classes;
     EXPECT_NE(text.find("most frequent mistakes"), std::string::npos);

@@ -94,12 +94,15 @@ TEST(ConvGradient, AgreesForRandomAttributes) {
     if (!fits(c.attributes, c.x)) continue;
     ++checked;
     SCOPED_TRACE(testing::Message() << "attributes of seed " << seed << ", x " << c.x.str());
-    expect_gradients([&](Graph& graph) {
-      std::vector<Value> inputs{graph.add_parameter("x", c.x, {}),
-                                graph.add_parameter("filters", c.filters, {})};
-      if (c.attributes.bias) inputs.push_back(graph.add_parameter("bias", {c.attributes.channels}, {}));
-      return graph.add(OpKind::conv, c.attributes, inputs);
-    });
+    // Dilated kernels on tiny images may see nothing but zero padding: then all gradients are zero.
+    expect_gradients(
+        [&](Graph& graph) {
+          std::vector<Value> inputs{graph.add_parameter("x", c.x, {}),
+                                    graph.add_parameter("filters", c.filters, {})};
+          if (c.attributes.bias) inputs.push_back(graph.add_parameter("bias", {c.attributes.channels}, {}));
+          return graph.add(OpKind::conv, c.attributes, inputs);
+        },
+        {.may_vanish = true});
   }
   EXPECT_GT(checked, 50);
 }

@@ -115,10 +115,21 @@ TEST(Conv, RejectsAKernelBeyondThePaddedInput) {
 }
 
 TEST(Conv, RejectsZeroStrideDilationAndKernel) {
-  EXPECT_THAT(conv_refusal({.stride = {1, 0, 1}}), HasSubstr("stride must be at least 1, but is 0 on axis 2"));
+  EXPECT_THAT(conv_refusal({.stride = {1, 0, 1}}),
+              HasSubstr("stride must be at least 1 and at most 2147483647, but is 0 on axis 2"));
   EXPECT_THAT(conv_refusal({.dilation = {0, 1, 1}}),
-              HasSubstr("dilation must be at least 1, but is 0 on axis 1"));
-  EXPECT_THAT(conv_refusal({.kernel = {0, 1, 1}}), HasSubstr("kernel must be at least 1, but is 0 on axis 1"));
+              HasSubstr("dilation must be at least 1 and at most 2147483647, but is 0 on axis 1"));
+  EXPECT_THAT(conv_refusal({.kernel = {0, 1, 1}}),
+              HasSubstr("kernel must be at least 1 and at most 2147483647, but is 0 on axis 1"));
+}
+
+TEST(Conv, RejectsNumbersThatWouldOverflow) {
+  const std::int64_t huge = std::int64_t{1} << 62;
+  EXPECT_THAT(refusal(OpKind::conv, ConvAttributes{.channels = 1, .kernel = {3, 1}, .dilation = {huge, 1}},
+                      {real({1, 5, 5, 1}), real({1, 3, 1, 1}), real({1})}),
+              HasSubstr("dilation must be at least 1 and at most"));
+  EXPECT_THAT(conv_refusal({.pad_low = {huge, 0}, .pad_high = {huge, 0}}),
+              HasSubstr("padding must be at most"));
 }
 
 TEST(Conv, RejectsPaddingThatCannotBeMirrored) {
@@ -223,7 +234,7 @@ TEST(Pool, RejectsAKernelBeyondThePaddedInput) {
   const PoolAttributes a{.axes = 1, .kernel = {7}, .pad_low = {1}, .ceil = true};
   EXPECT_THAT(refusal(OpKind::pool, a, {real({1, 5, 1})}), HasSubstr("kernel covers 7"));
   EXPECT_THAT(refusal(OpKind::pool, PoolAttributes{.axes = 1, .kernel = {2}, .stride = {0}}, {real({1, 5, 1})}),
-              HasSubstr("stride must be at least 1"));
+              HasSubstr("stride must be at least 1 and"));
 }
 
 TEST(Pool, BackwardRejectsAWinnerOfAnotherType) {

@@ -181,13 +181,126 @@ void average_backward(const PoolGeometry& g, const float* dy, float* dx) {
   });
 }
 
+// Square windows of two axes that all lie inside the image: no clipping, unrolled.
+
+bool all_inside(const PoolGeometry& g, i64 kernel) {
+  if (g.in[0] != 1 || g.kernel[0] != 1 || g.kernel[1] != kernel || g.kernel[2] != kernel) return false;
+  for (int a = 1; a < 3; ++a)
+    if (g.pad_low[a] != 0 || (g.out[a] - 1) * g.stride[a] + kernel > g.in[a]) return false;
+  return true;
+}
+
+/// Calls body(pointer offset of the window's first pixel, index of the output pixel).
+template <typename Body>
+CONVOY_INLINE void for_inside(const PoolGeometry& g, Body body) {
+  i64 pixel = 0;
+  for (i64 i = 0; i < g.out[1]; ++i)
+    for (i64 j = 0; j < g.out[2]; ++j) body((i * g.stride[1] * g.in[2] + j * g.stride[2]) * g.channels, pixel++);
+}
+
+template <int Kernel>
+void extreme_inside(const PoolGeometry& g, float sign, const float* x, float* y, void* winner, bool wide) {
+  const Vec signs = broadcast(sign);
+  const i64 row = g.in[2] * g.channels;
+  for_inside(g, [=, &g](i64 from, i64 pixel) {
+    for (i64 c = 0; c < g.channels; c += kLanes) {
+      const i64 count = smaller(kLanes, g.channels - c), at = pixel * g.channels + c;
+      Vec best = mul(signs, load(x + from + c, count)), position = zero();
+#pragma GCC unroll 9
+      for (int k = 1; k < Kernel * Kernel; ++k) {
+        const Vec value = mul(signs, load(x + from + c + k / Kernel * row + k % Kernel * g.channels, count));
+        const Mask better = greater(value, best);
+        best = select(better, value, best);
+        position = select(better, broadcast(static_cast<float>(k)), position);
+      }
+      store(y + at, mul(signs, best), count);
+      if (winner != nullptr) store_winner(winner, wide, at, position, count);
+    }
+  });
+}
+
+template <int Kernel>
+void average_inside(const PoolGeometry& g, const float* x, float* y) {
+  const i64 row = g.in[2] * g.channels;
+  const Vec factor = broadcast(1.0f / (Kernel * Kernel));
+  for_inside(g, [=, &g](i64 from, i64 pixel) {
+    for (i64 c = 0; c < g.channels; c += kLanes) {
+      const i64 count = smaller(kLanes, g.channels - c);
+      Vec total = load(x + from + c, count);
+#pragma GCC unroll 9
+      for (int k = 1; k < Kernel * Kernel; ++k)
+        total = add(total, load(x + from + c + k / Kernel * row + k % Kernel * g.channels, count));
+      store(y + pixel * g.channels + c, mul(total, factor), count);
+    }
+  });
+}
+
+/// gradient(at, count) gives a function of the position in the window. Windows that do not overlap write, others add.
+template <int Kernel, typename Gradient>
+CONVOY_INLINE void spread_inside(const PoolGeometry& g, float* dx, Gradient gradient) {
+  const i64 row = g.in[2] * g.channels;
+  const bool apart = g.stride[1] >= Kernel && g.stride[2] >= Kernel;
+  for_inside(g, [=, &g](i64 from, i64 pixel) {
+    for (i64 c = 0; c < g.channels; c += kLanes) {
+      const i64 count = smaller(kLanes, g.channels - c);
+      const auto share_of = gradient(pixel * g.channels + c, count);
+#pragma GCC unroll 9
+      for (int k = 0; k < Kernel * Kernel; ++k) {
+        float* p = dx + from + c + k / Kernel * row + k % Kernel * g.channels;
+        store(p, apart ? share_of(k) : add(load(p, count), share_of(k)), count);
+      }
+    }
+  });
+}
+
+template <int Kernel>
+void extreme_backward_inside(const PoolGeometry& g, const float* dy, const void* winner, bool wide, float* dx) {
+  spread_inside<Kernel>(g, dx, [=](i64 at, i64 count) {
+    const Vec d = load(dy + at, count), chosen = load_winner(winner, wide, at, count);
+    return [=](int k) { return select(equal(chosen, broadcast(static_cast<float>(k))), d, zero()); };
+  });
+}
+
+template <int Kernel>
+void average_backward_inside(const PoolGeometry& g, const float* dy, float* dx) {
+  const Vec factor = broadcast(1.0f / (Kernel * Kernel));
+  spread_inside<Kernel>(g, dx, [=](i64 at, i64 count) {
+    const Vec d = mul(factor, load(dy + at, count));
+    return [=](int) { return d; };
+  });
+}
+
+void any_extreme(const PoolGeometry& g, float sign, const float* x, float* y, void* winner, bool wide) {
+  if (all_inside(g, 2)) return extreme_inside<2>(g, sign, x, y, winner, wide);
+  if (all_inside(g, 3)) return extreme_inside<3>(g, sign, x, y, winner, wide);
+  extreme(g, sign, x, y, winner, wide);
+}
+
+void any_average(const PoolGeometry& g, const float* x, float* y) {
+  if (all_inside(g, 2)) return average_inside<2>(g, x, y);
+  if (all_inside(g, 3)) return average_inside<3>(g, x, y);
+  average(g, x, y);
+}
+
+void any_extreme_backward(const PoolGeometry& g, const float* dy, const void* winner, bool wide, float* dx) {
+  if (all_inside(g, 2)) return extreme_backward_inside<2>(g, dy, winner, wide, dx);
+  if (all_inside(g, 3)) return extreme_backward_inside<3>(g, dy, winner, wide, dx);
+  extreme_backward(g, dy, winner, wide, dx);
+}
+
+void any_average_backward(const PoolGeometry& g, const float* dy, float* dx) {
+  if (all_inside(g, 2)) return average_backward_inside<2>(g, dy, dx);
+  if (all_inside(g, 3)) return average_backward_inside<3>(g, dy, dx);
+  average_backward(g, dy, dx);
+}
+
 }  // namespace
 
 const PoolKernels pool_kernels = {
-    .extreme = extreme,
-    .average = average,
-    .extreme_backward = extreme_backward,
-    .average_backward = average_backward,
+    .extreme = any_extreme,
+    .average = any_average,
+    .extreme_backward = any_extreme_backward,
+    .average_backward = any_average_backward,
 };
 
 }  // namespace convoy::cpu::CONVOY_ISA

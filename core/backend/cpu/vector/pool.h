@@ -1,5 +1,5 @@
 #pragma once
-// Pooling of one image, channels-last, three spatial axes (missing ones have extent 1).
+// Pooling of one image, channels-last, three spatial axes (missing ones come first, with extent 1).
 #include <cstdint>
 
 namespace convoy::cpu {

@@ -1,0 +1,138 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/graph/layers.h"
+#include "core/graph/passes.h"
+#include "core/models/training.h"
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+int count(const Graph& graph, OpKind kind) {
+  return static_cast<int>(std::count_if(graph.ops().begin(), graph.ops().end(),
+                                        [&](const Op& op) { return op.kind == kind; }));
+}
+
+TEST(Fuse, LetsAConvolutionTakeOverTheReluThatAloneReadsIt) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);
+  const Value y = relu(graph, conv(graph, x, "c", {.channels = 4, .kernel = 3}));
+  fuse(graph);
+  ASSERT_EQ(graph.ops().size(), 1U);
+  EXPECT_EQ(graph.ops()[0].as<ConvAttributes>().activation, ActivationKind::relu);
+  EXPECT_EQ(graph.ops()[0].outputs.front(), y);
+  EXPECT_EQ(graph.info(y).producer, 0);
+}
+
+TEST(Fuse, LeavesAReluWhoseInputIsReadTwice) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);
+  const Value c = conv(graph, x, "c", {.channels = 4, .kernel = 3});
+  add(graph, {relu(graph, c), c});
+  fuse(graph);
+  EXPECT_EQ(count(graph, OpKind::activation), 1);
+}
+
+TEST(Fuse, LeavesOtherActivations) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);
+  activation(graph, conv(graph, x, "c", {.channels = 4, .kernel = 3}), ActivationKind::tanh);
+  fuse(graph);
+  EXPECT_EQ(graph.ops().size(), 2U);
+}
+
+TEST(RemoveUnused, KeepsWhatIsAskedForAndWhatActsBySideEffect) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);
+  const Value kept = relu(graph, x);
+  relu(graph, kept);
+  graph.add_op(OpKind::external, ExternalAttributes{"here", 0}, {});
+  remove_unused(graph, {kept});
+  EXPECT_EQ(count(graph, OpKind::activation), 1);
+  EXPECT_EQ(count(graph, OpKind::external), 1);
+}
+
+Task small_task(const std::string& model) {
+  Task task;
+  task.model = model;
+  task.classes = 10;
+  task.micro_batch = 2;
+  task.image = Shape{28, 28, 1};
+  return task;
+}
+
+TEST(PlaceCommunication, SendsEveryLeafExactlyOnceWithoutOverlap) {
+  for (std::size_t bucket_bytes : {std::size_t{1}, std::size_t{4096}, std::size_t{1} << 30}) {
+    const TrainingGraph training = build_training_graph(small_task("resnet-20"), bucket_bytes);
+    std::vector<std::vector<std::pair<std::int64_t, std::int64_t>>> ranges(
+        static_cast<std::size_t>(training.buckets.buckets()));
+    for (Value leaf : training.leaves) {
+      const LeafSlot& slot = training.buckets.slot_of(leaf);
+      ranges[static_cast<std::size_t>(slot.bucket)].emplace_back(slot.offset,
+                                                                 slot.offset + training.graph.shape(leaf).elements());
+    }
+    for (std::size_t bucket = 0; bucket < ranges.size(); ++bucket) {
+      std::sort(ranges[bucket].begin(), ranges[bucket].end());
+      for (std::size_t i = 1; i < ranges[bucket].size(); ++i)
+        EXPECT_LE(ranges[bucket][i - 1].second, ranges[bucket][i].first);
+      EXPECT_LE(ranges[bucket].back().second, training.buckets.elements[bucket]);
+    }
+    EXPECT_EQ(count(training.graph, OpKind::external), training.buckets.buckets());
+  }
+}
+
+TEST(PlaceCommunication, SendsABucketRightAfterTheOpThatCompletesIt) {
+  const TrainingGraph training = build_training_graph(small_task("lenet-5"), 1);
+  const auto& ops = training.graph.ops();
+  for (std::size_t index = 0; index < ops.size(); ++index) {
+    if (ops[index].kind != OpKind::external) continue;
+    int latest = -1;
+    for (Value input : ops[index].inputs) latest = std::max(latest, training.graph.info(input).producer);
+    ASSERT_GE(latest, 0);
+    for (auto between = static_cast<std::size_t>(latest) + 1; between < index; ++between)
+      EXPECT_EQ(ops[between].kind, OpKind::external);
+  }
+}
+
+TEST(PlaceCommunication, LetsTheFirstBucketLeaveWhileBackwardStillRuns) {
+  const TrainingGraph training = build_training_graph(small_task("resnet-20"), 1 << 16);
+  ASSERT_GT(training.buckets.buckets(), 2);
+  const auto& ops = training.graph.ops();
+  const auto first = std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.kind == OpKind::external; });
+  const auto later = std::count_if(first, ops.end(), [](const Op& op) { return op.kind == OpKind::conv_backward_filters; });
+  EXPECT_GT(later, 5);
+}
+
+TEST(Graph, NamesTheLayerWhereTheArithmeticBreaks) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 3, 3, 1}, DType::f32);
+  try {
+    conv(graph, x, "deep", {.channels = 4, .kernel = 5, .padding = PadRule::valid});
+    FAIL() << "a 5x5 kernel fits into no 3x3 image";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("deep"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Graph, RefusesTwoParametersOfOneName) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 4}, DType::f32);
+  dense(graph, x, "fc", {.units = 4});
+  EXPECT_THROW(dense(graph, x, "fc", {.units = 4}), UsageError);
+}
+
+TEST(GraphHash, ChangesWithAnAttributeAndNothingElse) {
+  const auto hash = [](double rate) {
+    Graph graph;
+    const Value x = graph.add_input("x", {1, 4}, DType::f32);
+    dropout(graph, x, "d", rate);
+    return graph_hash(graph);
+  };
+  EXPECT_EQ(hash(0.5), hash(0.5));
+  EXPECT_NE(hash(0.5), hash(0.25));
+}
+
+}  // namespace
+}  // namespace convoy
