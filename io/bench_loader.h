@@ -19,8 +19,8 @@ struct LoaderBenchOptions {
   std::string order = "full-v1";
   AugmentOptions augment;
   std::int64_t rows = 32;                 // samples per micro-batch
-  double seconds = 0.3;                   // of each measurement
-  int repetitions = 7;                    // rounds; each measures everything once, in turn, so that noise hits all alike
+  double seconds = 0.1;                   // of each measurement
+  int repetitions = 15;                   // rounds; each measures everything once, in turn, so that noise hits all alike
   /// What a consumer does with a micro-batch, such as crop, flip and normalise; empty: not measured.
   std::function<void(const MicroBatch&)> consume;
 };
