@@ -90,7 +90,7 @@ void Trainer::resume() {
     const auto checkpoint = find_checkpoint(file, warnings);
     for (const std::string& warning : warnings) progress_->say("resume", warning);
     if (!checkpoint) {
-      folder_->start_fresh();
+      for (const std::string& warning : folder_->start_fresh()) progress_->say("run", warning);
       folder_->write_config(config_.text());
       return;
     }
