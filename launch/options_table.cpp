@@ -209,7 +209,7 @@ std::vector<OptionSpec> checkpoint_options() {
 
 std::vector<OptionSpec> distributed_options() {
   return {
-      {.name = "distributed.bucket-bytes", .type = integer, .value = "4194304", .help = "gradients travel in "
+      {.name = "distributed.bucket-bytes", .type = integer, .value = "1048576", .help = "gradients travel in "
        "buckets of about this size", .commands = takers("train, plan, bench reduce"), .least = 4, .most = 1 <<
        30},
   };
