@@ -1,10 +1,11 @@
 // Activations, sums and products of equal shapes, dropout.
+#include "core/backend/cpu/vector/elementwise.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
-#include "core/backend/cpu/vector/elementwise.h"
 #include "core/backend/cpu/vector/random.h"
 #include "core/random/philox.h"
 
@@ -24,8 +25,10 @@ constexpr std::int64_t kSumBlock = 2048;  // elements of a sum of many terms tha
 ActivationKind kind_of(const OpDesc& op) { return std::get<ActivationAttributes>(op.attributes).kind; }
 
 /// Keeps or drops the n elements of one sample by the words of its key.
-void drop(const RandomKey& key, std::uint32_t threshold, float scale, const float* x, float* y, std::int64_t n) {
-  // The upper half of the counters that RandomKey::block uses: which use of the key, which version of the derivation.
+void drop(const RandomKey& key, std::uint32_t threshold, float scale, const float* x, float* y,
+          std::int64_t n) {
+  // The upper half of the counters that RandomKey::block uses: which use of the key, which version of the
+  // derivation.
   constexpr std::uint32_t kBlockCounters[2] = {0, kRandomVersion};
   constexpr std::int64_t kWords = 4 * kPhiloxBlocks;
   std::uint32_t words[kWords];
@@ -40,27 +43,29 @@ void drop(const RandomKey& key, std::uint32_t threshold, float scale, const floa
 Bound bind_activation(const OpDesc& op, int threads, std::string*) {
   const auto f = kernels().activation[static_cast<int>(kind_of(op))];
   const std::int64_t n = op.inputs[0].shape.elements();
-  return make_vector_kernel({.run =
-                                 [=](const KernelArguments& arguments) {
-                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-                                     f(input<float>(arguments, 0) + begin, output<float>(arguments, 0) + begin, m);
-                                   });
-                                 },
-                             .in_place = {{0, 0}}});
+  return make_vector_kernel(
+      {.run =
+           [=](const KernelArguments& arguments) {
+             parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+               f(input<float>(arguments, 0) + begin, output<float>(arguments, 0) + begin, m);
+             });
+           },
+       .in_place = {{0, 0}}});
 }
 
 namespace {
 
 Bound bind_binary(const OpDesc& op, int threads, ElementwiseKernels::Binary f) {
   const std::int64_t n = op.inputs[0].shape.elements();
-  return make_vector_kernel({.run =
-                                 [=](const KernelArguments& arguments) {
-                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-                                     f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin,
-                                       output<float>(arguments, 0) + begin, m);
-                                   });
-                                 },
-                             .in_place = {{0, 0}, {1, 0}}});
+  return make_vector_kernel(
+      {.run =
+           [=](const KernelArguments& arguments) {
+             parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+               f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin,
+                 output<float>(arguments, 0) + begin, m);
+             });
+           },
+       .in_place = {{0, 0}, {1, 0}}});
 }
 
 }  // namespace
@@ -80,7 +85,8 @@ Bound bind_add(const OpDesc& op, int threads, std::string*) {
   const int terms = static_cast<int>(op.inputs.size());
   const auto run = [=](const KernelArguments& arguments) {
     parallel_blocks(threads, n, kSumBlock, [&](std::int64_t begin, std::int64_t m) {
-      float sum[kSumBlock];  // y is written last: it may lie in the place of any term, even of one that comes twice
+      float sum[kSumBlock];  // y is written last: it may lie in the place of any term, even of one that comes
+                             // twice
       f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, sum, m);
       for (int i = 2; i + 1 < terms; ++i) f(sum, input<float>(arguments, i) + begin, sum, m);
       f(sum, input<float>(arguments, terms - 1) + begin, output<float>(arguments, 0) + begin, m);
@@ -102,8 +108,8 @@ Bound bind_dropout(const OpDesc& op, int threads, std::string*) {
     const auto* keys = input<std::uint64_t>(arguments, 1);
     parallel_for(threads, n, [&](std::int64_t i) {
       const RandomKey key = layer.child(keys[2 * i]).child(keys[2 * i + 1]);
-      drop(key, threshold, scale, input<float>(arguments, 0) + i * sample, output<float>(arguments, 0) + i * sample,
-           sample);
+      drop(key, threshold, scale, input<float>(arguments, 0) + i * sample,
+           output<float>(arguments, 0) + i * sample, sample);
     });
   };
   return make_vector_kernel({.run = run, .in_place = {{0, 0}}});
