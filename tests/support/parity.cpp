@@ -159,9 +159,9 @@ void expect_same_bits_in_place(const Backend& backend, const ParityCase& c) {
       for (Tensor& output : to) to_memory.push_back(output.bytes());
       Tensor scratch({static_cast<std::int64_t>(kernel->scratch_bytes())}, DType::u8);
       kernel->run({from_memory, to_memory, scratch.bytes()});
-      EXPECT_TRUE(std::equal(to.begin(), to.end(), expected.begin(), [](const Tensor& a, const Tensor& b) {
-        return same_bytes({a}, {b});
-      })) << c.name << ", " << op_def(c.kind).name << ": output " << o << " in the place of input " << i;
+      EXPECT_TRUE(std::equal(to.begin(), to.end(), expected.begin(),
+                             [](const Tensor& a, const Tensor& b) { return same_bytes({a}, {b}); }))
+          << c.name << ", " << op_def(c.kind).name << ": output " << o << " in the place of input " << i;
     }
 }
 

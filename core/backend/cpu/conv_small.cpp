@@ -23,11 +23,18 @@ struct Padded {
   std::int64_t rows, width, channels, top, left, in_rows, in_width;
 
   explicit Padded(const ConvSizes& s)
-      : rows((s.out[0] - 1) * s.stride[0] + s.kernel[0]), width((s.out[1] - 1) * s.stride[1] + s.kernel[1]),
-        channels(s.c), top(s.pad_low[0]), left(s.pad_low[1]), in_rows(s.in[0]), in_width(s.in[1]) {}
+      : rows((s.out[0] - 1) * s.stride[0] + s.kernel[0]),
+        width((s.out[1] - 1) * s.stride[1] + s.kernel[1]),
+        channels(s.c),
+        top(s.pad_low[0]),
+        left(s.pad_low[1]),
+        in_rows(s.in[0]),
+        in_width(s.in[1]) {}
 
   std::int64_t step() const { return width * channels; }
-  std::size_t bytes() const { return round_up_64(static_cast<std::size_t>(rows * step() + 64) * sizeof(float)); }
+  std::size_t bytes() const {
+    return round_up_64(static_cast<std::size_t>(rows * step() + 64) * sizeof(float));
+  }
 
   void fill(const float* x, float* padded) const {
     std::fill_n(padded, rows * step() + 64, 0.0f);
@@ -53,7 +60,8 @@ struct Padded {
     const std::int64_t count = std::min(in_width, width - left) - first;
     if (count <= 0) return;
     for (std::int64_t row = 0; row < rows; ++row)
-      if (const std::int64_t in_row = row - top; in_row >= 0 && in_row < in_rows) body(row, in_row, first, count);
+      if (const std::int64_t in_row = row - top; in_row >= 0 && in_row < in_rows)
+        body(row, in_row, first, count);
   }
 };
 
@@ -64,9 +72,17 @@ constexpr std::int64_t kMaxOutputs = 16, kMaxTaps = 25;
 class OneChannel final : public LayerPrimitive {
  public:
   OneChannel(const ConvSizes& s, bool forward, int threads)
-      : s_(s), forward_(forward), threads_(threads), padded_(s), k_(kernels()),
-        phases_(s.o / std::gcd(s.o, k_.lanes)), taps_(s.kernel[0] * s.kernel[1]) {
-    geometry_ = {.kernel = s.kernel[0], .out_rows = s.out[0], .out_width = s.out[1], .channels = s.o,
+      : s_(s),
+        forward_(forward),
+        threads_(threads),
+        padded_(s),
+        k_(kernels()),
+        phases_(s.o / std::gcd(s.o, k_.lanes)),
+        taps_(s.kernel[0] * s.kernel[1]) {
+    geometry_ = {.kernel = s.kernel[0],
+                 .out_rows = s.out[0],
+                 .out_width = s.out[1],
+                 .channels = s.o,
                  .in_step = padded_.step()};
   }
 
@@ -95,7 +111,9 @@ class OneChannel final : public LayerPrimitive {
   std::int64_t groups() const { return (s_.n + kImagesPerGroup - 1) / kImagesPerGroup; }
   std::int64_t sum_count() const { return phases_ * (taps_ + 1) * k_.lanes; }
   std::size_t sums_bytes() const { return round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(double)); }
-  std::size_t image_sums_bytes() const { return round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(float)); }
+  std::size_t image_sums_bytes() const {
+    return round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(float));
+  }
   std::size_t table_bytes() const {
     return forward_ ? round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(float)) : 0;
   }
@@ -128,7 +146,8 @@ class OneChannel final : public LayerPrimitive {
 
   void run_filters(const float* x, const float* dy, float* dbias, float* dfilters, void* scratch) const {
     const auto at = [&](std::int64_t g) {
-      return static_cast<std::byte*>(scratch) + static_cast<std::size_t>(g) * (padded_.bytes() + sums_bytes() + image_sums_bytes());
+      return static_cast<std::byte*>(scratch) +
+             static_cast<std::size_t>(g) * (padded_.bytes() + sums_bytes() + image_sums_bytes());
     };
     parallel_for(threads_, groups(), [&](std::int64_t g) {
       auto* sums = reinterpret_cast<double*>(at(g));
@@ -154,7 +173,8 @@ class OneChannel final : public LayerPrimitive {
     for (std::int64_t phase = 0; phase < phases_; ++phase)
       for (std::int64_t lane = 0; lane < k_.lanes; ++lane) {
         double* to = totals + channel(phase, lane) * (taps_ + 1);
-        for (std::int64_t tap = 0; tap <= taps_; ++tap) to[tap] += sums[(phase * (taps_ + 1) + tap) * k_.lanes + lane];
+        for (std::int64_t tap = 0; tap <= taps_; ++tap)
+          to[tap] += sums[(phase * (taps_ + 1) + tap) * k_.lanes + lane];
       }
     for (std::int64_t o = 0; o < s_.o; ++o) {
       for (std::int64_t tap = 0; tap < taps_; ++tap)
@@ -167,12 +187,19 @@ class OneChannel final : public LayerPrimitive {
 class NarrowData final : public LayerPrimitive {
  public:
   NarrowData(const ConvSizes& s, int threads) : s_(s), threads_(threads), padded_(s), k_(kernels()) {
-    g_ = {.kernel_rows = s.kernel[0], .run = s.kernel[1] * s.c, .out_rows = s.out[0], .out_width = s.out[1],
-          .channels = s.o, .row_stride = s.stride[0] * padded_.step(), .pixel_stride = s.stride[1] * s.c,
+    g_ = {.kernel_rows = s.kernel[0],
+          .run = s.kernel[1] * s.c,
+          .out_rows = s.out[0],
+          .out_width = s.out[1],
+          .channels = s.o,
+          .row_stride = s.stride[0] * padded_.step(),
+          .pixel_stride = s.stride[1] * s.c,
           .in_step = padded_.step()};
   }
   std::string implementation() const override { return vector_name(); }
-  std::size_t scratch_bytes() const override { return packed_bytes() + static_cast<std::size_t>(s_.n) * padded_.bytes(); }
+  std::size_t scratch_bytes() const override {
+    return packed_bytes() + static_cast<std::size_t>(s_.n) * padded_.bytes();
+  }
 
   void run(const float* dy, const float* filters, float*, float* dx, void* scratch) override {
     auto* packed = static_cast<float*>(scratch);
@@ -225,7 +252,8 @@ std::string unsuited(const ConvSizes& s, Direction direction) {
 std::string not_dense(const ConvSizes& s) {
   if (s.groups != 1) return "one group only";
   for (std::size_t a = 0; a < static_cast<std::size_t>(s.axes); ++a)
-    if (s.kernel[a] != s.in[a] || s.pad_low[a] != 0 || s.pad_high[a] != 0 || (s.dilation[a] != 1 && s.kernel[a] != 1))
+    if (s.kernel[a] != s.in[a] || s.pad_low[a] != 0 || s.pad_high[a] != 0 ||
+        (s.dilation[a] != 1 && s.kernel[a] != 1))
       return "the kernel is not the whole image";
   return {};
 }
