@@ -59,9 +59,10 @@ fs::path CheckpointFolder::file_for(std::int64_t step) const { return folder_ / 
 std::vector<std::int64_t> CheckpointFolder::steps() const {
   std::vector<std::int64_t> steps;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
-    if (const auto step = step_of(entry.path().filename().string()); step && entry.symlink_status().type() == fs::file_type::regular)
-      steps.push_back(*step);
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+    const auto step = step_of(entry.path().filename().string());
+    if (step && entry.symlink_status(error).type() == fs::file_type::regular) steps.push_back(*step);
+  }
   std::sort(steps.rbegin(), steps.rend());
   return steps;
 }
@@ -110,9 +111,10 @@ std::optional<std::pair<fs::path, Checkpoint>> CheckpointFolder::newest_valid(
 std::optional<fs::path> CheckpointFolder::best() const {
   if (const auto linked = linked_best(folder_)) return linked;
   std::error_code error;
-  for (std::int64_t step : steps())
-    if (const auto best_step = recorded_best(file_for(step)); best_step && fs::is_regular_file(file_for(*best_step), error))
-      return file_for(*best_step);
+  for (std::int64_t step : steps()) {
+    const auto best_step = recorded_best(file_for(step));
+    if (best_step && fs::is_regular_file(file_for(*best_step), error)) return file_for(*best_step);
+  }
   return {};
 }
 

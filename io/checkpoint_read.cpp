@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kOldestSuperblock = 2;  // the first whose metadata HDF5 checksums
 
-/// What the path of an object in the file says: "parameters/conv1/filters" -> group 0, "conv1/filters".
+/// What "/" holds beside the groups of tensors.
 constexpr std::array<const char*, 5> kPlainDatasets{"ledgers", "skipped_steps", "run_record", "config", "metrics"};
 
 class Scanner {
