@@ -17,7 +17,7 @@ const WinogradKernels& kernels() {
 
 // Transformed tiles of a block, both operands: what should stay in the second cache.
 constexpr std::int64_t kBlockBytes = 512 * 1024;
-constexpr std::int64_t kMaxBlockTiles = 64;
+constexpr std::int64_t kMaxBlockTiles = 64, kMaxWideBlockTiles = 128;
 // Groups of tiles whose filter gradients are summed apart: their number, the memory for their sums, and tiles
 // enough in each to pay for it.
 constexpr std::int64_t kMaxGroups = 4;
@@ -63,11 +63,15 @@ struct Tiling {
 
 std::int64_t pixels(const std::array<std::int64_t, 3>& image) { return image[0] * image[1]; }
 
-/// Tiles per block: what fits the cache, a multiple of kWinogradTiles.
-std::int64_t block_tiles(std::int64_t channels, std::int64_t total) {
-  const std::int64_t fit = kBlockBytes / (kWinogradPlaces * channels * 4) / kWinogradTiles * kWinogradTiles;
-  const std::int64_t all = (total + kWinogradTiles - 1) / kWinogradTiles * kWinogradTiles;
-  return std::min({std::max(fit, kWinogradTiles), kMaxBlockTiles, all});
+/// Tiles per block, a multiple of kWinogradTiles: what fits the cache, but so many that the filters, read again
+/// for every block, are no more traffic than the tiles themselves.
+std::int64_t block_tiles(std::int64_t c, std::int64_t o, std::int64_t total) {
+  const auto whole = [](std::int64_t tiles) {
+    return (tiles + kWinogradTiles - 1) / kWinogradTiles * kWinogradTiles;
+  };
+  const std::int64_t fit = std::min(whole(kBlockBytes / (kWinogradPlaces * (c + o) * 4)), kMaxBlockTiles);
+  const std::int64_t balanced = std::min(whole(c * o / (c + o)), kMaxWideBlockTiles);
+  return std::min(std::max(fit, balanced), whole(total));
 }
 
 /// Floats from one place to the next; the odd line keeps 36 stores from falling into one set of the cache.
@@ -98,7 +102,7 @@ class WinogradImages final : public LayerPrimitive {
         tiling_(from_, from_channels_, to_, to_channels_,
                 {forward ? s.pad_low[0] : 2 - s.pad_low[0], forward ? s.pad_low[1] : 2 - s.pad_low[1]}) {
     total_ = n_ * tiling_.tiles();
-    block_ = block_tiles(from_channels_ + to_channels_, total_);
+    block_ = block_tiles(from_channels_, to_channels_, total_);
   }
 
   std::string implementation() const override {
@@ -175,7 +179,7 @@ class WinogradFilters final : public LayerPrimitive {
         tiling_(s.in, s.c, s.out, s.o, {s.pad_low[0], s.pad_low[1]}),
         bias_columns_(s.n * pixels(s.out) * s.o, s.o) {
     total_ = s.n * tiling_.tiles();
-    block_ = block_tiles(s.c + s.o, total_);
+    block_ = block_tiles(s.c, s.o, total_);
     blocks_ = (total_ + block_ - 1) / block_;
     const std::int64_t most = std::min(
         {kMaxGroups, blocks_, total_ / kMinGroupTiles, kGroupBytes / static_cast<std::int64_t>(sums_bytes())});

@@ -160,6 +160,16 @@ void transform_output(const float* tile, i64 stride, i64 channels, const float* 
   }
 }
 
+/// Transformed filters [rows, columns] lie in panels of two vectors of columns, one after the other, so that a
+/// product walks through memory in order.
+constexpr i64 kPanel = 2 * kLanes;
+
+CONVOY_INLINE i64 panel_width(i64 column, i64 columns) { return smaller(kPanel, columns - column); }
+CONVOY_INLINE i64 panel_offset(i64 row, i64 column, i64 rows, i64 columns) {
+  const i64 first = column / kPanel * kPanel;
+  return first * rows + row * panel_width(first, columns) + column - first;
+}
+
 /// 36 values of G g G^T from nine of g.
 CONVOY_INLINE void transform_filter(const Vec* g, float* u, i64 stride) {
   Vec rows[3][6], column[6];
@@ -183,7 +193,7 @@ void transform_filters(const float* filters, i64 o, i64 c, float* transformed) {
         Vec g[9];
 #pragma GCC unroll 9
         for (int tap = 0; tap < 9; ++tap) g[tap] = load(turned[tap][k]);
-        transform_filter(g, transformed + (first_c + k) * o + first_o, c * o);
+        transform_filter(g, transformed + panel_offset(first_c + k, first_o, c, o), c * o);
       }
     }
 }
@@ -194,7 +204,7 @@ void transform_turned_filters(const float* filters, i64 o, i64 c, float* transfo
       Vec g[9];
 #pragma GCC unroll 9
       for (int tap = 0; tap < 9; ++tap) g[tap] = load(filters + (row * 9 + 8 - tap) * c + column);
-      transform_filter(g, transformed + row * c + column, c * o);
+      transform_filter(g, transformed + panel_offset(row, column, o, c), c * o);
     }
 }
 
@@ -227,26 +237,30 @@ void finish_filters(const float* const* sums, i64 parts, i64 o, i64 c, float* fi
 // Rows of a block whose columns are one or two vectors: 16 sums in registers with AVX-512, 8 with AVX2.
 constexpr int kNarrowRows = kLanes == 16 ? 16 : 8, kWideRows = kLanes == 16 ? 8 : 4;
 
-/// All blocks of a product; n is a multiple of kLanes, rows of 16.
-CONVOY_INLINE void multiply_blocks(const float* a, i64 row_step, i64 k_step, const float* b, float* c, i64 rows,
-                                   i64 k, i64 n, bool accumulate) {
-  i64 column = 0;
-  for (; column + 2 * kLanes <= n; column += 2 * kLanes)
-    for (i64 row = 0; row < rows; row += kWideRows)
-      multiply_block<kWideRows, 2>(a + row * row_step, row_step, k_step, b + column, n, k, c + row * n + column,
-                                   n, accumulate);
-  if (column < n)
-    for (i64 row = 0; row < rows; row += kNarrowRows)
-      multiply_block<kNarrowRows, 1>(a + row * row_step, row_step, k_step, b + column, n, k,
-                                     c + row * n + column, n, accumulate);
+/// All blocks of a product; n is a multiple of kLanes, rows of 16. The panel of b that begins in column c
+/// starts at b + c * panel_step, its rows `b_step` floats apart (0: the panel's own width).
+CONVOY_INLINE void multiply_blocks(const float* a, i64 row_step, i64 k_step, const float* b, i64 panel_step,
+                                   i64 b_step, float* c, i64 rows, i64 k, i64 n, bool accumulate) {
+  for (i64 column = 0; column < n; column += kPanel) {
+    const i64 width = panel_width(column, n), step = b_step == 0 ? width : b_step;
+    const float* panel = b + column * panel_step;
+    if (width == kPanel)
+      for (i64 row = 0; row < rows; row += kWideRows)
+        multiply_block<kWideRows, 2>(a + row * row_step, row_step, k_step, panel, step, k, c + row * n + column,
+                                     n, accumulate);
+    else
+      for (i64 row = 0; row < rows; row += kNarrowRows)
+        multiply_block<kNarrowRows, 1>(a + row * row_step, row_step, k_step, panel, step, k,
+                                       c + row * n + column, n, accumulate);
+  }
 }
 
 void multiply(const float* a, const float* b, float* result, i64 rows, i64 k, i64 n) {
-  multiply_blocks(a, k, 1, b, result, rows, k, n, false);
+  multiply_blocks(a, k, 1, b, k, 0, result, rows, k, n, false);
 }
 
 void accumulate(const float* a, const float* b, float* sums, i64 rows, i64 k, i64 n, bool first) {
-  multiply_blocks(a, 1, rows, b, sums, rows, k, n, !first);
+  multiply_blocks(a, 1, rows, b, 1, n, sums, rows, k, n, !first);
 }
 
 }  // namespace

@@ -5,8 +5,9 @@
 //   filter gradient  dg = G^T [sum over tiles of (B^T d B) . (A dY A^T)] G,   its adjoint
 // The products for each of the 36 places, summed over channels (or tiles), are matrix products.
 // Place 6 j + i holds row i, column j of a transformed tile or filter.
-// Arrays: transformed tiles [36][tiles, channels], transformed filters [36][k, n]; every place starts `stride`
-// floats after the one before. Channels are multiples of 16, tiles of kWinogradTiles.
+// Arrays: transformed tiles [36][tiles, channels], every place starting `stride` floats after the one before;
+// transformed filters [36][k, n] in panels of columns, as only these kernels read them. Channels are multiples
+// of 16, tiles of kWinogradTiles.
 #include <cstdint>
 
 namespace convoy::cpu {
