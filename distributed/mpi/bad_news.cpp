@@ -18,6 +18,7 @@ constexpr milliseconds kListenEvery{20};
 constexpr milliseconds kQuiet{2};               // after a report: no more have arrived with it
 constexpr milliseconds kRankZeroMayTake{2000};  // to answer a report, its handler included
 constexpr milliseconds kEndMayTake{200};        // to hand a message to MPI
+constexpr milliseconds kMpirunMayTake{100};     // to read what the handler printed: it drops the rest when ranks end
 constexpr milliseconds kLastResort{4000};       // after which a failing process ends whatever it hangs in
 enum Tag { kReport = 1, kEnd = 2 };
 
@@ -114,6 +115,8 @@ void BadNewsChannel::lead(const BadNews& news) {
   if (leading_.exchange(true)) return;
   end_at_last(news.status);
   run_handler(news);
+  std::fflush(stderr);
+  std::this_thread::sleep_for(kMpirunMayTake);
   send(fmt::format("{}\n", news.status), kEnd, 0, size_, kEndMayTake);
   end(news.status);
 }

@@ -311,8 +311,19 @@ TEST_F(StagingTest, ADatasetIsReadFromItsStage) {
   EXPECT_THROW(open_dataset(options), UsageError);
   options.stage_folder = stage_.path();
   const auto dataset = open_dataset(options);
-  EXPECT_HAS(dataset->where(0), stage_.path().string());
   EXPECT_EQ(dataset->info().fingerprint, fingerprint);
+  EXPECT_HAS(dataset->where(0), originals_.path().string());  // the file that the user knows
+  for (const auto& entry : fs::directory_iterator(originals_.path())) fs::resize_file(entry.path(), 0);
+  std::vector<std::byte> first(60);
+  std::int32_t first_label = 0;
+  dataset->read(0, first.data(), &first_label);  // the copy, for the original is gone
+  EXPECT_EQ(first, image_of(0, 60));
+}
+
+TEST_F(StagingTest, CopiesInMemoryAreTheSameData) {
+  make_split(originals_.path(), Split::train, 40, 2);
+  DatasetOptions options = at(originals_.path());
+  const std::string fingerprint = open_dataset(options)->info().fingerprint;
   for (StageMode mode : {StageMode::ram, StageMode::automatic}) {
     options.stage = mode;
     const auto staged = open_dataset(options);
