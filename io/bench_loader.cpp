@@ -108,6 +108,8 @@ double rate(double seconds, std::int64_t rows, Batch batch) {
 LoaderBenchResult bench_loader(const LoaderBenchOptions& options) {
   if (options.rows < 1 || options.repetitions < 1 || !(options.seconds > 0))
     throw UsageError("bench loader: rows, repetitions and seconds must be above 0");
+  if (!options.data.images.empty())
+    throw UsageError("bench loader compares with pread, which needs convoy's own shards: import the set first");
   std::unique_ptr<ScratchFolder> scratch;
   DatasetOptions data = options.data;
   if (data.path.empty()) {
@@ -136,12 +138,13 @@ LoaderBenchResult bench_loader(const LoaderBenchOptions& options) {
     std::int32_t label = 0;
     each_row([&](std::int64_t index, std::byte* out) { dataset->read(index, out, &label); });
   };
-  const TrainingStream stream{.order_seed = kSeed, .order = options.order, .augment = options.augment, .batch = rows,
-                              .last_step = std::int64_t{1} << 40};
+  TrainingStream stream{.order_seed = kSeed, .order = options.order, .batch = rows, .last_step = std::int64_t{1} << 40};
   const auto loader = make_training_loader(*dataset, stream, {.threads = 0});
+  stream.augment = options.augment;
+  const auto augmenting_loader = make_training_loader(*dataset, stream, {.threads = 0});
   std::int64_t step = 0;
   const auto loader_batch = [&](std::int64_t) { loader->next(step++, 0); };
-  const auto consume_batch = [&](std::int64_t) { options.consume(*loader->next(step++, 0)); };
+  const auto consume_batch = [&](std::int64_t) { options.consume(*augmenting_loader->next(step++, 0)); };
   rate(options.seconds, rows, plain_batch);  // brings the files into the page cache
   rate(options.seconds, rows, loader_batch);
   for (int round = 0; round < options.repetitions; ++round) {

@@ -17,10 +17,10 @@ struct LoaderBenchOptions {
   std::int64_t samples = 0;               // 0: 60,000, or fewer to stay within 256 MiB
   std::filesystem::path folder;           // empty: the system's temporary folder
   std::string order = "full-v1";
-  AugmentOptions augment;
+  AugmentOptions augment;                 // for `consume`; the others deliver samples as stored
   std::int64_t rows = 32;                 // samples per micro-batch
-  double seconds = 0.3;                   // of each measurement
-  int repetitions = 7;                    // rounds; each measures everything once, in turn, so that noise hits all alike
+  double seconds = 0.1;                   // of each measurement
+  int repetitions = 15;                   // rounds; each measures everything once, in turn, so that noise hits all alike
   /// What a consumer does with a micro-batch, such as crop, flip and normalise; empty: not measured.
   std::function<void(const MicroBatch&)> consume;
 };
@@ -30,13 +30,13 @@ struct LoaderBenchResult {
   Shape sample;
   DType dtype = DType::u8;
   std::int64_t samples = 0;
-  std::vector<double> loader;             // next(): order, pread, CRC-32C, transforms drawn, micro-batch handed out
+  std::vector<double> loader;             // next(): order, pread, CRC-32C, micro-batch handed out
   std::vector<double> read;               // Dataset::read in an order known before: pread, CRC-32C
   std::vector<double> pread;              // pread(2) alone, offsets known before, into the same number of buffers
-  std::vector<double> consumed;           // loader, then `consume`; empty without it
+  std::vector<double> consumed;           // next() with transforms drawn, then `consume`; empty without it
 };
 
-/// Throws UsageError for impossible options, DataError as open_dataset does.
+/// Throws UsageError for impossible options and for foreign HDF5, DataError as open_dataset does.
 LoaderBenchResult bench_loader(const LoaderBenchOptions& options);
 
 double median(std::vector<double> values);

@@ -28,3 +28,5 @@ set(datasets_sources
   import/importers.cpp
   import/session.cpp)
 set_source_files_properties(shard_writer.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")
+# GCC's second scheduling pass pulls the two kinds of work in crc32c's main loop apart, which costs 15 % of its speed.
+set_source_files_properties(crc32c.cpp PROPERTIES COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns2>")

@@ -48,10 +48,17 @@ class PartsDataset : public Dataset {
   std::string where(std::int64_t index) const override {
     const std::int64_t stored = id(index);
     const DatasetPart& part = part_of(stored);
-    return fmt::format("{}, sample {}", part.file.string(), stored - part.first);
+    return fmt::format("{}, sample {}", original_of(part.file).string(), stored - part.first);
   }
 
  private:
+  /// The user knows the original, not its staged copy.
+  std::filesystem::path original_of(const std::filesystem::path& file) const {
+    for (const auto& original : content_.originals)
+      if (original.filename() == file.filename()) return original;
+    return file;
+  }
+
   const DatasetPart& part_of(std::int64_t stored) const {
     const auto after = std::upper_bound(content_.parts.begin(), content_.parts.end(), stored,
                                         [](std::int64_t value, const DatasetPart& part) { return value < part.first; });
@@ -111,6 +118,7 @@ std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::pat
   if (mode == StageMode::disk && options.stage_folder.empty())
     throw UsageError("staging to a local disk needs a folder: --data.stage=DIR");
   const bool in_memory = mode == StageMode::ram;
+  content.originals = files;
   content.stage = std::make_unique<Stage>(
       Stage::copy(files, in_memory ? memory_folder() : options.stage_folder, in_memory));
   return content.stage->files();

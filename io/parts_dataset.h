@@ -25,6 +25,7 @@ struct DatasetContent {
   std::vector<std::uint32_t> crcs;        // likewise: image bytes, then label bytes; empty: not known
   std::string content_digest;             // stands for the crcs in the fingerprint where they are not known
   std::unique_ptr<Stage> stage;           // keeps staged copies alive; null: not staged
+  std::vector<std::filesystem::path> originals;  // of the staged copies, for messages
 };
 
 /// Which stored samples a split takes.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 
 #include "core/tensor/error.h"
@@ -17,6 +18,8 @@ Failure failure_of(const std::exception_ptr& error) {
     return {kWrongUsage, usage.what()};
   } catch (const DataError& data) {
     return {kBadData, data.what()};
+  } catch (const std::filesystem::filesystem_error& file) {
+    return {kFailed, fmt::format("{}: {}", file.path1().string(), file.code().message())};
   } catch (const std::bad_alloc&) {
     return {kFailed, "out of memory"};
   } catch (const std::exception& other) {

@@ -155,7 +155,7 @@ std::vector<OptionSpec> optim_options() {
        .choices = {"sgd"}, .refused = {{"rmsprop", "this build has sgd only"}, {"adam",
        "this build has sgd only"}, {"lars", "this build has sgd only"}}},
       {.name = "optim.rate", .type = real, .value = "0.01", .help = "learning rate, before the schedule",
-       .commands = takers(kRun), .least = 0, .most = 1e6},
+       .commands = takers(kRun), .least = 1e-12, .most = 1e6},
       {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum (0: none)",
        .commands = takers(kRun), .least = 0, .most = 1},
       {.name = "optim.nesterov", .type = yes_no, .value = "no", .help = "Nesterov's momentum",

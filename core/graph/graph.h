@@ -130,7 +130,8 @@ class Graph {
   Value add_named(std::string name, TensorDesc desc, Role role, ParameterInfo info);
 };
 
-/// SHA-256 (hex) over kinds, attributes, shapes and names: two graphs with one hash compute the same thing.
+/// SHA-256 (hex) over kinds, attributes, shapes and names: two graphs with one hash compute the same thing. External
+/// ops do not count: they compute nothing.
 std::string graph_hash(const Graph& graph);
 
 }  // namespace convoy

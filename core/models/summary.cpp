@@ -142,6 +142,16 @@ class Summarizer {
   std::map<int, bool> counted_;
   std::int64_t pending_parameters_ = 0;  // of ops that only make filters (connection tables)
 
+  /// Of a convolution whose filters come from a connection table: the share of (output, input) pairs that are linked.
+  /// The literature counts the links; the zeros between them are multiplied all the same.
+  double linked_share(const Op& op) const {
+    if (op.kind != OpKind::conv) return 1;
+    const int maker = graph_.info(op.inputs[1]).producer;
+    if (maker < 0 || graph_.ops()[static_cast<std::size_t>(maker)].kind != OpKind::scatter_connections) return 1;
+    const auto& table = graph_.ops()[static_cast<std::size_t>(maker)].as<ConnectionsAttributes>();
+    return static_cast<double>(table.links.size()) / static_cast<double>(table.outputs * table.inputs);
+  }
+
   std::int64_t parameters_of(const Op& op) {
     std::int64_t count = 0;
     for (Value operand : op.inputs)
@@ -169,7 +179,7 @@ class Summarizer {
     std::vector<TensorDesc> inputs, outputs;
     for (Value operand : op.inputs) inputs.push_back(graph_.info(operand).desc);
     for (Value result : op.outputs) outputs.push_back(graph_.info(result).desc);
-    row.multiply_adds = cost_of(op.kind, op.attributes, inputs, outputs).multiply_adds;
+    row.multiply_adds = cost_of(op.kind, op.attributes, inputs, outputs).multiply_adds * linked_share(op);
     const Window& window = windows_.at(y.id);
     row.receptive_field.assign(window.size.begin(), window.size.begin() + window.axes);
     row.activation_bytes = static_cast<double>(graph_.shape(y).elements()) * static_cast<double>(size_of(graph_.real()));

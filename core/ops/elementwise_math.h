@@ -1,6 +1,7 @@
 #pragma once
-// Per-element formulas in single precision that every fast backend shares: plain arithmetic, fused multiply-adds where
-// written, no math library, so that a compiler vectorises them and a formula gives the same bits wherever it runs.
+// Per-element formulas in single precision that every fast backend shares: plain arithmetic, fused
+// multiply-adds where written, no math library, so that a compiler vectorises them and a formula gives the same
+// bits wherever it runs.
 #include <cstdint>
 
 #if defined(__CUDACC__)
@@ -35,7 +36,8 @@ CONVOY_HOST_DEVICE float power_of_two(float n) {
   return from_bits(static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23);
 }
 
-/// x = n log 2 + r with |r| <= log(2) / 2. log 2 in two parts (Cody & Waite 1980), so that r is exact to the last bit.
+/// x = n log 2 + r with |r| <= log(2) / 2. log 2 in two parts (Cody & Waite 1980), so that r is exact to the
+/// last bit.
 struct Reduced {
   float n, r;
 };
@@ -64,7 +66,8 @@ CONVOY_HOST_DEVICE float exp(float x) {
   return fused(scale, small_expm1(reduced.r), scale);
 }
 
-/// Relative error below 3e-7: tanh x = (e^2x - 1) / (e^2x + 1) by way of e^2x - 1, which keeps its digits near zero.
+/// Relative error below 3e-7: tanh x = (e^2x - 1) / (e^2x + 1) by way of e^2x - 1, which keeps its digits near
+/// zero.
 CONVOY_HOST_DEVICE float tanh(float x) {
   const float magnitude = from_bits(to_bits(x) & 0x7fffffffu);
   const Reduced reduced = reduce_log2(clamp(magnitude + magnitude, 0.0f, 20.0f));
@@ -80,8 +83,8 @@ CONVOY_HOST_DEVICE float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 /// 1.7159 tanh(2 x / 3): LeCun et al. 1998, appendix A.
 CONVOY_HOST_DEVICE float scaled_tanh(float x) { return 1.7159f * tanh(0.666666667f * x); }
 
-/// Natural logarithm of a normal positive number, absolute error below 1e-7 max(1, |log x|): x = 2^n m with m in
-/// [sqrt 1/2, sqrt 2), log m = 2 artanh(s), s = (m - 1) / (m + 1).
+/// Natural logarithm of a normal positive number, absolute error below 1e-7 max(1, |log x|): x = 2^n m with m
+/// in [sqrt 1/2, sqrt 2), log m = 2 artanh(s), s = (m - 1) / (m + 1).
 CONVOY_HOST_DEVICE float log(float x) {
   const std::uint32_t bits = to_bits(x) - 0x3f3504f3u;
   const float n = static_cast<float>(static_cast<std::int32_t>(bits) >> 23);

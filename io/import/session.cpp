@@ -28,7 +28,7 @@ FileLock lock_output(const fs::path& folder) {
 
 ImportSession::ImportSession(const ImportOptions& options) : options_(options), lock_(lock_output(options.output)) {
   if (!fs::is_directory(options.source))
-    throw DataError(fmt::format("{}: no such folder; --source names the folder of the original files",
+    throw DataError(fmt::format("{}: no such folder; --input names the folder of the original files",
                                 options.source.string()));
   if (options.shards < 0) throw UsageError(fmt::format("{} shards; choose at least 1", options.shards));
   writers_.reserve(3);

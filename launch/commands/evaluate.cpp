@@ -21,11 +21,28 @@ namespace {
 
 constexpr std::size_t kMistakesShown = 36;
 
+/// Whether a folder holds shards as `convoy data import` writes them.
+bool holds_shards(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    if (entry.path().filename().string().find("-of-") != std::string::npos) return true;
+  return false;
+}
+
+/// What the model was trained on, but for what the user names now.
 DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
-  const bool named = config.given("data.path");
-  DatasetOptions options = dataset_options(named ? config : model.config, split_of(config.get<std::string>("data.split")));
-  if (!config.given("data.validation")) options.validation = model.config.get<double>("data.validation");
+  DatasetOptions options = dataset_options(model.config, split_of(config.get<std::string>("data.split")));
   options.stage = StageMode::none;  // every sample is read once
+  if (config.given("data.path")) options.path = config.get<std::filesystem::path>("data.path");
+  if (config.given("data.path") && holds_shards(options.path)) options.images = options.labels = "";
+  if (config.given("data.images")) options.images = config.get<std::string>("data.images");
+  if (config.given("data.labels")) options.labels = config.get<std::string>("data.labels");
+  if (config.given("data.validation")) options.validation = config.get<double>("data.validation");
+  if (options.split == Split::test && !config.given("data.path") && !options.images.empty() &&
+      !std::filesystem::is_directory(options.path))
+    throw UsageError(fmt::format("{} was trained on the file {}, which has no test split; name test data with "
+                                 "--data.path, or give --data.split=train or validation",
+                                 model.file.string(), options.path.string()));
   return options;
 }
 

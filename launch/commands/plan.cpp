@@ -99,9 +99,9 @@ int plan(const Config& config) {
     return 0;
   }
   fmt::print("{}: batch {} in {} micro-batches of {}; {} samples, {} steps; {} ranks with {} threads, at most {} "
-             "micro-batches per rank, gradients in {} buckets\n\nMemory of one rank\n",
+             "micro-batches per rank, gradients in {} bucket{}\n\nMemory of one rank\n",
              spec.task.model, spec.batch, spec.virtual_workers, spec.task.micro_batch, spec.samples, spec.last_step, ranks,
-             threads, leaves, training.buckets.buckets());
+             threads, leaves, training.buckets.buckets(), training.buckets.buckets() == 1 ? "" : "s");
   const std::pair<const char*, std::size_t> rows[] = {{"activations (arena)", memory.arena},
                                                       {"scratch of kernels", memory.scratch},
                                                       {"gradients of leaves", memory.leaves},

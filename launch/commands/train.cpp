@@ -11,10 +11,11 @@ namespace convoy {
 namespace {
 
 /// status.json of a run that failed; best effort, for the message matters more.
-void record_failure(Trainer* trainer, int status, const std::string& reason, int rank) {
-  if (!trainer || !trainer->folder()) return;
+void record_failure(RunFolder* folder, const Trainer* trainer, int status, const std::string& reason, int rank) {
+  if (!folder) return;
   try {
-    trainer->folder()->write_status(trainer->status(status, reason, rank));
+    folder->write_status(trainer ? trainer->status(status, reason, rank)
+                                 : RunStatus{.status = status, .reason = reason, .rank = rank});
   } catch (const std::exception& error) {
     print_failure(fmt::format("status.json could not be written: {}", error.what()));
   }
@@ -22,10 +23,11 @@ void record_failure(Trainer* trainer, int status, const std::string& reason, int
 
 int train(const Config& config, World& world) {
   watch_signals();
+  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else: who holds the lock writes status.json
   std::unique_ptr<Trainer> trainer;
-  world.on_bad_news([&trainer](const BadNews& news) {
+  world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
-    record_failure(trainer.get(), news.status, news.reason, news.rank);
+    record_failure(folder.get(), trainer.get(), news.status, news.reason, news.rank);
   });
   // The handler must not outlive the trainer that it captures: the world may still fail while it ends.
   struct Forget {
@@ -33,12 +35,17 @@ int train(const Config& config, World& world) {
     ~Forget() { of.on_bad_news(print_bad_news); }
   } forget{world};
   try {
-    trainer = std::make_unique<Trainer>(config, world);
+    agree(world.all(), "the run folder", [&] {
+      if (world.rank() != 0) return;
+      folder = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"));
+      for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
+    });
+    trainer = std::make_unique<Trainer>(config, world, folder.get());
     return trainer->run();
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());
-      record_failure(trainer.get(), error.status(), error.what(), error.rank());
+      record_failure(folder.get(), trainer.get(), error.status(), error.what(), error.rank());
     }
     return error.status();
   } catch (...) {  // this rank alone: tell the others while the trainer still stands

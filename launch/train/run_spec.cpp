@@ -144,6 +144,9 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["data.order"] = spec.order;
   record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);
   record["graph"] = graph_hash;
+  record["model"] = spec.task.model;
+  for (const auto& [name, value] : spec.task.options) record["model." + name] = value;
+  record["data.normalize"] = config.get<bool>("data.normalize") ? "yes" : "no";
   for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;
   const Schedule& schedule = spec.schedule;
   record["schedule"] = fmt::format("{} rate={} gamma={} every={} milestones={} power={} warmup={} from {}",

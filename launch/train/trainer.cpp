@@ -23,8 +23,8 @@ std::string record_text(const RunRecord& record) {
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, World& world)
-    : config_(config), world_(world), all_(world.all()), scalars_({kStepScalars}, DType::f64) {
+Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
+    : config_(config), world_(world), all_(world.all()), folder_(folder), scalars_({kStepScalars}, DType::f64) {
   all_.set_deadline(std::chrono::seconds(config.get<int>("timeout")));
   const bool speaks = world.rank() == 0;
   progress_ = std::make_unique<Progress>(speaks, config.get<std::int64_t>("train.log-every"));
@@ -35,10 +35,9 @@ Trainer::Trainer(const Config& config, World& world)
   agree(all_, "the data", [&] { open_data(); });
   agree(all_, "the programs", [&] { build(); });
   check_agreement(all_, "run record", record_text(record_));
-  agree(all_, "the run folder", [&] { open_folder(); });
   introduce();
   resume();
-  start_loader();
+  if (step_ < spec_.last_step) start_loader();
 }
 
 Trainer::~Trainer() = default;
@@ -152,11 +151,14 @@ void Trainer::check_finite(double loss) {
     finite = zeros == 0.0F;
   }
   if (finite) return;
-  throw AgreedError(1, -1,
-                    fmt::format("step {} (epoch {:.2f}): the loss is {} and a gradient is not finite; --on-nan=stop "
-                                "ends the run here. The newest checkpoint is of an earlier step. A smaller optim.rate "
-                                "({} at this step) or a warm-up (optim.warmup-epochs) may help",
-                                step_ + 1, exact_epoch(step_), loss, scalars_.values<double>()[kLearningRate]));
+  throw AgreedError(
+      1, -1,
+      fmt::format("step {} (epoch {:.2f}): {}; --on-nan=stop ends the run here, {}. A smaller optim.rate ({} at this "
+                  "step) or a warm-up (optim.warmup-epochs) may help",
+                  step_ + 1, exact_epoch(step_),
+                  std::isfinite(loss) ? "a gradient is not finite" : fmt::format("the loss is {}", loss),
+                  last_checkpoint_.empty() ? "before its first checkpoint" : "the newest checkpoint is " + last_checkpoint_,
+                  scalars_.values<double>()[kLearningRate]));
 }
 
 Trainer::StepOutcome Trainer::train_step() {
@@ -216,9 +218,8 @@ void Trainer::save(bool is_best) {
     if (!folder_) return;
     const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
     last_checkpoint_ = "checkpoints/" + file.filename().string();
-    if (step_ == spec_.last_step) progress_->say("train", "digest " + digest_of(checkpoint));
+    if (step_ == spec_.last_step) last_digest_ = digest_of(checkpoint);
   });
-  saved_step_ = step_;
 }
 
 void Trainer::finish_step(const StepOutcome& outcome) {
@@ -231,7 +232,7 @@ void Trainer::finish_step(const StepOutcome& outcome) {
     progress_->refresh(now);
   }
   progress_->pause();
-  const std::int64_t epoch = (step_ - 1) * spec_.batch / spec_.samples;  // of the step's first sample
+  const std::int64_t epoch = last_epoch();
   const bool epoch_ended = step_ == epoch_end(epoch);
   const auto every_steps = config_.get<std::int64_t>("checkpoint.every-steps");
   const auto every_epochs = config_.get<std::int64_t>("checkpoint.every-epochs");
@@ -239,17 +240,36 @@ void Trainer::finish_step(const StepOutcome& outcome) {
                    (epoch_ended && every_epochs && (epoch + 1) % every_epochs == 0);
   const bool saves = due || outcome.checkpoint || outcome.stop || step_ == spec_.last_step;
   if (epoch_ended || saves) ledgers_->merge(epoch, (step_ * spec_.batch - 1) / spec_.samples, all_);
-  bool is_best = false;
-  if (epoch_ended) {
-    ledgers_->close(epoch);
-    is_best = evaluate_validation();
+  if (epoch_ended) ledgers_->close(epoch);
+  // What was trained is safe before the validation begins, which may take long; a resume makes up for a missing one.
+  const bool evaluates = epoch_ended && validation_data_;
+  if (saves) save(false);
+  if (evaluates && !outcome.stop) {
+    const bool is_best = evaluate_validation();
+    if (saves || is_best) save(is_best);
   }
-  if (saves || is_best) save(is_best);
+  if (step_ == spec_.last_step && folder_) progress_->say("train", "digest " + last_digest_);
   progress_->go_on();
 }
 
+/// Of the last step's first sample.
+std::int64_t Trainer::last_epoch() const { return (step_ - 1) * spec_.batch / spec_.samples; }
+
+/// The run was ended between an epoch's last step and its validation.
+bool Trainer::evaluation_is_pending() const {
+  if (!validation_data_ || step_ == 0 || step_ != epoch_end(last_epoch())) return false;
+  const auto newest = nlohmann::json::parse(validation_metrics_);
+  return newest.is_null() || newest["step"] != step_;
+}
+
 int Trainer::run() {
-  progress_->go_on();
+  if (evaluation_is_pending())
+    save(evaluate_validation());
+  else if (save_at_once_)
+    save(false);
+  if (step_ >= spec_.last_step)
+    progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
+  progress_->go_on();  // only steps count as training time
   while (step_ < spec_.last_step) {
     const StepOutcome outcome = train_step();
     finish_step(outcome);
@@ -260,8 +280,6 @@ int Trainer::run() {
       return 75;
     }
   }
-  if (saved_step_ != step_ && last_checkpoint_.empty())
-    progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
   if (folder_) {
     folder_->write_status(status(0, "done", -1));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),

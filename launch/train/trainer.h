@@ -19,8 +19,9 @@ namespace convoy {
 class Trainer {
  public:
   /// Collective. Opens the data, builds the programs, starts afresh or resumes. Throws what is wrong with any of them;
-  /// errors that only rank 0 can see (the run folder, checkpoints) are thrown on every rank.
-  Trainer(const Config& config, World& world);
+  /// errors that only rank 0 can see (checkpoints) are thrown on every rank. `folder`: rank 0's, null on the others; it
+  /// outlives this object.
+  Trainer(const Config& config, World& world, RunFolder* folder);
   ~Trainer();
 
   /// Trains to the end. Returns the exit status: 0, or 75 after a signal.
@@ -28,9 +29,6 @@ class Trainer {
 
   /// For status.json when the run fails: where it stood.
   RunStatus status(int status, const std::string& reason, int rank) const;
-  /// Rank 0 alone has one.
-  RunFolder* folder() { return folder_.get(); }
-
  private:
   const Config& config_;
   World& world_;
@@ -42,7 +40,7 @@ class Trainer {
   UpdateGraph update_;
   ModelState state_;
   RunRecord record_;
-  std::unique_ptr<RunFolder> folder_;
+  RunFolder* folder_;              // null but on rank 0
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Program> update_program_;
   std::unique_ptr<GradientReducer> reducer_;
@@ -56,17 +54,22 @@ class Trainer {
   std::int64_t step_ = 0;          // steps done
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;
-  std::int64_t saved_step_ = -1;
+  std::string last_digest_;
+  bool save_at_once_ = false;      // resumed from a file of another run
+  bool stream_changed_ = false;    // --allow-changed: other samples in another order than the checkpoint's
   std::string train_metrics_ = "null", validation_metrics_ = "null";  // the newest record of either kind, JSON
 
   void open_data();
-  void open_folder();
   void build();
   void bind_update_program();
   void bind_sums();
   void start_loader();
   void resume();
   void introduce();
+  void begin_afresh();
+  void go_on_from(Checkpoint checkpoint, const std::string& file);
+  void check_record(const Checkpoint& checkpoint, const std::string& file);
+  bool is_own(const std::string& file) const;
   std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
 
   struct StepOutcome {
@@ -77,6 +80,8 @@ class Trainer {
   void check_finite(double loss);
   void finish_step(const StepOutcome& outcome);
   bool evaluate_validation();
+  bool evaluation_is_pending() const;
+  std::int64_t last_epoch() const;
   void save(bool is_best);
   Standing standing() const;
   std::int64_t epoch_end(std::int64_t epoch) const;

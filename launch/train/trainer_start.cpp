@@ -10,8 +10,10 @@ namespace convoy {
 namespace {
 
 /// Marks of a checkpoint that every rank needs, as text for the broadcast. Doubles travel as their bits.
-std::string marks_text(const Checkpoint& marks) {
+std::string marks_text(const Checkpoint& marks, bool stream_changed, bool save_at_once) {
   nlohmann::json text{{"step", marks.step},
+                      {"stream_changed", stream_changed},
+                      {"save_at_once", save_at_once},
                       {"updates", marks.updates},
                       {"loss_scale", std::bit_cast<std::uint64_t>(marks.loss_scale)},
                       {"loss_scale_counter", marks.loss_scale_counter},
@@ -24,8 +26,10 @@ std::string marks_text(const Checkpoint& marks) {
   return text.dump();
 }
 
-Checkpoint marks_from(const std::string& dumped) {
+Checkpoint marks_from(const std::string& dumped, bool& stream_changed, bool& save_at_once) {
   const auto text = nlohmann::json::parse(dumped);
+  stream_changed = text["stream_changed"];
+  save_at_once = text["save_at_once"];
   Checkpoint marks;
   marks.step = text["step"];
   marks.updates = text["updates"];
@@ -42,12 +46,6 @@ Checkpoint marks_from(const std::string& dumped) {
 }
 
 }  // namespace
-
-void Trainer::open_folder() {
-  if (world_.rank() != 0) return;
-  folder_ = std::make_unique<RunFolder>(config_.get<std::filesystem::path>("runs"), config_.get<std::string>("run"));
-  for (const std::string& warning : folder_->warnings()) progress_->say("run", warning);
-}
 
 void Trainer::introduce() {
   const DatasetInfo& data = train_data_->info();
@@ -68,57 +66,97 @@ void Trainer::introduce() {
                                       world_.library_version()));
 }
 
+/// None: there is no checkpoint to go on from. Where there are some and all are damaged, to begin anew is not ours to
+/// decide.
 std::optional<Checkpoint> Trainer::find_checkpoint(std::string& file, std::vector<std::string>& warnings) {
   const std::string wanted = config_.get<std::string>("resume");
   if (wanted.empty()) return std::nullopt;
-  if (wanted != "latest") {
+  const bool latest = wanted == "latest";
+  if (!latest && !std::filesystem::is_directory(wanted)) {
     file = wanted;
     return read_checkpoint(wanted);
   }
-  auto found = folder_->checkpoints().newest_valid(warnings);
+  const std::filesystem::path named(wanted);
+  const CheckpointFolder checkpoints =
+      latest ? folder_->checkpoints()
+             : CheckpointFolder(std::filesystem::is_directory(named / "checkpoints") ? named / "checkpoints" : named);
+  auto found = checkpoints.newest_valid(warnings);
+  if (!found && !warnings.empty())
+    throw DataError(fmt::format("none of the run's checkpoints is whole: {}. Move them away, or give another --run, to "
+                                "begin anew",
+                                fmt::join(warnings, "; ")));
+  if (!found && !latest) throw DataError(fmt::format("--resume={}: there is no checkpoint in this folder", wanted));
   if (!found) return std::nullopt;
   file = found->first.string();
   return std::move(found->second);
 }
 
+bool Trainer::is_own(const std::string& file) const {
+  const auto folder = std::filesystem::weakly_canonical(file).parent_path();
+  return folder == std::filesystem::weakly_canonical(folder_->path() / "checkpoints");
+}
+
+void Trainer::begin_afresh() {
+  for (const std::string& warning : folder_->start_fresh()) progress_->say("run", warning);
+  folder_->write_config(config_.text());
+}
+
+void Trainer::check_record(const Checkpoint& checkpoint, const std::string& file) {
+  const std::vector<std::string> differences = compare_run_records(checkpoint.run_record, record_);
+  if (!differences.empty() && !config_.get<bool>("allow-changed"))
+    throw UsageError(fmt::format("{}: the run record differs, so the bits would: {}. Give what the checkpoint was made "
+                                 "with, or --allow-changed to go on without that promise",
+                                 file, fmt::join(differences, "; ")));
+  for (const std::string& difference : differences)
+    progress_->say("resume", "bits are no longer guaranteed: " + difference);
+}
+
+/// Rank 0 takes over a checkpoint. What belongs to another stream of samples than this run's is dropped.
+void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
+  restore(state_, checkpoint, true, file);
+  progress_->say("resume", fmt::format("step {} from {}, written by {} ranks, digest {}", checkpoint.step, file,
+                                       checkpoint.world_size, digest_of(checkpoint)));
+  const bool own = is_own(file);
+  if (own) {
+    for (const std::string& warning : folder_->continue_from(checkpoint.step)) progress_->say("resume", warning);
+    folder_->write_config(config_.text());
+    last_checkpoint_ = "checkpoints/" + std::filesystem::path(file).filename().string();
+  } else {
+    begin_afresh();
+  }
+  save_at_once_ = !own;
+  const auto differs = [&](const std::string& name) { return checkpoint.run_record[name] != record_[name]; };
+  if (differs("data.fingerprint") || differs("data.samples")) checkpoint.best.reset();
+  stream_changed_ = differs("batch") || differs("data.samples") || differs("data.fingerprint") ||
+                    differs("data.order") || differs("seeds");
+  if (stream_changed_) checkpoint.ledgers.clear();
+  marks_ = std::move(checkpoint);
+}
+
 /// Rank 0 reads and verifies; the others receive.
 void Trainer::resume() {
-  std::string file, text;
+  std::string text;
   agree(all_, "the checkpoint to resume from", [&] {
     if (!folder_) return;
+    std::string file;
     std::vector<std::string> warnings;
-    const auto checkpoint = find_checkpoint(file, warnings);
+    auto checkpoint = find_checkpoint(file, warnings);
     for (const std::string& warning : warnings) progress_->say("resume", warning);
-    if (!checkpoint) {
-      for (const std::string& warning : folder_->start_fresh()) progress_->say("run", warning);
-      folder_->write_config(config_.text());
-      return;
-    }
-    const std::vector<std::string> differences = compare_run_records(checkpoint->run_record, record_);
-    if (!differences.empty() && !config_.get<bool>("allow-changed"))
-      throw UsageError(fmt::format("{}: the run record differs, so the bits would: {}. Give what the checkpoint was made "
-                                   "with, or --allow-changed to go on without that promise",
-                                   file, fmt::join(differences, "; ")));
-    for (const std::string& difference : differences)
-      progress_->say("resume", "bits are no longer guaranteed: " + difference);
-    restore(state_, *checkpoint, true, file);
-    for (const std::string& warning : folder_->continue_from(checkpoint->step)) progress_->say("resume", warning);
-    folder_->write_config(config_.text());
-    text = marks_text(*checkpoint);
-    const std::string digest = digest_of(*checkpoint);
-    progress_->say("resume", fmt::format("step {} from {}, written by {} ranks, digest {}", checkpoint->step, file,
-                                         checkpoint->world_size, digest));
-    last_checkpoint_ = "checkpoints/" + std::filesystem::path(file).filename().string();
+    if (!checkpoint) return begin_afresh();
+    check_record(*checkpoint, file);
+    go_on_from(std::move(*checkpoint), file);
+    text = marks_text(marks_, stream_changed_, save_at_once_);
   });
   text = all_.broadcast_string(text, 0);
   if (text.empty()) return;
-  marks_ = marks_from(text);
+  marks_ = marks_from(text, stream_changed_, save_at_once_);
   step_ = marks_.step;
   const auto metrics = nlohmann::json::parse(marks_.metrics);
   train_metrics_ = metrics["train"].dump();
   validation_metrics_ = metrics["validation"].dump();
   ledgers_->restore(marks_.ledgers);
   marks_.ledgers.clear();
+  if (stream_changed_) ledgers_->excuse(step_ * spec_.batch / spec_.samples);
   broadcast_state(state_, all_);
 }
 

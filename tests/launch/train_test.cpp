@@ -181,6 +181,60 @@ TEST_F(Training, RefusesAResumeThatWouldChangeTheBitsAndSaysWhatDiffers) {
   EXPECT_EQ(train(1, "changed", with(kMlp, "--train.steps=5 --resume=latest --virtual-workers=4 --allow-changed")).status, 0);
 }
 
+TEST_F(Training, GoesOnWithAnotherBatchWhereTheUserAllowsIt) {
+  ASSERT_EQ(train(1, "rebatched", with(kMlp, "--train.steps=20")).status, 0);
+  const Outcome outcome = train(2, "rebatched", with(kMlp, "--train.batch=80 --train.steps=40 --resume=latest --allow-changed"));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("no longer guaranteed"), std::string::npos) << outcome.err;
+}
+
+TEST_F(Training, KeepsTheDigestWhateverTheBuckets) {
+  ASSERT_EQ(train(1, "one-bucket", with(kMlp, "--train.steps=5")).status, 0);
+  ASSERT_EQ(train(2, "many-buckets", with(kMlp, "--train.steps=5 --distributed.bucket-bytes=100")).status, 0);
+  EXPECT_EQ(digest("one-bucket"), digest("many-buckets"));
+}
+
+TEST_F(Training, SaysInStatusThatAResumeWasRefused) {
+  ASSERT_EQ(train(1, "refused", with(kMlp, "--train.steps=3")).status, 0);
+  ASSERT_EQ(train(1, "refused", with(kMlp, "--train.steps=5 --resume=latest --seed=7")).status, 2);
+  EXPECT_EQ(status("refused")["status"], 2);
+  ASSERT_EQ(train(2, "refused", with(kMlp, "--train.steps=5 --resume=latest --data.path=nowhere")).status, 3);
+  EXPECT_EQ(status("refused")["status"], 3);
+}
+
+TEST_F(Training, HasNothingToDoBeyondItsLastStep) {
+  ASSERT_EQ(train(1, "beyond", with(kMlp, "--train.steps=6")).status, 0);
+  const Outcome outcome = train(1, "beyond", with(kMlp, "--train.steps=4 --resume=latest"));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("nothing to do"), std::string::npos) << outcome.err;
+  EXPECT_EQ(shown("beyond")["step"], 6);
+}
+
+TEST_F(Training, BeginsARunFromAnotherRunsCheckpoint) {
+  ASSERT_EQ(train(1, "parent", with(kMlp, "--train.steps=6")).status, 0);
+  const Outcome outcome = train(1, "child", with(kMlp, "--train.steps=6") + " --resume=" + run_folder("parent").string());
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(digest("child"), digest("parent"));
+}
+
+TEST_F(Training, RefusesToBeginAnewWhereEveryCheckpointIsDamaged) {
+  ASSERT_EQ(train(1, "all-damaged", with(kMlp, "--train.steps=3")).status, 0);
+  for (const auto& entry : std::filesystem::directory_iterator(run_folder("all-damaged") / "checkpoints"))
+    if (!entry.is_symlink()) std::filesystem::resize_file(entry.path(), 1000);
+  const Outcome outcome = train(1, "all-damaged", with(kMlp, "--train.steps=5 --resume=latest"));
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.err.find("step-00000003.h5"), std::string::npos) << outcome.err;
+}
+
+TEST_F(Training, GivesTheSameBitsWhenALifeEndsWithAnEpoch) {
+  const std::string options = with(kMlp, "--train.epochs=4 --train.steps=30");
+  ASSERT_EQ(train(1, "one-life", options).status, 0);
+  // about 540 samples in batches of 40: the first epoch ends with step 14
+  ASSERT_EQ(train(1, "two-lives", with(options, "--train.steps=14")).status, 0);
+  ASSERT_EQ(train(1, "two-lives", options + " --resume=latest").status, 0);
+  EXPECT_EQ(digest("two-lives"), digest("one-life"));
+}
+
 TEST_F(Training, RefusesToOverwriteARunThatHasCheckpoints) {
   ASSERT_EQ(train(1, "twice", with(kMlp, "--train.steps=2")).status, 0);
   const Outcome again = train(1, "twice", with(kMlp, "--train.steps=2"));

@@ -143,6 +143,28 @@ void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c) {
   }
 }
 
+void expect_same_bits_in_place(const Backend& backend, const ParityCase& c) {
+  const std::vector<Tensor> inputs = single_inputs(c);
+  const OpDesc desc = describe(c, inputs);
+  const auto kernel = backend.bind(desc, 1);
+  const std::vector<Tensor> expected = run(*kernel, desc, c, single_inputs(c));
+  for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
+    for (int o = 0; o < static_cast<int>(desc.outputs.size()); ++o) {
+      if (!kernel->runs_in_place(i, o)) continue;
+      std::vector<Tensor> from = single_inputs(c), to;
+      std::vector<void*> from_memory, to_memory;
+      for (Tensor& input : from) from_memory.push_back(input.bytes());
+      for (const TensorDesc& output : desc.outputs) to.emplace_back(output.shape, output.dtype);
+      to[static_cast<std::size_t>(o)] = from[static_cast<std::size_t>(i)];
+      for (Tensor& output : to) to_memory.push_back(output.bytes());
+      Tensor scratch({static_cast<std::int64_t>(kernel->scratch_bytes())}, DType::u8);
+      kernel->run({from_memory, to_memory, scratch.bytes()});
+      EXPECT_TRUE(std::equal(to.begin(), to.end(), expected.begin(),
+                             [](const Tensor& a, const Tensor& b) { return same_bytes({a}, {b}); }))
+          << c.name << ", " << op_def(c.kind).name << ": output " << o << " in the place of input " << i;
+    }
+}
+
 Tensor rounded(const Tensor& tensor) {
   Tensor result = tensor.clone();
   if (tensor.dtype() == DType::f64)

@@ -1,6 +1,6 @@
-// Batch normalisation (Ioffe & Szegedy 2015, algorithm 1). The moments are taken block by block, each block around
-// its own mean while it lies in the first cache, and joined in double (Chan et al. 1983): one pass over memory with
-// the accuracy of two.
+// Batch normalisation (Ioffe & Szegedy 2015, algorithm 1). The moments are taken block by block, each block
+// around its own mean while it lies in the first cache, and joined in double (Chan et al. 1983): one pass over
+// memory with the accuracy of two.
 #include <cmath>
 
 #include "core/backend/cpu/channel_columns.h"
@@ -27,14 +27,14 @@ class Carver {
 };
 
 struct Moments {
-  double* mean;      // [c]
-  double* squares;   // [c]: sum of squared differences from the mean
+  double* mean;     // [c]
+  double* squares;  // [c]: sum of squared differences from the mean
 };
 
 struct ForwardScratch {
-  float *sums, *squares, *means;                         // [blocks, period]
-  float *mean_columns, *scale_columns, *shift_columns;   // [period]
-  float *scale, *rounded_mean;                           // [c]
+  float *sums, *squares, *means;                        // [blocks, period]
+  float *mean_columns, *scale_columns, *shift_columns;  // [period]
+  float *scale, *rounded_mean;                          // [c]
   Moments moments;
   std::size_t bytes;
 
@@ -49,14 +49,16 @@ struct ForwardScratch {
   }
 };
 
-/// Joins the blocks' moments: sum (x - mean)^2 = sum over groups of (their own squares + count (their mean - mean)^2).
+/// Joins the blocks' moments: sum (x - mean)^2 = sum over groups of (their own squares + count (their mean -
+/// mean)^2).
 void join_moments(const Columns& columns, const ForwardScratch& s) {
   columns.fold(s.sums, s.moments.mean);
   columns.fold(s.squares, s.moments.squares);
   for (std::int64_t c = 0; c < columns.channels; ++c) s.moments.mean[c] /= static_cast<double>(columns.rows());
   for (std::int64_t b = 0; b < columns.blocks(); ++b) {
     const std::int64_t rows = columns.length(b) / columns.period, tail = columns.length(b) % columns.period;
-    for (std::int64_t column = 0, c = 0; column < columns.period; ++column, c = c + 1 == columns.channels ? 0 : c + 1) {
+    for (std::int64_t column = 0, c = 0; column < columns.period;
+         ++column, c = c + 1 == columns.channels ? 0 : c + 1) {
       const auto count = static_cast<double>(rows + (column < tail ? 1 : 0));
       const double d = static_cast<double>(s.means[b * columns.period + column]) - s.moments.mean[c];
       s.moments.squares[c] += count * d * d;
@@ -64,7 +66,8 @@ void join_moments(const Columns& columns, const ForwardScratch& s) {
   }
 }
 
-void normalise(const Columns& columns, const ForwardScratch& s, const float* x, bool relu, int threads, float* y) {
+void normalise(const Columns& columns, const ForwardScratch& s, const float* x, bool relu, int threads,
+               float* y) {
   parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
     channel_kernels().normalise(x + b * columns.block, s.mean_columns, s.scale_columns, s.shift_columns, relu,
                                 y + b * columns.block, columns.length(b), columns.period);
@@ -78,8 +81,8 @@ void run_forward(const Columns& columns, const BatchNormAttributes& attributes, 
   const float* gamma = input<float>(arguments, 1);
   parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
     const std::int64_t at = b * columns.period;
-    channel_kernels().moments(x + b * columns.block, s.sums + at, s.squares + at, s.means + at, columns.length(b),
-                              columns.period);
+    channel_kernels().moments(x + b * columns.block, s.sums + at, s.squares + at, s.means + at,
+                              columns.length(b), columns.period);
   });
   join_moments(columns, s);
   float* mean = output<float>(arguments, 1);
@@ -116,17 +119,18 @@ void run_inference(const Columns& columns, const BatchNormAttributes& attributes
 }
 
 struct BackwardScratch {
-  float *sums, *products;                                     // [blocks, period]
-  float *mean_columns, *a_columns, *b_columns, *c_columns;    // [period]
-  float *a, *b, *c;                                           // [c]
-  double *dbeta, *centred;                                    // [c]: sums of d, of d (x - mean)
+  float *sums, *products;                                   // [blocks, period]
+  float *mean_columns, *a_columns, *b_columns, *c_columns;  // [period]
+  float *a, *b, *c;                                         // [c]
+  double *dbeta, *centred;                                  // [c]: sums of d, of d (x - mean)
   std::size_t bytes;
 
   BackwardScratch(const Columns& columns, void* base) {
     Carver carver(base);
     const std::int64_t parts = columns.blocks() * columns.period;
     for (float** p : {&sums, &products}) *p = carver.take<float>(parts);
-    for (float** p : {&mean_columns, &a_columns, &b_columns, &c_columns}) *p = carver.take<float>(columns.period);
+    for (float** p : {&mean_columns, &a_columns, &b_columns, &c_columns})
+      *p = carver.take<float>(columns.period);
     for (float** p : {&a, &b, &c}) *p = carver.take<float>(columns.channels);
     for (double** p : {&dbeta, &centred}) *p = carver.take<double>(columns.channels);
     bytes = carver.used();
@@ -137,19 +141,20 @@ struct BackwardScratch {
 /// dx = gamma / deviation (d - dbeta / m - z dgamma / m).
 void run_backward(const Columns& columns, bool relu, int threads, const KernelArguments& arguments) {
   const BackwardScratch s(columns, arguments.scratch);
-  const float *x = input<float>(arguments, 0), *gamma = input<float>(arguments, 1), *mean = input<float>(arguments, 2),
-              *inverse = input<float>(arguments, 3), *dy = input<float>(arguments, 4),
-              *y = relu ? input<float>(arguments, 5) : nullptr;
+  const float *x = input<float>(arguments, 0), *gamma = input<float>(arguments, 1),
+              *mean = input<float>(arguments, 2), *inverse = input<float>(arguments, 3),
+              *dy = input<float>(arguments, 4), *y = relu ? input<float>(arguments, 5) : nullptr;
   columns.spread(mean, s.mean_columns);
   const auto y_at = [&](std::int64_t at) { return y == nullptr ? nullptr : y + at; };
   parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
     const std::int64_t at = b * columns.block, part = b * columns.period;
-    channel_kernels().normalise_sums(x + at, s.mean_columns, dy + at, y_at(at), s.sums + part, s.products + part,
-                                     columns.length(b), columns.period);
+    channel_kernels().normalise_sums(x + at, s.mean_columns, dy + at, y_at(at), s.sums + part,
+                                     s.products + part, columns.length(b), columns.period);
   });
   columns.fold(s.sums, s.dbeta);
   columns.fold(s.products, s.centred);
-  float *dx = output<float>(arguments, 0), *dgamma = output<float>(arguments, 1), *dbeta = output<float>(arguments, 2);
+  float *dx = output<float>(arguments, 0), *dgamma = output<float>(arguments, 1),
+        *dbeta = output<float>(arguments, 2);
   const auto m = static_cast<double>(columns.rows());
   for (std::int64_t c = 0; c < columns.channels; ++c) {
     const double r = static_cast<double>(inverse[c]), scale = r * static_cast<double>(gamma[c]);

@@ -8,9 +8,10 @@
 namespace convoy::cpu {
 namespace {
 
-constexpr std::int64_t kMinPeriod = 64;        // four AVX-512 vectors
-constexpr std::int64_t kBlockElements = 4096;  // 16 KiB: a block stays in the first cache between two looks at it
-constexpr std::int64_t kMinBlockRows = 32;     // or the sums of blocks would be as many as the elements
+constexpr std::int64_t kMinPeriod = 64;  // four AVX-512 vectors
+constexpr std::int64_t kBlockElements =
+    4096;                                   // 16 KiB: a block stays in the first cache between two looks at it
+constexpr std::int64_t kMinBlockRows = 32;  // or the sums of blocks would be as many as the elements
 
 std::int64_t period_for(std::int64_t channels) {
   if (channels >= kMinPeriod) return channels;

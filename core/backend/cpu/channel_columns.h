@@ -1,6 +1,6 @@
 #pragma once
-// A tensor [.., c] as a flat array cut into columns (vector/channels.h), and sums over columns that do not depend on
-// the number of threads: fixed blocks in single precision, their sum in double.
+// A tensor [.., c] as a flat array cut into columns (vector/channels.h), and sums over columns that do not
+// depend on the number of threads: fixed blocks in single precision, their sum in double.
 #include <cstdint>
 #include <functional>
 

@@ -54,8 +54,9 @@ Bound bind_channel_sum(const OpDesc& op, int threads, std::string*) {
   spec.scratch_bytes = sums_bytes(columns);
   spec.run = [=](const KernelArguments& arguments) {
     auto* sums = static_cast<double*>(arguments.scratch);
-    auto* parts = reinterpret_cast<float*>(static_cast<std::byte*>(arguments.scratch) +
-                                           round_up_64(static_cast<std::size_t>(columns.channels) * sizeof(double)));
+    auto* parts =
+        reinterpret_cast<float*>(static_cast<std::byte*>(arguments.scratch) +
+                                 round_up_64(static_cast<std::size_t>(columns.channels) * sizeof(double)));
     parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
       const float* x = input<float>(arguments, 0) + b * columns.block;
       if (dot)
@@ -82,11 +83,12 @@ Bound bind_concat(const OpDesc& op, int threads, std::string*) {
   }
   const std::int64_t rows = rows_of(y);
   return make_kernel({.implementation = "copy", .run = [=](const KernelArguments& arguments) {
-    parallel_blocks(threads, rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
-      for (std::size_t i = 0; i < copies.size(); ++i)
-        copies[i](input<float>(arguments, static_cast<int>(i)), output<float>(arguments, 0), begin, begin + n);
-    });
-  }});
+                        parallel_blocks(threads, rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
+                          for (std::size_t i = 0; i < copies.size(); ++i)
+                            copies[i](input<float>(arguments, static_cast<int>(i)), output<float>(arguments, 0),
+                                      begin, begin + n);
+                        });
+                      }});
 }
 
 Bound bind_slice(const OpDesc& op, int threads, std::string*) {
@@ -94,10 +96,10 @@ Bound bind_slice(const OpDesc& op, int threads, std::string*) {
   const Shape& x = op.inputs[0].shape;
   const ColumnCopy copy{rows_of(x), x[-1], channels.begin, channels.count, 0, channels.count};
   return make_kernel({.implementation = "copy", .run = [=](const KernelArguments& arguments) {
-    parallel_blocks(threads, copy.rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
-      copy(input<float>(arguments, 0), output<float>(arguments, 0), begin, begin + n);
-    });
-  }});
+                        parallel_blocks(threads, copy.rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
+                          copy(input<float>(arguments, 0), output<float>(arguments, 0), begin, begin + n);
+                        });
+                      }});
 }
 
 Bound bind_pad_channels(const OpDesc& op, int threads, std::string*) {
@@ -105,12 +107,12 @@ Bound bind_pad_channels(const OpDesc& op, int threads, std::string*) {
   const Shape& x = op.inputs[0].shape;
   const ColumnCopy copy{rows_of(x), x[-1], 0, channels.count, channels.begin, x[-1]};
   return make_kernel({.implementation = "copy", .run = [=](const KernelArguments& arguments) {
-    float* y = output<float>(arguments, 0);
-    parallel_blocks(threads, copy.rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
-      std::fill_n(y + begin * copy.to_width, n * copy.to_width, 0.0f);
-      copy(input<float>(arguments, 0), y, begin, begin + n);
-    });
-  }});
+                        float* y = output<float>(arguments, 0);
+                        parallel_blocks(threads, copy.rows, kRowBlock, [&](std::int64_t begin, std::int64_t n) {
+                          std::fill_n(y + begin * copy.to_width, n * copy.to_width, 0.0f);
+                          copy(input<float>(arguments, 0), y, begin, begin + n);
+                        });
+                      }});
 }
 
 Bound bind_connections(const OpDesc& op, int, std::string*) {
@@ -118,21 +120,21 @@ Bound bind_connections(const OpDesc& op, int, std::string*) {
   const bool scatter = op.kind == OpKind::scatter_connections;
   const Shape& full = scatter ? op.outputs[0].shape : op.inputs[0].shape;  // [o, k.., c]
   const std::int64_t c = full[-1], taps = full.elements(1, full.rank() - 1), size = full.elements();
-  return make_kernel({.implementation = "copy",
-                      .run = [=, links = connections.links](const KernelArguments& arguments) {
-    const float* from = input<float>(arguments, 0);
-    float* to = output<float>(arguments, 0);
-    if (scatter) std::fill_n(to, size, 0.0f);
-    for (std::size_t i = 0; i < links.size(); ++i)
-      for (std::int64_t t = 0; t < taps; ++t) {
-        const std::int64_t compact = static_cast<std::int64_t>(i) * taps + t;
-        const std::int64_t place = (links[i].first * taps + t) * c + links[i].second;
-        if (scatter)
-          to[place] = from[compact];
-        else
-          to[compact] = from[place];
-      }
-  }});
+  return make_kernel(
+      {.implementation = "copy", .run = [=, links = connections.links](const KernelArguments& arguments) {
+         const float* from = input<float>(arguments, 0);
+         float* to = output<float>(arguments, 0);
+         if (scatter) std::fill_n(to, size, 0.0f);
+         for (std::size_t i = 0; i < links.size(); ++i)
+           for (std::int64_t t = 0; t < taps; ++t) {
+             const std::int64_t compact = static_cast<std::int64_t>(i) * taps + t;
+             const std::int64_t place = (links[i].first * taps + t) * c + links[i].second;
+             if (scatter)
+               to[place] = from[compact];
+             else
+               to[compact] = from[place];
+           }
+       }});
 }
 
 }  // namespace convoy::cpu

@@ -13,7 +13,7 @@ namespace convoy::cpu {
 namespace {
 
 struct ConvProblem {
-  ConvSizes sizes;                       // as the primitive sees it: padding by copies already done
+  ConvSizes sizes;  // as the primitive sees it: padding by copies already done
   std::optional<CopiedPadding> padding;
   Direction direction = Direction::forward;
 };
@@ -26,14 +26,14 @@ std::array<std::int64_t, 3> spatial(const Shape& shape, int axes) {
 
 ConvProblem problem_of(const OpDesc& op) {
   const bool forward = op.kind == OpKind::conv;
-  const ConvAttributes& conv = forward ? std::get<ConvAttributes>(op.attributes)
-                                       : std::get<ConvBackwardAttributes>(op.attributes).conv;
+  const ConvAttributes& conv =
+      forward ? std::get<ConvAttributes>(op.attributes) : std::get<ConvBackwardAttributes>(op.attributes).conv;
   const Shape& x = forward ? op.inputs[0].shape : std::get<ConvBackwardAttributes>(op.attributes).input;
-  const Shape& y = forward                                ? op.outputs[0].shape
+  const Shape& y = forward                                 ? op.outputs[0].shape
                    : op.kind == OpKind::conv_backward_data ? op.inputs[0].shape
                                                            : op.inputs[1].shape;
   ConvProblem p;
-  p.direction = forward                                ? Direction::forward
+  p.direction = forward                                 ? Direction::forward
                 : op.kind == OpKind::conv_backward_data ? Direction::backward_data
                                                         : Direction::backward_filters;
   ConvSizes& s = p.sizes;
@@ -52,9 +52,10 @@ ConvProblem problem_of(const OpDesc& op) {
     s.pad_low[a] = conv.pad_low[a];
     s.pad_high[a] = conv.pad_high[a];
   }
-  s.bias = forward                                     ? op.inputs.size() > 2
-           : op.kind == OpKind::conv_backward_filters ? op.outputs.size() > 1 && (op.wanted.empty() || op.wanted[1])
-                                                       : false;
+  s.bias = forward ? op.inputs.size() > 2
+           : op.kind == OpKind::conv_backward_filters
+               ? op.outputs.size() > 1 && (op.wanted.empty() || op.wanted[1])
+               : false;
   s.relu = forward && conv.activation == ActivationKind::relu;
   if (conv.pad_mode != PadMode::zero) {
     p.padding.emplace(conv.pad_mode, s.n, s.c, s.in, s.pad_low, s.pad_high);
@@ -66,16 +67,16 @@ ConvProblem problem_of(const OpDesc& op) {
 
 void run_conv(const ConvProblem& p, LayerPrimitive& primitive, int threads, const KernelArguments& arguments) {
   auto* padded = static_cast<float*>(arguments.scratch);
-  void* scratch = static_cast<std::byte*>(arguments.scratch) +
-                  (p.padding ? round_up_64(p.padding->padded_bytes()) : 0);
+  void* scratch =
+      static_cast<std::byte*>(arguments.scratch) + (p.padding ? round_up_64(p.padding->padded_bytes()) : 0);
   const float* a = input<float>(arguments, 0);
   const float* b = input<float>(arguments, 1);
   float* result = output<float>(arguments, 0);
   switch (p.direction) {
     case Direction::forward: {
       if (p.padding) p.padding->pad(a, padded, threads);
-      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? changed_input<float>(arguments, 2) : nullptr, result,
-                    scratch);
+      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? changed_input<float>(arguments, 2) : nullptr,
+                    result, scratch);
       break;
     }
     case Direction::backward_data: {
@@ -85,7 +86,8 @@ void run_conv(const ConvProblem& p, LayerPrimitive& primitive, int threads, cons
     }
     case Direction::backward_filters: {
       if (p.padding) p.padding->pad(a, padded, threads);
-      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? output<float>(arguments, 1) : nullptr, result, scratch);
+      primitive.run(p.padding ? padded : a, b, p.sizes.bias ? output<float>(arguments, 1) : nullptr, result,
+                    scratch);
       break;
     }
   }

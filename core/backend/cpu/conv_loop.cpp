@@ -114,7 +114,8 @@ class ConvLoop final : public LayerPrimitive {
 
 }  // namespace
 
-std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads, std::string*) {
+std::unique_ptr<LayerPrimitive> make_conv_loop(const ConvSizes& sizes, Direction direction, int threads,
+                                               std::string*) {
   return std::make_unique<ConvLoop>(sizes, direction, threads);
 }
 

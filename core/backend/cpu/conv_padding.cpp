@@ -22,7 +22,8 @@ CopiedPadding::CopiedPadding(PadMode mode, std::int64_t n, std::int64_t c, std::
     : n_(n), c_(c), in_(in) {
   for (std::size_t a = 0; a < 3; ++a) {
     padded_[a] = low[a] + in[a] + high[a];
-    for (std::int64_t i = 0; i < padded_[a]; ++i) source_[a].push_back(source_position(mode, i - low[a], in[a]));
+    for (std::int64_t i = 0; i < padded_[a]; ++i)
+      source_[a].push_back(source_position(mode, i - low[a], in[a]));
   }
 }
 
@@ -31,7 +32,8 @@ std::size_t CopiedPadding::padded_bytes() const {
 }
 
 void CopiedPadding::pad(const float* x, float* padded, int threads) const {
-  const std::int64_t image = in_[0] * in_[1] * in_[2] * c_, padded_image = padded_[0] * padded_[1] * padded_[2] * c_;
+  const std::int64_t image = in_[0] * in_[1] * in_[2] * c_,
+                     padded_image = padded_[0] * padded_[1] * padded_[2] * c_;
   parallel_for(threads, n_, [&](std::int64_t n) {
     float* to = padded + n * padded_image;
     for (const std::int64_t i : source_[0])
@@ -43,7 +45,8 @@ void CopiedPadding::pad(const float* x, float* padded, int threads) const {
 }
 
 void CopiedPadding::add_back(const float* dpadded, float* dx, int threads) const {
-  const std::int64_t image = in_[0] * in_[1] * in_[2] * c_, padded_image = padded_[0] * padded_[1] * padded_[2] * c_;
+  const std::int64_t image = in_[0] * in_[1] * in_[2] * c_,
+                     padded_image = padded_[0] * padded_[1] * padded_[2] * c_;
   parallel_for(threads, n_, [&](std::int64_t n) {
     std::fill_n(dx + n * image, image, 0.0f);
     const float* from = dpadded + n * padded_image;

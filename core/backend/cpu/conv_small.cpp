@@ -23,11 +23,18 @@ struct Padded {
   std::int64_t rows, width, channels, top, left, in_rows, in_width;
 
   explicit Padded(const ConvSizes& s)
-      : rows((s.out[0] - 1) * s.stride[0] + s.kernel[0]), width((s.out[1] - 1) * s.stride[1] + s.kernel[1]),
-        channels(s.c), top(s.pad_low[0]), left(s.pad_low[1]), in_rows(s.in[0]), in_width(s.in[1]) {}
+      : rows((s.out[0] - 1) * s.stride[0] + s.kernel[0]),
+        width((s.out[1] - 1) * s.stride[1] + s.kernel[1]),
+        channels(s.c),
+        top(s.pad_low[0]),
+        left(s.pad_low[1]),
+        in_rows(s.in[0]),
+        in_width(s.in[1]) {}
 
   std::int64_t step() const { return width * channels; }
-  std::size_t bytes() const { return round_up_64(static_cast<std::size_t>(rows * step() + 64) * sizeof(float)); }
+  std::size_t bytes() const {
+    return round_up_64(static_cast<std::size_t>(rows * step() + 64) * sizeof(float));
+  }
 
   void fill(const float* x, float* padded) const {
     std::fill_n(padded, rows * step() + 64, 0.0f);
@@ -53,26 +60,36 @@ struct Padded {
     const std::int64_t count = std::min(in_width, width - left) - first;
     if (count <= 0) return;
     for (std::int64_t row = 0; row < rows; ++row)
-      if (const std::int64_t in_row = row - top; in_row >= 0 && in_row < in_rows) body(row, in_row, first, count);
+      if (const std::int64_t in_row = row - top; in_row >= 0 && in_row < in_rows)
+        body(row, in_row, first, count);
   }
 };
 
 /// Images that share one sum of filter gradients.
 constexpr std::int64_t kImagesPerGroup = 4;
+constexpr std::int64_t kMaxOutputs = 16, kMaxTaps = 25;
 
 class OneChannel final : public LayerPrimitive {
  public:
   OneChannel(const ConvSizes& s, bool forward, int threads)
-      : s_(s), forward_(forward), threads_(threads), padded_(s), k_(kernels()),
-        phases_(s.o / std::gcd(s.o, k_.lanes)), taps_(s.kernel[0] * s.kernel[1]) {
-    geometry_ = {.kernel = s.kernel[0], .out_rows = s.out[0], .out_width = s.out[1], .channels = s.o,
+      : s_(s),
+        forward_(forward),
+        threads_(threads),
+        padded_(s),
+        k_(kernels()),
+        phases_(s.o / std::gcd(s.o, k_.lanes)),
+        taps_(s.kernel[0] * s.kernel[1]) {
+    geometry_ = {.kernel = s.kernel[0],
+                 .out_rows = s.out[0],
+                 .out_width = s.out[1],
+                 .channels = s.o,
                  .in_step = padded_.step()};
   }
 
   std::string implementation() const override { return vector_name(); }
   std::size_t scratch_bytes() const override {
     const auto images = static_cast<std::size_t>(forward_ ? s_.n : groups());
-    return table_bytes() + images * (padded_.bytes() + (forward_ ? 0 : sums_bytes()));
+    return table_bytes() + images * (padded_.bytes() + (forward_ ? 0 : sums_bytes() + image_sums_bytes()));
   }
 
   void run(const float* x, const float* b, float* bias, float* result, void* scratch) override {
@@ -94,6 +111,9 @@ class OneChannel final : public LayerPrimitive {
   std::int64_t groups() const { return (s_.n + kImagesPerGroup - 1) / kImagesPerGroup; }
   std::int64_t sum_count() const { return phases_ * (taps_ + 1) * k_.lanes; }
   std::size_t sums_bytes() const { return round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(double)); }
+  std::size_t image_sums_bytes() const {
+    return round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(float));
+  }
   std::size_t table_bytes() const {
     return forward_ ? round_up_64(static_cast<std::size_t>(sum_count()) * sizeof(float)) : 0;
   }
@@ -126,15 +146,19 @@ class OneChannel final : public LayerPrimitive {
 
   void run_filters(const float* x, const float* dy, float* dbias, float* dfilters, void* scratch) const {
     const auto at = [&](std::int64_t g) {
-      return static_cast<std::byte*>(scratch) + static_cast<std::size_t>(g) * (padded_.bytes() + sums_bytes());
+      return static_cast<std::byte*>(scratch) +
+             static_cast<std::size_t>(g) * (padded_.bytes() + sums_bytes() + image_sums_bytes());
     };
     parallel_for(threads_, groups(), [&](std::int64_t g) {
       auto* sums = reinterpret_cast<double*>(at(g));
-      auto* padded = reinterpret_cast<float*>(at(g) + sums_bytes());
+      auto* image_sums = reinterpret_cast<float*>(at(g) + sums_bytes());
+      auto* padded = reinterpret_cast<float*>(at(g) + sums_bytes() + image_sums_bytes());
       std::fill_n(sums, sum_count(), 0.0);
       for (std::int64_t n = g * kImagesPerGroup; n < std::min(s_.n, (g + 1) * kImagesPerGroup); ++n) {
         padded_.fill(x + n * s_.in[0] * s_.in[1], padded);
-        k_.backward_filters(geometry_, padded, dy + n * out_elements(), sums);
+        std::fill_n(image_sums, sum_count(), 0.0f);
+        k_.backward_filters(geometry_, padded, dy + n * out_elements(), image_sums);
+        for (std::int64_t i = 0; i < sum_count(); ++i) sums[i] += static_cast<double>(image_sums[i]);
       }
     });
     auto* total = reinterpret_cast<double*>(at(0));
@@ -143,30 +167,39 @@ class OneChannel final : public LayerPrimitive {
     fold(total, dbias, dfilters);
   }
 
+  /// Adds up the lanes of each channel.
   void fold(const double* sums, float* dbias, float* dfilters) const {
-    for (std::int64_t o = 0; o < s_.o; ++o)
-      for (std::int64_t tap = 0; tap <= taps_; ++tap) {
-        double sum = 0;
-        for (std::int64_t phase = 0; phase < phases_; ++phase)
-          for (std::int64_t lane = 0; lane < k_.lanes; ++lane)
-            if (channel(phase, lane) == o) sum += sums[(phase * (taps_ + 1) + tap) * k_.lanes + lane];
-        if (tap < taps_)
-          dfilters[o * taps_ + tap] = static_cast<float>(sum);
-        else if (dbias != nullptr)
-          dbias[o] = static_cast<float>(sum);
+    double totals[kMaxOutputs * (kMaxTaps + 1)] = {};
+    for (std::int64_t phase = 0; phase < phases_; ++phase)
+      for (std::int64_t lane = 0; lane < k_.lanes; ++lane) {
+        double* to = totals + channel(phase, lane) * (taps_ + 1);
+        for (std::int64_t tap = 0; tap <= taps_; ++tap)
+          to[tap] += sums[(phase * (taps_ + 1) + tap) * k_.lanes + lane];
       }
+    for (std::int64_t o = 0; o < s_.o; ++o) {
+      for (std::int64_t tap = 0; tap < taps_; ++tap)
+        dfilters[o * taps_ + tap] = static_cast<float>(totals[o * (taps_ + 1) + tap]);
+      if (dbias != nullptr) dbias[o] = static_cast<float>(totals[o * (taps_ + 1) + taps_]);
+    }
   }
 };
 
 class NarrowData final : public LayerPrimitive {
  public:
   NarrowData(const ConvSizes& s, int threads) : s_(s), threads_(threads), padded_(s), k_(kernels()) {
-    g_ = {.kernel_rows = s.kernel[0], .run = s.kernel[1] * s.c, .out_rows = s.out[0], .out_width = s.out[1],
-          .channels = s.o, .row_stride = s.stride[0] * padded_.step(), .pixel_stride = s.stride[1] * s.c,
+    g_ = {.kernel_rows = s.kernel[0],
+          .run = s.kernel[1] * s.c,
+          .out_rows = s.out[0],
+          .out_width = s.out[1],
+          .channels = s.o,
+          .row_stride = s.stride[0] * padded_.step(),
+          .pixel_stride = s.stride[1] * s.c,
           .in_step = padded_.step()};
   }
   std::string implementation() const override { return vector_name(); }
-  std::size_t scratch_bytes() const override { return packed_bytes() + static_cast<std::size_t>(s_.n) * padded_.bytes(); }
+  std::size_t scratch_bytes() const override {
+    return packed_bytes() + static_cast<std::size_t>(s_.n) * padded_.bytes();
+  }
 
   void run(const float* dy, const float* filters, float*, float* dx, void* scratch) override {
     auto* packed = static_cast<float*>(scratch);
@@ -207,7 +240,7 @@ std::string unsuited(const ConvSizes& s, Direction direction) {
     if (s.c > 8 || s.kernel[1] * s.c > 32) return "backward data for kernel rows of at most 32 floats only";
     return {};
   }
-  if (s.c != 1 || s.o > 16) return "one input channel and at most 16 outputs only";
+  if (s.c != 1 || s.o > kMaxOutputs) return "one input channel and at most 16 outputs only";
   if (s.kernel[0] != s.kernel[1] || (s.kernel[0] != 3 && s.kernel[0] != 5)) return "kernels 3x3 and 5x5 only";
   if (s.stride[0] != 1 || s.stride[1] != 1) return "stride 1 only";
   // The input under a vector of outputs must fit a vector.
@@ -219,7 +252,8 @@ std::string unsuited(const ConvSizes& s, Direction direction) {
 std::string not_dense(const ConvSizes& s) {
   if (s.groups != 1) return "one group only";
   for (std::size_t a = 0; a < static_cast<std::size_t>(s.axes); ++a)
-    if (s.kernel[a] != s.in[a] || s.pad_low[a] != 0 || s.pad_high[a] != 0 || (s.dilation[a] != 1 && s.kernel[a] != 1))
+    if (s.kernel[a] != s.in[a] || s.pad_low[a] != 0 || s.pad_high[a] != 0 ||
+        (s.dilation[a] != 1 && s.kernel[a] != 1))
       return "the kernel is not the whole image";
   return {};
 }

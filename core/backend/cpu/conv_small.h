@@ -4,8 +4,8 @@
 
 namespace convoy::cpu {
 
-/// One input channel (forward, backward filters) or a short kernel row (backward data). Null if the sizes do not suit;
-/// *reason then says why.
+/// One input channel (forward, backward filters) or a short kernel row (backward data). Null if the sizes do
+/// not suit; *reason then says why.
 std::unique_ptr<LayerPrimitive> make_conv_small(const ConvSizes& sizes, Direction direction, int threads,
                                                 std::string* reason);
 

@@ -18,8 +18,8 @@ const WinogradKernels& kernels() {
 // Transformed tiles of a block, both operands: what should stay in the second cache.
 constexpr std::int64_t kBlockBytes = 512 * 1024;
 constexpr std::int64_t kMaxBlockTiles = 64;
-// Groups of tiles whose filter gradients are summed apart: their number, the memory for their sums, and tiles enough
-// in each to pay for it.
+// Groups of tiles whose filter gradients are summed apart: their number, the memory for their sums, and tiles
+// enough in each to pay for it.
 constexpr std::int64_t kMaxGroups = 4;
 constexpr std::int64_t kGroupBytes = 4 * 1024 * 1024;
 constexpr std::int64_t kMinGroupTiles = 256;
@@ -29,8 +29,8 @@ constexpr std::int64_t kMinPixels = 256;
 /// An image cut into tiles of 4x4 outputs. Offsets are in floats from the image's begin, -1 outside.
 struct Tiling {
   std::int64_t down, across;
-  std::vector<std::int32_t> patches;  // [tile][36]: the 6x6 pixels of the source under each tile
-  std::vector<std::int32_t> outputs;  // [tile][16]: the 4x4 pixels of the destination
+  std::vector<std::int32_t> patches;              // [tile][36]: the 6x6 pixels of the source under each tile
+  std::vector<std::int32_t> outputs;              // [tile][16]: the 4x4 pixels of the destination
   std::vector<bool> patch_inside, output_inside;  // [tile]: no pixel is outside
 
   Tiling(const std::array<std::int64_t, 3>& source, std::int64_t source_channels,
@@ -39,7 +39,8 @@ struct Tiling {
       : down((destination[0] + 3) / 4), across((destination[1] + 3) / 4) {
     for (std::int64_t i = 0; i < down; ++i)
       for (std::int64_t j = 0; j < across; ++j) {
-        patch_inside.push_back(append(patches, 6, 4 * i - pad_low[0], 4 * j - pad_low[1], source, source_channels));
+        patch_inside.push_back(
+            append(patches, 6, 4 * i - pad_low[0], 4 * j - pad_low[1], source, source_channels));
         output_inside.push_back(append(outputs, 4, 4 * i, 4 * j, destination, destination_channels));
       }
   }
@@ -84,17 +85,28 @@ float* floats_at(void* scratch, std::size_t bytes) {
 class WinogradImages final : public LayerPrimitive {
  public:
   WinogradImages(const ConvSizes& s, bool forward, int threads)
-      : forward_(forward), o_(s.o), c_(s.c), from_channels_(forward ? s.c : s.o), to_channels_(forward ? s.o : s.c),
-        n_(s.n), from_(forward ? s.in : s.out), to_(forward ? s.out : s.in), relu_(s.relu), threads_(threads),
+      : forward_(forward),
+        o_(s.o),
+        c_(s.c),
+        from_channels_(forward ? s.c : s.o),
+        to_channels_(forward ? s.o : s.c),
+        n_(s.n),
+        from_(forward ? s.in : s.out),
+        to_(forward ? s.out : s.in),
+        relu_(s.relu),
+        threads_(threads),
         tiling_(from_, from_channels_, to_, to_channels_,
                 {forward ? s.pad_low[0] : 2 - s.pad_low[0], forward ? s.pad_low[1] : 2 - s.pad_low[1]}) {
     total_ = n_ * tiling_.tiles();
     block_ = block_tiles(from_channels_ + to_channels_, total_);
   }
 
-  std::string implementation() const override { return std::string("winograd:") + std::string(name_of(cpu_isa())); }
+  std::string implementation() const override {
+    return std::string("winograd:") + std::string(name_of(cpu_isa()));
+  }
   std::size_t scratch_bytes() const override {
-    return filters_bytes() + static_cast<std::size_t>(threads_) * (tiles_bytes(from_channels_) + tiles_bytes(to_channels_));
+    return filters_bytes() +
+           static_cast<std::size_t>(threads_) * (tiles_bytes(from_channels_) + tiles_bytes(to_channels_));
   }
 
   void run(const float* a, const float* filters, float* bias, float* result, void* scratch) override {
@@ -107,12 +119,13 @@ class WinogradImages final : public LayerPrimitive {
     // Each thread takes a run of blocks, so that it needs buffers of its own only once.
     const std::int64_t blocks = (total_ + block_ - 1) / block_;
     parallel_for(threads_, threads_, [&](std::int64_t t) {
-      const std::size_t mine = filters_bytes() +
-                               static_cast<std::size_t>(t) * (tiles_bytes(from_channels_) + tiles_bytes(to_channels_));
+      const std::size_t mine = filters_bytes() + static_cast<std::size_t>(t) *
+                                                     (tiles_bytes(from_channels_) + tiles_bytes(to_channels_));
       float* left = floats_at(scratch, mine);
       float* product = floats_at(scratch, mine + tiles_bytes(from_channels_));
       for (std::int64_t b = t * blocks / threads_; b < (t + 1) * blocks / threads_; ++b)
-        run_block(b * block_, std::min(block_, total_ - b * block_), a, transformed, bias, result, left, product);
+        run_block(b * block_, std::min(block_, total_ - b * block_), a, transformed, bias, result, left,
+                  product);
     });
   }
 
@@ -128,15 +141,16 @@ class WinogradImages final : public LayerPrimitive {
   std::size_t filters_bytes() const { return place_bytes(o_ * c_); }
   std::size_t tiles_bytes(std::int64_t channels) const { return place_bytes(place_stride(block_, channels)); }
 
-  void run_block(std::int64_t first, std::int64_t count, const float* from, const float* filters, const float* bias,
-                 float* to, float* left, float* product) const {
+  void run_block(std::int64_t first, std::int64_t count, const float* from, const float* filters,
+                 const float* bias, float* to, float* left, float* product) const {
     const WinogradKernels& k = kernels();
     const std::int64_t left_stride = place_stride(block_, from_channels_),
                        product_stride = place_stride(block_, to_channels_);
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
       k.transform_input(from + image * pixels(from_) * from_channels_, tiling_.patches.data() + 36 * tile,
-                        tiling_.patch_inside[static_cast<std::size_t>(tile)], from_channels_, left + t * from_channels_, left_stride);
+                        tiling_.patch_inside[static_cast<std::size_t>(tile)], from_channels_,
+                        left + t * from_channels_, left_stride);
     }
     const std::int64_t rows = (count + kWinogradTiles - 1) / kWinogradTiles * kWinogradTiles;
     for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
@@ -151,22 +165,26 @@ class WinogradImages final : public LayerPrimitive {
   }
 };
 
-/// Backward filters. The images are cut into a fixed number of groups of tiles, each summed apart, so that the bits do
-/// not depend on the number of threads.
+/// Backward filters. The images are cut into a fixed number of groups of tiles, each summed apart, so that the
+/// bits do not depend on the number of threads.
 class WinogradFilters final : public LayerPrimitive {
  public:
   WinogradFilters(const ConvSizes& s, int threads)
-      : s_(s), threads_(threads), tiling_(s.in, s.c, s.out, s.o, {s.pad_low[0], s.pad_low[1]}), bias_columns_(
-            s.n * pixels(s.out) * s.o, s.o) {
+      : s_(s),
+        threads_(threads),
+        tiling_(s.in, s.c, s.out, s.o, {s.pad_low[0], s.pad_low[1]}),
+        bias_columns_(s.n * pixels(s.out) * s.o, s.o) {
     total_ = s.n * tiling_.tiles();
     block_ = block_tiles(s.c + s.o, total_);
     blocks_ = (total_ + block_ - 1) / block_;
-    const std::int64_t most = std::min({kMaxGroups, blocks_, total_ / kMinGroupTiles,
-                                        kGroupBytes / static_cast<std::int64_t>(sums_bytes())});
+    const std::int64_t most = std::min(
+        {kMaxGroups, blocks_, total_ / kMinGroupTiles, kGroupBytes / static_cast<std::int64_t>(sums_bytes())});
     groups_ = std::max<std::int64_t>(most, 1);
   }
 
-  std::string implementation() const override { return std::string("winograd:") + std::string(name_of(cpu_isa())); }
+  std::string implementation() const override {
+    return std::string("winograd:") + std::string(name_of(cpu_isa()));
+  }
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(groups_) * group_bytes() + bias_bytes();
   }
@@ -177,7 +195,8 @@ class WinogradFilters final : public LayerPrimitive {
     for (std::int64_t g = 0; g < groups_; ++g)
       sums[g] = floats_at(scratch, static_cast<std::size_t>(g) * group_bytes());
     kernels().finish_filters(sums, groups_, s_.o, s_.c, dfilters);
-    if (dbias != nullptr) sum_bias(dy, dbias, floats_at(scratch, static_cast<std::size_t>(groups_) * group_bytes()));
+    if (dbias != nullptr)
+      sum_bias(dy, dbias, floats_at(scratch, static_cast<std::size_t>(groups_) * group_bytes()));
   }
 
  private:
@@ -205,28 +224,30 @@ class WinogradFilters final : public LayerPrimitive {
       run_block(b * block_, std::min(block_, total_ - b * block_), x, dy, left, right, sums, b == begin);
   }
 
-  void run_block(std::int64_t first, std::int64_t count, const float* x, const float* dy, float* left, float* right,
-                 float* sums, bool first_block) const {
+  void run_block(std::int64_t first, std::int64_t count, const float* x, const float* dy, float* left,
+                 float* right, float* sums, bool first_block) const {
     const WinogradKernels& k = kernels();
     const std::int64_t left_stride = place_stride(block_, s_.o), right_stride = place_stride(block_, s_.c);
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
       k.transform_input(x + image * pixels(s_.in) * s_.c, tiling_.patches.data() + 36 * tile,
-                        tiling_.patch_inside[static_cast<std::size_t>(tile)], s_.c, right + t * s_.c, right_stride);
+                        tiling_.patch_inside[static_cast<std::size_t>(tile)], s_.c, right + t * s_.c,
+                        right_stride);
       k.transform_gradient(dy + image * pixels(s_.out) * s_.o, tiling_.outputs.data() + 16 * tile,
-                           tiling_.output_inside[static_cast<std::size_t>(tile)], s_.o, left + t * s_.o, left_stride);
+                           tiling_.output_inside[static_cast<std::size_t>(tile)], s_.o, left + t * s_.o,
+                           left_stride);
     }
     for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
-      k.accumulate(left + place * left_stride, right + place * right_stride, sums + place * s_.o * s_.c, s_.o, count,
-                   s_.c, first_block);
+      k.accumulate(left + place * left_stride, right + place * right_stride, sums + place * s_.o * s_.c, s_.o,
+                   count, s_.c, first_block);
   }
 
   void sum_bias(const float* dy, float* dbias, float* scratch) const {
     auto* sums = reinterpret_cast<double*>(scratch);
     float* parts = floats_at(scratch, round_up_64(static_cast<std::size_t>(s_.o) * sizeof(double)));
     parallel_for(threads_, bias_columns_.blocks(), [&](std::int64_t b) {
-      channel_kernels().sum(dy + b * bias_columns_.block, parts + b * bias_columns_.period, bias_columns_.length(b),
-                            bias_columns_.period);
+      channel_kernels().sum(dy + b * bias_columns_.block, parts + b * bias_columns_.period,
+                            bias_columns_.length(b), bias_columns_.period);
     });
     bias_columns_.fold(parts, sums);
     std::transform(sums, sums + s_.o, dbias, [](double v) { return static_cast<float>(v); });
@@ -236,12 +257,14 @@ class WinogradFilters final : public LayerPrimitive {
 std::string unsuited(const ConvSizes& s) {
   if (s.axes != 2 || s.groups != 1) return "two axes and one group only";
   for (std::size_t a = 0; a < 2; ++a)
-    if (s.kernel[a] != 3 || s.stride[a] != 1 || s.dilation[a] != 1) return "3x3 kernels of stride and dilation 1 only";
+    if (s.kernel[a] != 3 || s.stride[a] != 1 || s.dilation[a] != 1)
+      return "3x3 kernels of stride and dilation 1 only";
   if (s.c % 16 != 0 || s.o % 16 != 0) return "channels in multiples of 16 only";
   for (std::size_t a = 0; a < 2; ++a)
     if (s.pad_low[a] > 2 || s.pad_high[a] > 2) return "padding of at most 2 only";
   if (s.n * pixels(s.out) < kMinPixels) return "too few pixels to pay for transforming the filters";
-  if (std::max(pixels(s.in) * s.c, pixels(s.out) * s.o) >= std::int64_t{1} << 31) return "an image of 2^31 elements";
+  if (std::max(pixels(s.in) * s.c, pixels(s.out) * s.o) >= std::int64_t{1} << 31)
+    return "an image of 2^31 elements";
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): about 2.5 times as fast as the direct way for 16 to 64
-// channels. Rounding errors are a few times those of the direct sum (the parity tests hold both to one bound).
+// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): about 2.5 times as fast as the direct way for 16 to
+// 64 channels. Rounding errors are a few times those of the direct sum (the parity tests hold both to one
+// bound).
 #include "core/backend/cpu/layer_primitive.h"
 
 namespace convoy::cpu {

@@ -15,10 +15,11 @@ using namespace cpu;
 /// Best first; the last of a kind takes everything. Empty for kinds that never reach a backend.
 std::vector<Candidate> candidates(OpKind kind) {
   switch (kind) {
-    case OpKind::prepare: return {{"vector", bind_prepare}};
+    case OpKind::prepare:
+      return {{"vector", bind_prepare}};
     case OpKind::conv:
     case OpKind::conv_backward_data:
-    case OpKind::conv_backward_filters: 
+    case OpKind::conv_backward_filters:
       return {{"winograd", bind_conv_winograd},
               {"dense", bind_conv_dense},
               {"small", bind_conv_small},
@@ -26,39 +27,65 @@ std::vector<Candidate> candidates(OpKind kind) {
               {"loop", bind_conv_loop}};
     case OpKind::dense:
     case OpKind::dense_backward_data:
-    case OpKind::dense_backward_weights: return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
-    case OpKind::pool: return {{"vector", bind_pool}};
-    case OpKind::pool_backward: return {{"vector", bind_pool_backward}};
-    case OpKind::activation: return {{"vector", bind_activation}};
-    case OpKind::activation_backward: return {{"vector", bind_activation_backward}};
-    case OpKind::batch_norm: return {{"vector", bind_batch_norm}};
-    case OpKind::batch_norm_inference: return {{"vector", bind_batch_norm_inference}};
-    case OpKind::batch_norm_backward: return {{"vector", bind_batch_norm_backward}};
-    case OpKind::dropout: return {{"vector", bind_dropout}};
-    case OpKind::add: return {{"vector", bind_add}};
-    case OpKind::multiply: return {{"vector", bind_multiply}};
+    case OpKind::dense_backward_weights:
+      return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
+    case OpKind::pool:
+      return {{"vector", bind_pool}};
+    case OpKind::pool_backward:
+      return {{"vector", bind_pool_backward}};
+    case OpKind::activation:
+      return {{"vector", bind_activation}};
+    case OpKind::activation_backward:
+      return {{"vector", bind_activation_backward}};
+    case OpKind::batch_norm:
+      return {{"vector", bind_batch_norm}};
+    case OpKind::batch_norm_inference:
+      return {{"vector", bind_batch_norm_inference}};
+    case OpKind::batch_norm_backward:
+      return {{"vector", bind_batch_norm_backward}};
+    case OpKind::dropout:
+      return {{"vector", bind_dropout}};
+    case OpKind::add:
+      return {{"vector", bind_add}};
+    case OpKind::multiply:
+      return {{"vector", bind_multiply}};
     case OpKind::add_channels:
-    case OpKind::multiply_channels: return {{"vector", bind_channel_operand}};
+    case OpKind::multiply_channels:
+      return {{"vector", bind_channel_operand}};
     case OpKind::sum_to_channels:
-    case OpKind::dot_to_channels: return {{"vector", bind_channel_sum}};
-    case OpKind::concat: return {{"copy", bind_concat}};
-    case OpKind::slice: return {{"copy", bind_slice}};
-    case OpKind::pad_channels: return {{"copy", bind_pad_channels}};
-    case OpKind::softmax_cross_entropy: return {{"vector", bind_softmax}};
-    case OpKind::softmax_cross_entropy_backward: return {{"vector", bind_softmax_backward}};
+    case OpKind::dot_to_channels:
+      return {{"vector", bind_channel_sum}};
+    case OpKind::concat:
+      return {{"copy", bind_concat}};
+    case OpKind::slice:
+      return {{"copy", bind_slice}};
+    case OpKind::pad_channels:
+      return {{"copy", bind_pad_channels}};
+    case OpKind::softmax_cross_entropy:
+      return {{"vector", bind_softmax}};
+    case OpKind::softmax_cross_entropy_backward:
+      return {{"vector", bind_softmax_backward}};
     case OpKind::mean_squared:
-    case OpKind::binary_cross_entropy: return {{"vector", bind_element_loss}};
+    case OpKind::binary_cross_entropy:
+      return {{"vector", bind_element_loss}};
     case OpKind::mean_squared_backward:
-    case OpKind::binary_cross_entropy_backward: return {{"vector", bind_element_loss_backward}};
-    case OpKind::top_k: return {{"vector", bind_top_k}};
-    case OpKind::sum_weights: return {{"vector", bind_sum_weights}};
+    case OpKind::binary_cross_entropy_backward:
+      return {{"vector", bind_element_loss_backward}};
+    case OpKind::top_k:
+      return {{"vector", bind_top_k}};
+    case OpKind::sum_weights:
+      return {{"vector", bind_sum_weights}};
     case OpKind::scatter_connections:
-    case OpKind::gather_connections: return {{"copy", bind_connections}};
-    case OpKind::sgd_update: return {{"vector", bind_sgd}};
-    case OpKind::running_update: return {{"vector", bind_running}};
+    case OpKind::gather_connections:
+      return {{"copy", bind_connections}};
+    case OpKind::sgd_update:
+      return {{"vector", bind_sgd}};
+    case OpKind::running_update:
+      return {{"vector", bind_running}};
     case OpKind::reshape:
     case OpKind::external:
-    case OpKind::count_: break;
+    case OpKind::count_:
+      break;
   }
   return {};
 }
@@ -68,8 +95,8 @@ std::string wrong_types(const OpDesc& op) {
   for (const auto* side : {&op.inputs, &op.outputs})
     for (const TensorDesc& operand : *side)
       if (is_floating(operand.dtype) && operand.dtype != DType::f32 && op.kind != OpKind::sgd_update)
-        return fmt::format("the cpu backend computes in float32, found an operand {} of {}", operand.shape.str(),
-                           name_of(operand.dtype));
+        return fmt::format("the cpu backend computes in float32, found an operand {} of {}",
+                           operand.shape.str(), name_of(operand.dtype));
   return {};
 }
 
@@ -90,9 +117,8 @@ class CpuBackend final : public Backend {
   }
 
   std::vector<std::pair<std::string, std::string>> identity() const override {
-    return {{"isa", std::string(name_of(cpu_isa()))},
-            {"onednn", onednn::version()},
-            {"onednn isa", onednn::isa()}};
+    return {
+        {"isa", std::string(name_of(cpu_isa()))}, {"onednn", onednn::version()}, {"onednn isa", onednn::isa()}};
   }
 
  private:

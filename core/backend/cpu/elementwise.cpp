@@ -1,9 +1,12 @@
 // Activations, sums and products of equal shapes, dropout.
+#include "core/backend/cpu/vector/elementwise.h"
+
+#include <algorithm>
 #include <cmath>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
-#include "core/backend/cpu/vector/elementwise.h"
+#include "core/backend/cpu/vector/random.h"
 #include "core/random/philox.h"
 
 namespace convoy::cpu {
@@ -13,21 +16,25 @@ const ElementwiseKernels& kernels() {
   return cpu_isa() == CpuIsa::avx512 ? avx512::elementwise_kernels : avx2::elementwise_kernels;
 }
 
+const RandomKernels& random_kernels() {
+  return cpu_isa() == CpuIsa::avx512 ? avx512::random_kernels : avx2::random_kernels;
+}
+
+constexpr std::int64_t kSumBlock = 2048;  // elements of a sum of many terms that stay in the first cache
+
 ActivationKind kind_of(const OpDesc& op) { return std::get<ActivationAttributes>(op.attributes).kind; }
 
-/// Elements [begin, begin + n) of one sample.
-void drop(const RandomKey& key, std::uint32_t threshold, float scale, const float* x, float* y, std::int64_t begin,
-          std::int64_t n, const ElementwiseKernels& k) {
-  constexpr std::int64_t kWords = 256;
+/// Keeps or drops the n elements of one sample by the words of its key.
+void drop(const RandomKey& key, std::uint32_t threshold, float scale, const float* x, float* y,
+          std::int64_t n) {
+  // The upper half of the counters that RandomKey::block uses: which use of the key, which version of the
+  // derivation.
+  constexpr std::uint32_t kBlockCounters[2] = {0, kRandomVersion};
+  constexpr std::int64_t kWords = 4 * kPhiloxBlocks;
   std::uint32_t words[kWords];
   for (std::int64_t i = 0; i < n; i += kWords) {
-    const std::int64_t count = std::min(kWords, n - i);
-    for (std::int64_t w = 0; w < count; w += 4) {
-      const PhiloxBlock block = key.block(static_cast<std::uint64_t>(begin + i + w) / 4);
-      for (std::int64_t j = 0; j < std::min<std::int64_t>(4, count - w); ++j)
-        words[w + j] = block[static_cast<std::size_t>(j)];
-    }
-    k.keep_above(words, threshold, scale, x + i, y + i, count);
+    random_kernels().blocks(key.raw(), static_cast<std::uint64_t>(i) / 4, kBlockCounters, words);
+    kernels().keep_above(words, threshold, scale, x + i, y + i, std::min(kWords, n - i));
   }
 }
 
@@ -36,27 +43,29 @@ void drop(const RandomKey& key, std::uint32_t threshold, float scale, const floa
 Bound bind_activation(const OpDesc& op, int threads, std::string*) {
   const auto f = kernels().activation[static_cast<int>(kind_of(op))];
   const std::int64_t n = op.inputs[0].shape.elements();
-  return make_vector_kernel({.run =
-                                 [=](const KernelArguments& arguments) {
-                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-                                     f(input<float>(arguments, 0) + begin, output<float>(arguments, 0) + begin, m);
-                                   });
-                                 },
-                             .in_place = {{0, 0}}});
+  return make_vector_kernel(
+      {.run =
+           [=](const KernelArguments& arguments) {
+             parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+               f(input<float>(arguments, 0) + begin, output<float>(arguments, 0) + begin, m);
+             });
+           },
+       .in_place = {{0, 0}}});
 }
 
 namespace {
 
 Bound bind_binary(const OpDesc& op, int threads, ElementwiseKernels::Binary f) {
   const std::int64_t n = op.inputs[0].shape.elements();
-  return make_vector_kernel({.run =
-                                 [=](const KernelArguments& arguments) {
-                                   parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-                                     f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin,
-                                       output<float>(arguments, 0) + begin, m);
-                                   });
-                                 },
-                             .in_place = {{0, 0}, {1, 0}}});
+  return make_vector_kernel(
+      {.run =
+           [=](const KernelArguments& arguments) {
+             parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+               f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin,
+                 output<float>(arguments, 0) + begin, m);
+             });
+           },
+       .in_place = {{0, 0}, {1, 0}}});
 }
 
 }  // namespace
@@ -75,14 +84,17 @@ Bound bind_add(const OpDesc& op, int threads, std::string*) {
   const std::int64_t n = op.inputs[0].shape.elements();
   const int terms = static_cast<int>(op.inputs.size());
   const auto run = [=](const KernelArguments& arguments) {
-    parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
-      float* y = output<float>(arguments, 0) + begin;
-      f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, y, m);
-      for (int i = 2; i < terms; ++i) f(y, input<float>(arguments, i) + begin, y, m);
+    parallel_blocks(threads, n, kSumBlock, [&](std::int64_t begin, std::int64_t m) {
+      float sum[kSumBlock];  // y is written last: it may lie in the place of any term, even of one that comes
+                             // twice
+      f(input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, sum, m);
+      for (int i = 2; i + 1 < terms; ++i) f(sum, input<float>(arguments, i) + begin, sum, m);
+      f(sum, input<float>(arguments, terms - 1) + begin, output<float>(arguments, 0) + begin, m);
     });
   };
-  // The first two terms are read before y is written; a later one must not lie in its place.
-  return make_vector_kernel({.run = run, .in_place = {{0, 0}, {1, 0}}});
+  KernelSpec spec{.run = run};
+  for (int i = 0; i < terms; ++i) spec.in_place.emplace_back(i, 0);
+  return make_vector_kernel(std::move(spec));
 }
 
 Bound bind_dropout(const OpDesc& op, int threads, std::string*) {
@@ -92,13 +104,12 @@ Bound bind_dropout(const OpDesc& op, int threads, std::string*) {
   const auto threshold = static_cast<std::uint32_t>(std::floor(std::ldexp(dropout.rate, 32)));
   const auto scale = static_cast<float>(1 / (1 - dropout.rate));
   const RandomKey layer = RandomKey(dropout.seed, "dropout").child(name_key(dropout.name));
-  const ElementwiseKernels* k = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
     const auto* keys = input<std::uint64_t>(arguments, 1);
     parallel_for(threads, n, [&](std::int64_t i) {
       const RandomKey key = layer.child(keys[2 * i]).child(keys[2 * i + 1]);
-      drop(key, threshold, scale, input<float>(arguments, 0) + i * sample, output<float>(arguments, 0) + i * sample, 0,
-           sample, *k);
+      drop(key, threshold, scale, input<float>(arguments, 0) + i * sample,
+           output<float>(arguments, 0) + i * sample, sample);
     });
   };
   return make_vector_kernel({.run = run, .in_place = {{0, 0}}});

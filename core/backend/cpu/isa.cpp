@@ -30,8 +30,10 @@ void set_cpu_isa(std::string_view name) {
     throw UsageError(fmt::format("device.isa: expected avx2, avx512 or default, found '{}'", name));
   const CpuIsa isa = name == "avx2" ? CpuIsa::avx2 : CpuIsa::avx512;
   if (!machine_has(isa))
-    throw UsageError(fmt::format("device.isa={}: this processor lacks it. Leave the option out to use the best "
-                                 "instruction set that it has.", name));
+    throw UsageError(
+        fmt::format("device.isa={}: this processor lacks it. Leave the option out to use the best "
+                    "instruction set that it has.",
+                    name));
   onednn::limit_isa(isa);
   pinned = static_cast<int>(isa);
 }

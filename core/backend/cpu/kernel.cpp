@@ -24,7 +24,9 @@ class FunctionKernel final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_kernel(KernelSpec spec) { return std::make_unique<FunctionKernel>(std::move(spec)); }
+std::unique_ptr<Kernel> make_kernel(KernelSpec spec) {
+  return std::make_unique<FunctionKernel>(std::move(spec));
+}
 
 std::unique_ptr<Kernel> make_vector_kernel(KernelSpec spec) {
   spec.implementation = name_of(cpu_isa());

@@ -1,5 +1,6 @@
 #pragma once
-// What all kernels of this backend share: candidates in order of preference, a kernel made of a function, threads.
+// What all kernels of this backend share: candidates in order of preference, a kernel made of a function,
+// threads.
 #include <functional>
 #include <memory>
 #include <span>
@@ -42,11 +43,12 @@ T* output(const KernelArguments& arguments, int i) {
   return static_cast<T*>(arguments.outputs[static_cast<std::size_t>(i)]);
 }
 
-/// Calls body(i) for i in [0, count), on up to `threads` threads. What an i computes must not depend on who runs it.
+/// Calls body(i) for i in [0, count), on up to `threads` threads. What an i computes must not depend on who
+/// runs it.
 void parallel_for(int threads, std::int64_t count, const std::function<void(std::int64_t)>& body);
 
-/// Cuts [0, n) into fixed blocks of `block` and calls body(begin, length) for each. The blocks do not depend on the
-/// number of threads.
+/// Cuts [0, n) into fixed blocks of `block` and calls body(begin, length) for each. The blocks do not depend on
+/// the number of threads.
 void parallel_blocks(int threads, std::int64_t n, std::int64_t block,
                      const std::function<void(std::int64_t, std::int64_t)>& body);
 

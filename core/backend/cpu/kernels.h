@@ -24,18 +24,18 @@ Bound bind_batch_norm_backward(const OpDesc& op, int threads, std::string* reaso
 Bound bind_dropout(const OpDesc& op, int threads, std::string* reason);
 Bound bind_add(const OpDesc& op, int threads, std::string* reason);
 Bound bind_multiply(const OpDesc& op, int threads, std::string* reason);
-Bound bind_channel_operand(const OpDesc& op, int threads, std::string* reason);   // add_, multiply_channels
-Bound bind_channel_sum(const OpDesc& op, int threads, std::string* reason);       // sum_, dot_to_channels
+Bound bind_channel_operand(const OpDesc& op, int threads, std::string* reason);  // add_, multiply_channels
+Bound bind_channel_sum(const OpDesc& op, int threads, std::string* reason);      // sum_, dot_to_channels
 Bound bind_concat(const OpDesc& op, int threads, std::string* reason);
 Bound bind_slice(const OpDesc& op, int threads, std::string* reason);
 Bound bind_pad_channels(const OpDesc& op, int threads, std::string* reason);
 Bound bind_softmax(const OpDesc& op, int threads, std::string* reason);
 Bound bind_softmax_backward(const OpDesc& op, int threads, std::string* reason);
-Bound bind_element_loss(const OpDesc& op, int threads, std::string* reason);      // mean_squared, binary
+Bound bind_element_loss(const OpDesc& op, int threads, std::string* reason);  // mean_squared, binary
 Bound bind_element_loss_backward(const OpDesc& op, int threads, std::string* reason);
 Bound bind_top_k(const OpDesc& op, int threads, std::string* reason);
 Bound bind_sum_weights(const OpDesc& op, int threads, std::string* reason);
-Bound bind_connections(const OpDesc& op, int threads, std::string* reason);       // scatter, gather
+Bound bind_connections(const OpDesc& op, int threads, std::string* reason);  // scatter, gather
 Bound bind_sgd(const OpDesc& op, int threads, std::string* reason);
 Bound bind_running(const OpDesc& op, int threads, std::string* reason);
 

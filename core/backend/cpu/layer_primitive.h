@@ -1,6 +1,6 @@
 #pragma once
-// Convolutions and dense layers without their op: sizes, and what computes one direction of one of them. oneDNN, our
-// vector code and the plain loops all stand behind LayerPrimitive.
+// Convolutions and dense layers without their op: sizes, and what computes one direction of one of them.
+// oneDNN, our vector code and the plain loops all stand behind LayerPrimitive.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -33,8 +33,8 @@ class LayerPrimitive {
   virtual ~LayerPrimitive() = default;
   virtual std::size_t scratch_bytes() const = 0;
   virtual std::string implementation() const = 0;
-  /// Operands of forward: a = x, b = filters, bias, result = y; of backward data: a = dy, b = filters, result = dx; of
-  /// backward filters: a = x, b = dy, result = dfilters, bias = dbias. bias is null where there is none.
+  /// Operands of forward: a = x, b = filters, bias, result = y; of backward data: a = dy, b = filters, result =
+  /// dx; of backward filters: a = x, b = dy, result = dfilters, bias = dbias. bias is null where there is none.
   virtual void run(const float* a, const float* b, float* bias, float* result, void* scratch) = 0;
 };
 

@@ -1,18 +1,17 @@
-// Losses and what is counted beside them. Per-sample losses in single precision, their weighted sum in double in the
-// order of the samples.
+// Losses and what is counted beside them. Per-sample losses in single precision, their weighted sum in double
+// in the order of the samples.
+#include "core/backend/cpu/vector/loss.h"
+
 #include <fmt/format.h>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
-#include "core/backend/cpu/vector/loss.h"
 #include "core/tensor/error.h"
 
 namespace convoy::cpu {
 namespace {
 
-const LossKernels& kernels() {
-  return cpu_isa() == CpuIsa::avx512 ? avx512::loss_kernels : avx2::loss_kernels;
-}
+const LossKernels& kernels() { return cpu_isa() == CpuIsa::avx512 ? avx512::loss_kernels : avx2::loss_kernels; }
 
 double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attributes).scale; }
 
@@ -20,8 +19,9 @@ double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attribute
 void check_labels(const std::int32_t* labels, std::int64_t n, std::int64_t positions, std::int64_t classes) {
   for (std::int64_t i = 0; i < n * positions; ++i)
     if (labels[i] < 0 || labels[i] >= classes)
-      throw DataError(fmt::format("sample {} of the micro-batch, position {}: label {}, but the model has {} classes",
-                                  i / positions, i % positions, labels[i], classes));
+      throw DataError(
+          fmt::format("sample {} of the micro-batch, position {}: label {}, but the model has {} classes",
+                      i / positions, i % positions, labels[i], classes));
 }
 
 /// loss = scale * sum of w_i l_i.
@@ -43,8 +43,8 @@ Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
   spec.run = [=](const KernelArguments& arguments) {
     check_labels(input<std::int32_t>(arguments, 1), n, positions, k);
     auto* position_losses = static_cast<float*>(arguments.scratch);
-    float* losses = output<float>(arguments, 2) != nullptr ? output<float>(arguments, 2)
-                                                           : position_losses + n * positions;
+    float* losses =
+        output<float>(arguments, 2) != nullptr ? output<float>(arguments, 2) : position_losses + n * positions;
     float* probabilities = output<float>(arguments, 1);
     parallel_for(threads, n, [&](std::int64_t i) {
       const std::int64_t at = i * positions;
@@ -54,7 +54,8 @@ Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
       for (std::int64_t p = 0; p < positions; ++p) sum += static_cast<double>(position_losses[at + p]);
       losses[i] = static_cast<float>(sum / static_cast<double>(positions));
     });
-    if (float* loss = output<float>(arguments, 0)) *loss = weighted_sum(scale, input<float>(arguments, 2), losses, n);
+    if (float* loss = output<float>(arguments, 0))
+      *loss = weighted_sum(scale, input<float>(arguments, 2), losses, n);
   };
   return make_vector_kernel(std::move(spec));
 }
@@ -69,8 +70,8 @@ Bound bind_softmax_backward(const OpDesc& op, int threads, std::string*) {
     parallel_for(threads, n, [&](std::int64_t i) {
       const std::int64_t at = i * positions;
       const auto factor = static_cast<float>(scale * static_cast<double>(input<float>(arguments, 2)[i]));
-      kernel->softmax_backward(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at, positions,
-                               k, factor, output<float>(arguments, 0) + at * k);
+      kernel->softmax_backward(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at,
+                               positions, k, factor, output<float>(arguments, 0) + at * k);
     });
   };
   return make_vector_kernel({.run = run, .in_place = {{0, 0}}});
@@ -96,7 +97,8 @@ Bound bind_element_loss(const OpDesc& op, int threads, std::string*) {
                  : kernel->squared(a, t, size);
       losses[i] = static_cast<float>(sum / static_cast<double>(size));
     });
-    if (float* loss = output<float>(arguments, 0)) *loss = weighted_sum(scale, input<float>(arguments, 2), losses, n);
+    if (float* loss = output<float>(arguments, 0))
+      *loss = weighted_sum(scale, input<float>(arguments, 2), losses, n);
   };
   return make_vector_kernel(std::move(spec));
 }
@@ -105,7 +107,8 @@ Bound bind_element_loss(const OpDesc& op, int threads, std::string*) {
 Bound bind_element_loss_backward(const OpDesc& op, int threads, std::string*) {
   const Shape& x = op.inputs[0].shape;
   const std::int64_t n = x[0], size = x.elements(1, x.rank());
-  const double factor = (op.kind == OpKind::mean_squared_backward ? 2 : 1) * scale_of(op) / static_cast<double>(size);
+  const double factor =
+      (op.kind == OpKind::mean_squared_backward ? 2 : 1) * scale_of(op) / static_cast<double>(size);
   const LossKernels* kernel = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
     parallel_for(threads, n, [&](std::int64_t i) {
@@ -125,7 +128,8 @@ Bound bind_top_k(const OpDesc& op, int, std::string*) {
     check_labels(input<std::int32_t>(arguments, 1), n, 1, classes);
     double sum = 0;
     for (std::int64_t i = 0; i < n; ++i)
-      if (kernel->rank(input<float>(arguments, 0) + i * classes, classes, input<std::int32_t>(arguments, 1)[i]) < k)
+      if (kernel->rank(input<float>(arguments, 0) + i * classes, classes,
+                       input<std::int32_t>(arguments, 1)[i]) < k)
         sum += static_cast<double>(input<float>(arguments, 2)[i]);
     *output<float>(arguments, 0) = static_cast<float>(sum);
   }});
@@ -134,10 +138,11 @@ Bound bind_top_k(const OpDesc& op, int, std::string*) {
 Bound bind_sum_weights(const OpDesc& op, int, std::string*) {
   const std::int64_t n = op.inputs[0].shape.elements();
   return make_kernel({.implementation = "loop", .run = [=](const KernelArguments& arguments) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(input<float>(arguments, 0)[i]);
-    *output<float>(arguments, 0) = static_cast<float>(sum);
-  }});
+                        double sum = 0;
+                        for (std::int64_t i = 0; i < n; ++i)
+                          sum += static_cast<double>(input<float>(arguments, 0)[i]);
+                        *output<float>(arguments, 0) = static_cast<float>(sum);
+                      }});
 }
 
 }  // namespace convoy::cpu

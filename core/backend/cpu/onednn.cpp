@@ -51,9 +51,12 @@ memory::desc channels_last(const memory::dims& dims) {
   return {dims, memory::data_type::f32, strides};
 }
 
-memory::desc any_layout(const memory::dims& dims) { return {dims, memory::data_type::f32, memory::format_tag::any}; }
+memory::desc any_layout(const memory::dims& dims) {
+  return {dims, memory::data_type::f32, memory::format_tag::any};
+}
 
-memory::dims activation_dims(const ConvSizes& c, std::int64_t channels, const std::array<std::int64_t, 3>& spatial) {
+memory::dims activation_dims(const ConvSizes& c, std::int64_t channels,
+                             const std::array<std::int64_t, 3>& spatial) {
   memory::dims dims{c.n, channels};
   dims.insert(dims.end(), spatial.begin(), spatial.begin() + c.axes);
   return dims;
@@ -102,7 +105,8 @@ Descriptor describe(const dnnl::primitive_attr& attr, const Arguments&... argume
   return Descriptor(engine(), arguments..., attr);
 }
 template <typename Descriptor, typename Hint, typename... Arguments>
-Descriptor describe_backward(const dnnl::primitive_attr& attr, const Hint& hint, const Arguments&... arguments) {
+Descriptor describe_backward(const dnnl::primitive_attr& attr, const Hint& hint,
+                             const Arguments&... arguments) {
   return Descriptor(engine(), arguments..., hint, attr);
 }
 using ConvForward = dnnl::convolution_forward::primitive_desc;
@@ -130,7 +134,8 @@ Descriptor describe(const dnnl::primitive_attr& attr, const Arguments&... argume
   return Descriptor(typename Descriptor::Operation(arguments...), attr, engine());
 }
 template <typename Descriptor, typename Hint, typename... Arguments>
-Descriptor describe_backward(const dnnl::primitive_attr& attr, const Hint& hint, const Arguments&... arguments) {
+Descriptor describe_backward(const dnnl::primitive_attr& attr, const Hint& hint,
+                             const Arguments&... arguments) {
   return Descriptor(typename Descriptor::Operation(arguments...), attr, engine(), hint);
 }
 #endif
@@ -149,18 +154,21 @@ struct Scratch {
 
 class Bound final : public LayerPrimitive {
  public:
-  /// Arguments of the primitive: a, b, result and bias by their oneDNN names; `plain` is the layout of our filters and
-  /// `filters_name` which of the three operands holds them.
+  /// Arguments of the primitive: a, b, result and bias by their oneDNN names; `plain` is the layout of our
+  /// filters and `filters_name` which of the three operands holds them.
   struct Operands {
     int a, b, bias, result, filters;
     memory::desc a_desc, b_desc, bias_desc, result_desc, plain_filters;
     bool has_bias;
   };
 
-  Bound(dnnl::primitive primitive, std::string implementation, Operands operands, const memory::desc& scratchpad,
-        const memory::desc& preferred_filters, int threads)
-      : primitive_(std::move(primitive)), implementation_(std::move(implementation)), operands_(std::move(operands)),
-        threads_(threads), stream_(engine()) {
+  Bound(dnnl::primitive primitive, std::string implementation, Operands operands,
+        const memory::desc& scratchpad, const memory::desc& preferred_filters, int threads)
+      : primitive_(std::move(primitive)),
+        implementation_(std::move(implementation)),
+        operands_(std::move(operands)),
+        threads_(threads),
+        stream_(engine()) {
     const Operands& o = operands_;
     add(o.a, o.a_desc);
     add(o.b, o.b_desc);
@@ -215,7 +223,9 @@ class Bound final : public LayerPrimitive {
   dnnl::reorder reorder_;
   memory::desc reorder_scratch_;
 
-  void add(int name, const memory::desc& desc) { arguments_.emplace(name, memory(desc, engine(), DNNL_MEMORY_NONE)); }
+  void add(int name, const memory::desc& desc) {
+    arguments_.emplace(name, memory(desc, engine(), DNNL_MEMORY_NONE));
+  }
   void set(int name, void* data) { arguments_.at(name).set_data_handle(data); }
 
   void prepare_reorder(const memory::desc& preferred) {
@@ -259,34 +269,48 @@ std::unique_ptr<LayerPrimitive> guarded(int threads, std::string* reason, Make m
   }
 }
 
-/// Forward, backward data and backward filters of convolutions and dense layers take their operands in one order.
+/// Forward, backward data and backward filters of convolutions and dense layers take their operands in one
+/// order.
 template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_forward(const Descriptor& d, const memory::desc& plain, bool bias, int threads,
-                                        std::string* reason) {
+std::unique_ptr<LayerPrimitive> bind_forward(const Descriptor& d, const memory::desc& plain, bool bias,
+                                             int threads, std::string* reason) {
   if (is_reference(d, reason)) return nullptr;
   const Bound::Operands operands{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST, DNNL_ARG_WEIGHTS,
-                                 d.src_desc(), d.weights_desc(), d.bias_desc(), d.dst_desc(), plain, bias};
-  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(), d.weights_desc(), threads);
-}
-
-template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_data(const Descriptor& d, const memory::desc& plain, int threads, std::string* reason) {
-  if (is_reference(d, reason)) return nullptr;
-  const Bound::Operands operands{DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DIFF_SRC,
-                                 DNNL_ARG_WEIGHTS, d.diff_dst_desc(), d.weights_desc(), memory::desc(),
-                                 d.diff_src_desc(), plain, false};
-  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(), d.weights_desc(), threads);
-}
-
-template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_filters(const Descriptor& d, const memory::desc& plain, bool bias, int threads,
-                                        std::string* reason) {
-  if (is_reference(d, reason)) return nullptr;
-  const Bound::Operands operands{DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS, DNNL_ARG_DIFF_WEIGHTS,
-                                 DNNL_ARG_DIFF_WEIGHTS, d.src_desc(), d.diff_dst_desc(), d.diff_bias_desc(),
-                                 d.diff_weights_desc(), plain, bias};
-  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(), d.diff_weights_desc(),
+                                 d.src_desc(), d.weights_desc(), d.bias_desc(), d.dst_desc(), plain,
+                                 bias};
+  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(), d.weights_desc(),
                                  threads);
+}
+
+template <typename Layer, typename Descriptor>
+std::unique_ptr<LayerPrimitive> bind_data(const Descriptor& d, const memory::desc& plain, int threads,
+                                          std::string* reason) {
+  if (is_reference(d, reason)) return nullptr;
+  const Bound::Operands operands{DNNL_ARG_DIFF_DST,
+                                 DNNL_ARG_WEIGHTS,
+                                 DNNL_ARG_BIAS,
+                                 DNNL_ARG_DIFF_SRC,
+                                 DNNL_ARG_WEIGHTS,
+                                 d.diff_dst_desc(),
+                                 d.weights_desc(),
+                                 memory::desc(),
+                                 d.diff_src_desc(),
+                                 plain,
+                                 false};
+  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(), d.weights_desc(),
+                                 threads);
+}
+
+template <typename Layer, typename Descriptor>
+std::unique_ptr<LayerPrimitive> bind_filters(const Descriptor& d, const memory::desc& plain, bool bias,
+                                             int threads, std::string* reason) {
+  if (is_reference(d, reason)) return nullptr;
+  const Bound::Operands operands{
+      DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_BIAS, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS,
+      d.src_desc(), d.diff_dst_desc(), d.diff_bias_desc(), d.diff_weights_desc(), plain,
+      bias};
+  return std::make_unique<Bound>(Layer(d), d.impl_info_str(), operands, d.scratchpad_desc(),
+                                 d.diff_weights_desc(), threads);
 }
 
 memory::dims head(const std::array<std::int64_t, 3>& values, int axes) {
@@ -298,8 +322,10 @@ memory::dims head(const std::array<std::int64_t, 3>& values, int axes) {
 void limit_isa(CpuIsa isa) {
   const auto limit = isa == CpuIsa::avx2 ? dnnl::cpu_isa::avx2 : dnnl::cpu_isa::avx512_core;
   if (dnnl::set_max_cpu_isa(limit) != dnnl::status::success && dnnl::get_effective_cpu_isa() != limit)
-    throw LibraryError(fmt::format("oneDNN has fixed its instruction set already ({}); device.isa={} must be set "
-                                   "before the first kernel is bound", onednn::isa(), name_of(isa)));
+    throw LibraryError(
+        fmt::format("oneDNN has fixed its instruction set already ({}); device.isa={} must be set "
+                    "before the first kernel is bound",
+                    onednn::isa(), name_of(isa)));
 }
 
 std::string version() {
@@ -309,60 +335,72 @@ std::string version() {
 
 std::string isa() {
   switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx2: return "avx2";
-    case dnnl::cpu_isa::avx2_vnni: return "avx2_vnni";
-    case dnnl::cpu_isa::avx512_core: return "avx512_core";
-    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_core_vnni";
-    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_core_bf16";
-    case dnnl::cpu_isa::avx512_core_amx: return "avx512_core_amx";
-    default: return fmt::format("isa {:#x}", static_cast<unsigned>(dnnl::get_effective_cpu_isa()));
+    case dnnl::cpu_isa::avx2:
+      return "avx2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "avx2_vnni";
+    case dnnl::cpu_isa::avx512_core:
+      return "avx512_core";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "avx512_core_vnni";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "avx512_core_bf16";
+    case dnnl::cpu_isa::avx512_core_amx:
+      return "avx512_core_amx";
+    default:
+      return fmt::format("isa {:#x}", static_cast<unsigned>(dnnl::get_effective_cpu_isa()));
   }
 }
 
-std::unique_ptr<LayerPrimitive> make_conv(const ConvSizes& conv, Direction direction, int threads, std::string* reason) {
+std::unique_ptr<LayerPrimitive> make_conv(const ConvSizes& conv, Direction direction, int threads,
+                                          std::string* reason) {
   return guarded(threads, reason, [&]() -> std::unique_ptr<LayerPrimitive> {
     const auto x = channels_last(activation_dims(conv, conv.c, conv.in));
     const auto y = channels_last(activation_dims(conv, conv.o, conv.out));
     const auto plain = filters_desc(conv, false), filters = filters_desc(conv, kBlockedFilters);
-    const auto bias = conv.bias ? memory::desc({conv.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
+    const auto bias =
+        conv.bias ? memory::desc({conv.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
     const auto stride = head(conv.stride, conv.axes);
     auto dilation = head(conv.dilation, conv.axes);
     for (auto& d : dilation) d -= 1;  // oneDNN counts the gaps
     const auto low = head(conv.pad_low, conv.axes), high = head(conv.pad_high, conv.axes);
     const auto algorithm = dnnl::algorithm::convolution_direct;
-    const auto forward = describe<ConvForward>(attributes(conv.relu), dnnl::prop_kind::forward_training, algorithm, x,
-                                               filters, bias, y, stride, dilation, low, high);
+    const auto forward = describe<ConvForward>(attributes(conv.relu), dnnl::prop_kind::forward_training,
+                                               algorithm, x, filters, bias, y, stride, dilation, low, high);
     if (direction == Direction::forward)
       return bind_forward<dnnl::convolution_forward>(forward, plain, conv.bias, threads, reason);
     if (direction == Direction::backward_data)
       return bind_data<dnnl::convolution_backward_data>(
-          describe_backward<ConvData>(attributes(false), forward, algorithm, x, filters, y, stride, dilation, low, high),
+          describe_backward<ConvData>(attributes(false), forward, algorithm, x, filters, y, stride, dilation,
+                                      low, high),
           plain, threads, reason);
     return bind_filters<dnnl::convolution_backward_weights>(
-        describe_backward<ConvFilters>(attributes(false), forward, algorithm, x, filters, bias, y, stride, dilation,
-                                       low, high),
+        describe_backward<ConvFilters>(attributes(false), forward, algorithm, x, filters, bias, y, stride,
+                                       dilation, low, high),
         plain, conv.bias, threads, reason);
   });
 }
 
-std::unique_ptr<LayerPrimitive> make_dense(const DenseSizes& dense, Direction direction, int threads, std::string* reason) {
+std::unique_ptr<LayerPrimitive> make_dense(const DenseSizes& dense, Direction direction, int threads,
+                                           std::string* reason) {
   return guarded(threads, reason, [&]() -> std::unique_ptr<LayerPrimitive> {
     const auto matrix = [](std::int64_t rows, std::int64_t columns) {
       return memory::desc({rows, columns}, memory::data_type::f32, memory::format_tag::ab);
     };
     const auto x = matrix(dense.n, dense.f), y = matrix(dense.n, dense.o), plain = matrix(dense.o, dense.f);
     const auto weights = plain;
-    const auto bias = dense.bias ? memory::desc({dense.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
-    const auto forward = describe<DenseForward>(attributes(dense.relu), dnnl::prop_kind::forward_training, x, weights,
-                                                bias, y);
+    const auto bias =
+        dense.bias ? memory::desc({dense.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
+    const auto forward =
+        describe<DenseForward>(attributes(dense.relu), dnnl::prop_kind::forward_training, x, weights, bias, y);
     if (direction == Direction::forward)
       return bind_forward<dnnl::inner_product_forward>(forward, plain, dense.bias, threads, reason);
     if (direction == Direction::backward_data)
       return bind_data<dnnl::inner_product_backward_data>(
           describe_backward<DenseData>(attributes(false), forward, x, weights, y), plain, threads, reason);
     return bind_filters<dnnl::inner_product_backward_weights>(
-        describe_backward<DenseFilters>(attributes(false), forward, x, weights, bias, y), plain, dense.bias, threads,
-        reason);
+        describe_backward<DenseFilters>(attributes(false), forward, x, weights, bias, y), plain, dense.bias,
+        threads, reason);
   });
 }
 

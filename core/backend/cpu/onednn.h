@@ -1,7 +1,7 @@
 #pragma once
 // The one door to oneDNN: whatever differs between its versions 2 and 3 is behind these functions (onednn.cpp).
-// Memory is ours: activations channels-last, filters OHWI. A primitive may prefer filters in a blocked layout; it then
-// reorders them within run, into scratch.
+// Memory is ours: activations channels-last, filters OHWI. A primitive may prefer filters in a blocked layout;
+// it then reorders them within run, into scratch.
 #include <memory>
 #include <string>
 
@@ -18,9 +18,9 @@ std::string version();
 std::string isa();
 
 /// Null if oneDNN has no fast implementation; *reason then says why. The primitive's team is `threads` threads.
-std::unique_ptr<cpu::LayerPrimitive> make_conv(const cpu::ConvSizes& conv, cpu::Direction direction, int threads,
-                                               std::string* reason);
-std::unique_ptr<cpu::LayerPrimitive> make_dense(const cpu::DenseSizes& dense, cpu::Direction direction, int threads,
-                                                std::string* reason);
+std::unique_ptr<cpu::LayerPrimitive> make_conv(const cpu::ConvSizes& conv, cpu::Direction direction,
+                                               int threads, std::string* reason);
+std::unique_ptr<cpu::LayerPrimitive> make_dense(const cpu::DenseSizes& dense, cpu::Direction direction,
+                                                int threads, std::string* reason);
 
 }  // namespace convoy::onednn

@@ -1,16 +1,15 @@
 // Pooling: one image at a time through the vector code.
+#include "core/backend/cpu/vector/pool.h"
+
 #include <algorithm>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
-#include "core/backend/cpu/vector/pool.h"
 
 namespace convoy::cpu {
 namespace {
 
-const PoolKernels& kernels() {
-  return cpu_isa() == CpuIsa::avx512 ? avx512::pool_kernels : avx2::pool_kernels;
-}
+const PoolKernels& kernels() { return cpu_isa() == CpuIsa::avx512 ? avx512::pool_kernels : avx2::pool_kernels; }
 
 PoolGeometry geometry_of(const PoolAttributes& pool, const Shape& x, const Shape& y) {
   PoolGeometry g;

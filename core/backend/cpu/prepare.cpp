@@ -1,11 +1,12 @@
 // Crop, flip, normalise images as stored: row by row of the crop.
+#include "core/backend/cpu/vector/prepare.h"
+
 #include <algorithm>
 #include <array>
 #include <vector>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
-#include "core/backend/cpu/vector/prepare.h"
 
 namespace convoy::cpu {
 namespace {
@@ -41,7 +42,9 @@ struct Tables {
 struct Place {
   std::int64_t offset = 0;
   bool flip = false;
-  std::int64_t stored(std::int64_t i, std::int64_t extent) const { return offset + (flip ? extent - 1 - i : i); }
+  std::int64_t stored(std::int64_t i, std::int64_t extent) const {
+    return offset + (flip ? extent - 1 - i : i);
+  }
 };
 
 std::array<Place, 3> places_of(const Sizes& s, const std::int32_t* transform) {
@@ -76,8 +79,8 @@ void prepare_row(const Sizes& s, const Tables& tables, Place place, const T* sto
 }
 
 template <typename T>
-void prepare_sample(const Sizes& s, const Tables& tables, const T* image, const std::int32_t* transform, float* y,
-                    T* turned) {
+void prepare_sample(const Sizes& s, const Tables& tables, const T* image, const std::int32_t* transform,
+                    float* y, T* turned) {
   const auto places = places_of(s, transform);
   const std::int64_t row = s.crop[2] * s.channels;
   for (std::int64_t i = 0; i < s.crop[0]; ++i)
@@ -86,7 +89,8 @@ void prepare_sample(const Sizes& s, const Tables& tables, const T* image, const 
       if (si < 0 || si >= s.stored[0] || sj < 0 || sj >= s.stored[1])
         std::copy_n(tables.outside.data(), row, y);
       else
-        prepare_row(s, tables, places[2], image + (si * s.stored[1] + sj) * s.stored[2] * s.channels, y, turned);
+        prepare_row(s, tables, places[2], image + (si * s.stored[1] + sj) * s.stored[2] * s.channels, y,
+                    turned);
     }
 }
 
@@ -121,13 +125,15 @@ Bound bind_typed(const OpDesc& op, int threads) {
   const auto& attributes = std::get<PrepareAttributes>(op.attributes);
   const std::int64_t n = op.inputs[0].shape[0];
   const Sizes sizes = sizes_of(attributes, op.inputs[0].shape);
-  const std::int64_t row = (sizes.stored[2] * sizes.channels * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
+  const std::int64_t row =
+      (sizes.stored[2] * sizes.channels * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
   KernelSpec spec;
   spec.scratch_bytes = static_cast<std::size_t>(n * row);
   spec.run = [=, tables = tables_of(attributes, sizes)](const KernelArguments& arguments) {
     parallel_for(threads, n, [&](std::int64_t i) {
       prepare_sample(sizes, tables, input<T>(arguments, 0) + i * sizes.stored_elements(),
-                     input<std::int32_t>(arguments, 1) + 4 * i, output<float>(arguments, 0) + i * sizes.crop_elements(),
+                     input<std::int32_t>(arguments, 1) + 4 * i,
+                     output<float>(arguments, 0) + i * sizes.crop_elements(),
                      reinterpret_cast<T*>(static_cast<std::byte*>(arguments.scratch) + i * row));
     });
   };
@@ -138,10 +144,14 @@ Bound bind_typed(const OpDesc& op, int threads) {
 
 Bound bind_prepare(const OpDesc& op, int threads, std::string* reason) {
   switch (op.inputs[0].dtype) {
-    case DType::u8: return bind_typed<std::uint8_t>(op, threads);
-    case DType::u16: return bind_typed<std::uint16_t>(op, threads);
-    case DType::f32: return bind_typed<float>(op, threads);
-    default: break;
+    case DType::u8:
+      return bind_typed<std::uint8_t>(op, threads);
+    case DType::u16:
+      return bind_typed<std::uint16_t>(op, threads);
+    case DType::f32:
+      return bind_typed<float>(op, threads);
+    default:
+      break;
   }
   *reason = "images are uint8, uint16 or float32";
   return nullptr;

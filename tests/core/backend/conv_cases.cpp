@@ -17,9 +17,11 @@ ParityFamily conv_family(const Spec& spec) {
   Shape filters = Shape(spec.x.extents()).with(0, conv.channels).with(-1, spec.x[-1] / conv.groups);
   for (int a = 0; a < conv.axes; ++a) filters = filters.with(1 + a, conv.kernel[static_cast<std::size_t>(a)]);
   const Tensor x = random_single(spec.x, 1), f = random_single(filters, 2);
-  ParityCase forward{spec.name, OpKind::conv, conv, {x, f}, static_cast<double>(filters.elements(1, filters.rank())), {}};
+  ParityCase forward{
+      spec.name, OpKind::conv, conv, {x, f}, static_cast<double>(filters.elements(1, filters.rank())), {}};
   if (conv.bias) forward.inputs.push_back(random_single({conv.channels}, 3));
-  const std::vector<TensorDesc> operands{{spec.x, DType::f64}, {filters, DType::f64}, {{conv.channels}, DType::f64}};
+  const std::vector<TensorDesc> operands{
+      {spec.x, DType::f64}, {filters, DType::f64}, {{conv.channels}, DType::f64}};
   const Shape y = op_def(OpKind::conv).infer(conv, {operands.data(), forward.inputs.size()})[0].shape;
   const Tensor dy = random_single(y, 4);
   ConvAttributes plain = conv;
@@ -29,21 +31,33 @@ ParityFamily conv_family(const Spec& spec) {
   const double per_group = static_cast<double>(conv.channels / conv.groups);
   return {forward,
           {spec.name, OpKind::conv_backward_data, backward, {dy, f}, taps * per_group, {}},
-          {spec.name, OpKind::conv_backward_filters, backward, {x, dy},
-           static_cast<double>(y.elements(0, y.rank() - 1)), {}}};
+          {spec.name,
+           OpKind::conv_backward_filters,
+           backward,
+           {x, dy},
+           static_cast<double>(y.elements(0, y.rank() - 1)),
+           {}}};
 }
 
 ConvAttributes square(std::int64_t channels, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-  return {.axes = 2, .channels = channels, .kernel = {kernel, kernel, 1}, .stride = {stride, stride, 1},
-          .pad_low = {pad, pad, 0}, .pad_high = {pad, pad, 0}};
+  return {.axes = 2,
+          .channels = channels,
+          .kernel = {kernel, kernel, 1},
+          .stride = {stride, stride, 1},
+          .pad_low = {pad, pad, 0},
+          .pad_high = {pad, pad, 0}};
 }
 
 const char* name_of(PadMode mode) {
   switch (mode) {
-    case PadMode::zero: return "zero";
-    case PadMode::reflect: return "reflect";
-    case PadMode::symmetric: return "symmetric";
-    case PadMode::replicate: return "replicate";
+    case PadMode::zero:
+      return "zero";
+    case PadMode::reflect:
+      return "reflect";
+    case PadMode::symmetric:
+      return "symmetric";
+    case PadMode::replicate:
+      return "replicate";
   }
   return "";
 }
@@ -58,12 +72,24 @@ void add_padding_modes(std::vector<Spec>& specs) {
     two.dilation = {1, 2, 1};
     two.activation = ActivationKind::relu;
     specs.push_back({fmt::format("2d {} strided dilated relu", name_of(mode)), {3, 9, 11, 4}, two});
-    specs.push_back({fmt::format("1d {}", name_of(mode)), {2, 9, 3},
-                     {.axes = 1, .channels = 4, .kernel = {5, 1, 1}, .stride = {2, 1, 1}, .pad_mode = mode,
-                      .pad_low = {2, 0, 0}, .pad_high = {1, 0, 0}}});
-    specs.push_back({fmt::format("3d {}", name_of(mode)), {2, 4, 5, 6, 3},
-                     {.axes = 3, .channels = 6, .kernel = {3, 2, 3}, .stride = {1, 2, 1}, .pad_mode = mode,
-                      .pad_low = {1, 1, 1}, .pad_high = {1, 0, 1}}});
+    specs.push_back({fmt::format("1d {}", name_of(mode)),
+                     {2, 9, 3},
+                     {.axes = 1,
+                      .channels = 4,
+                      .kernel = {5, 1, 1},
+                      .stride = {2, 1, 1},
+                      .pad_mode = mode,
+                      .pad_low = {2, 0, 0},
+                      .pad_high = {1, 0, 0}}});
+    specs.push_back({fmt::format("3d {}", name_of(mode)),
+                     {2, 4, 5, 6, 3},
+                     {.axes = 3,
+                      .channels = 6,
+                      .kernel = {3, 2, 3},
+                      .stride = {1, 2, 1},
+                      .pad_mode = mode,
+                      .pad_low = {1, 1, 1},
+                      .pad_high = {1, 0, 1}}});
   }
 }
 
@@ -80,7 +106,8 @@ void add_groups(std::vector<Spec>& specs) {
   specs.push_back({"3d groups", {1, 4, 4, 4, 6}, {.axes = 3, .channels = 4, .kernel = {2, 2, 2}, .groups = 2}});
 }
 
-/// 3x3 of stride 1 on images whose tiles of 4x4 do not come out even, all paddings, several blocks and groups of tiles.
+/// 3x3 of stride 1 on images whose tiles of 4x4 do not come out even, all paddings, several blocks and groups
+/// of tiles.
 void add_winograd(std::vector<Spec>& specs) {
   for (const std::int64_t pad : {0, 1, 2}) {
     ConvAttributes conv = square(32, 3, 1, pad);
@@ -96,11 +123,13 @@ void add_winograd(std::vector<Spec>& specs) {
   specs.push_back({"winograd, 64 channels", {7, 7, 7, 64}, square(64, 3, 1, 1)});
 }
 
-/// Few channels: one input channel with every phase of lanes and channels, short kernel rows with strides and padding.
+/// Few channels: one input channel with every phase of lanes and channels, short kernel rows with strides and
+/// padding.
 void add_small(std::vector<Spec>& specs) {
   for (const std::int64_t channels : {2, 3, 5, 6, 8, 16})
     for (const std::int64_t kernel : {3, 5})
-      specs.push_back({fmt::format("one channel, {} outputs, kernel {}", channels, kernel), {6, 9, 11, 1},
+      specs.push_back({fmt::format("one channel, {} outputs, kernel {}", channels, kernel),
+                       {6, 9, 11, 1},
                        square(channels, kernel, 1, kernel / 2)});
   ConvAttributes relu = square(6, 5, 1, 0);
   relu.activation = ActivationKind::relu;
@@ -108,7 +137,8 @@ void add_small(std::vector<Spec>& specs) {
   relu.pad_high = {0, 2, 0};
   specs.push_back({"one channel, uneven padding, relu", {9, 8, 30, 1}, relu});
   for (const std::int64_t stride : {1, 2, 3})
-    specs.push_back({fmt::format("short kernel row, stride {}", stride), {3, 13, 12, 5}, square(24, 3, stride, 1)});
+    specs.push_back(
+        {fmt::format("short kernel row, stride {}", stride), {3, 13, 12, 5}, square(24, 3, stride, 1)});
   ConvAttributes whole = square(20, 5, 1, 0);
   whole.kernel = {4, 6, 1};
   specs.push_back({"kernel as large as the image", {7, 4, 6, 3}, whole});
@@ -128,7 +158,8 @@ std::vector<ParityFamily> conv_grid() {
   add_groups(specs);
   for (const std::int64_t kernel : {1, 2, 3, 5, 7})
     for (const std::int64_t stride : {1, 2})
-      specs.push_back({fmt::format("kernel {} stride {}", kernel, stride), {2, 11, 9, 3},
+      specs.push_back({fmt::format("kernel {} stride {}", kernel, stride),
+                       {2, 11, 9, 3},
                        square(7, kernel, stride, kernel / 2)});
   ConvAttributes dilated = square(16, 3, 1, 2);
   dilated.dilation = {2, 2, 1};
@@ -142,10 +173,14 @@ std::vector<ParityFamily> conv_grid() {
   specs.push_back({"one pixel", {4, 1, 1, 8}, square(8, 1, 1, 0)});
   specs.push_back({"padding wider than the image", {1, 2, 2, 4}, square(4, 3, 1, 3)});
   specs.push_back({"window leaves a rest", {2, 8, 8, 4}, square(4, 3, 3, 0)});
-  specs.push_back({"1d wide", {4, 40, 32}, {.axes = 1, .channels = 32, .kernel = {9, 1, 1}, .pad_low = {4, 0, 0},
-                                            .pad_high = {4, 0, 0}}});
-  specs.push_back({"3d wide", {1, 5, 6, 7, 16}, {.axes = 3, .channels = 16, .kernel = {3, 3, 3},
-                                                 .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
+  specs.push_back(
+      {"1d wide",
+       {4, 40, 32},
+       {.axes = 1, .channels = 32, .kernel = {9, 1, 1}, .pad_low = {4, 0, 0}, .pad_high = {4, 0, 0}}});
+  specs.push_back(
+      {"3d wide",
+       {1, 5, 6, 7, 16},
+       {.axes = 3, .channels = 16, .kernel = {3, 3, 3}, .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
   add_winograd(specs);
   add_small(specs);
   return families(specs);
@@ -182,15 +217,20 @@ std::vector<ParityFamily> dense_families() {
   struct Size {
     std::int64_t n, f, o;
   };
-  for (const auto& [n, f, o] : {Size{1, 1, 1}, {1, 400, 120}, {16, 400, 120}, {128, 120, 84}, {16, 84, 10}, {3, 7, 5},
-                                {128, 64, 10}, {5, 784, 300}})
+  for (const auto& [n, f, o] : {Size{1, 1, 1},
+                                {1, 400, 120},
+                                {16, 400, 120},
+                                {128, 120, 84},
+                                {16, 84, 10},
+                                {3, 7, 5},
+                                {128, 64, 10},
+                                {5, 784, 300}})
     for (const bool bias : {true, false}) {
       const std::string name = fmt::format("dense {} x {} -> {}{}", n, f, o, bias ? " with bias" : "");
       const Tensor x = random_single({n, f}, 1), w = random_single({o, f}, 2), dy = random_single({n, o}, 3);
       DenseAttributes dense{.units = o, .bias = bias};
-      ParityFamily family{
-          {name, OpKind::dense_backward_data, dense, {dy, w}, static_cast<double>(o), {}},
-          {name, OpKind::dense_backward_weights, dense, {x, dy}, static_cast<double>(n), {}}};
+      ParityFamily family{{name, OpKind::dense_backward_data, dense, {dy, w}, static_cast<double>(o), {}},
+                          {name, OpKind::dense_backward_weights, dense, {x, dy}, static_cast<double>(n), {}}};
       for (const ActivationKind activation : {ActivationKind::none, ActivationKind::relu}) {
         dense.activation = activation;
         ParityCase forward{name, OpKind::dense, dense, {x, w}, static_cast<double>(f), {}};

@@ -6,7 +6,8 @@ namespace convoy::test {
 namespace {
 
 const std::vector<Shape>& shapes() {
-  static const std::vector<Shape> all{{1, 1}, {3, 7}, {2, 5, 5, 6}, {2, 28, 28, 16}, {4, 1000}, {1, 3, 4, 5, 33}};
+  static const std::vector<Shape> all{{1, 1},          {3, 7},    {2, 5, 5, 6},
+                                      {2, 28, 28, 16}, {4, 1000}, {1, 3, 4, 5, 33}};
   return all;
 }
 
@@ -19,7 +20,8 @@ Tensor keys(std::int64_t n) {
   Tensor tensor({n, 2}, DType::u64);
   for (std::int64_t i = 0; i < n; ++i) {
     tensor.values<std::uint64_t>()[static_cast<std::size_t>(2 * i)] = 3;
-    tensor.values<std::uint64_t>()[static_cast<std::size_t>(2 * i + 1)] = static_cast<std::uint64_t>(i) * 1000003;
+    tensor.values<std::uint64_t>()[static_cast<std::size_t>(2 * i + 1)] =
+        static_cast<std::uint64_t>(i) * 1000003;
   }
   return tensor;
 }
@@ -59,16 +61,21 @@ std::vector<ParityFamily> elementwise_families() {
   for (const Shape& shape : shapes()) {
     const std::string name = fmt::format("shape {}", shape.str());
     ParityFamily family;
-    for (const ActivationKind kind : {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid,
-                                      ActivationKind::scaled_tanh})
+    for (const ActivationKind kind :
+         {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh})
       for (const double scale : {1e-4, 1.0, 30.0}) {
         const ActivationAttributes attributes{kind};
         const ParityCase forward{fmt::format("{} kind {} values {}", name, static_cast<int>(kind), scale),
-                                 OpKind::activation, attributes, {scaled(random_single(shape, 1), scale)}, 1, {}};
+                                 OpKind::activation,
+                                 attributes,
+                                 {scaled(random_single(shape, 1), scale)},
+                                 1,
+                                 {}};
         family.push_back(forward);
         // The derivative in terms of a rounded y near +-1 is what single precision makes of it.
         const Tensor y = scale > 1 ? random_single(shape, 5) : rounded(run_reference(forward)[0]);
-        family.push_back({forward.name, OpKind::activation_backward, attributes, {y, random_single(shape, 2)}, 1, {}});
+        family.push_back(
+            {forward.name, OpKind::activation_backward, attributes, {y, random_single(shape, 2)}, 1, {}});
       }
     const Tensor a = random_single(shape, 1), b = random_single(shape, 2), c = random_single(shape, 3);
     family.push_back({name, OpKind::add, {}, {a, b}, 2, {}});
@@ -86,19 +93,21 @@ std::vector<ParityFamily> channel_families() {
     const std::int64_t c = shape[-1];
     const double rows = static_cast<double>(shape.elements() / c);
     const Tensor x = random_single(shape, 1), y = random_single(shape, 2), g = random_single({c}, 3);
-    ParityFamily family{{name, OpKind::add_channels, {}, {x, g}, 1, {}},
-                        {name, OpKind::multiply_channels, {}, {x, g}, 1, {}},
-                        {name, OpKind::sum_to_channels, {}, {x}, rows, {}},
-                        {name, OpKind::dot_to_channels, {}, {x, y}, rows, {}},
-                        {name, OpKind::concat, {}, {x, random_single(shape.with(-1, 3), 4), y}, 1, {}},
-                        {name, OpKind::pad_channels, ChannelsAttributes{.begin = 2, .count = c + 5}, {x}, 1, {}},
-                        {name, OpKind::slice, ChannelsAttributes{.begin = c / 3, .count = c - c / 3}, {x}, 1, {}}};
+    ParityFamily family{
+        {name, OpKind::add_channels, {}, {x, g}, 1, {}},
+        {name, OpKind::multiply_channels, {}, {x, g}, 1, {}},
+        {name, OpKind::sum_to_channels, {}, {x}, rows, {}},
+        {name, OpKind::dot_to_channels, {}, {x, y}, rows, {}},
+        {name, OpKind::concat, {}, {x, random_single(shape.with(-1, 3), 4), y}, 1, {}},
+        {name, OpKind::pad_channels, ChannelsAttributes{.begin = 2, .count = c + 5}, {x}, 1, {}},
+        {name, OpKind::slice, ChannelsAttributes{.begin = c / 3, .count = c - c / 3}, {x}, 1, {}}};
     families.push_back(family);
   }
   ConnectionsAttributes connections{.outputs = 3, .inputs = 4, .links = {}};
   connections.links = {{0, 0}, {0, 2}, {1, 1}, {1, 3}, {2, 3}, {2, 0}};
-  families.push_back({{"connections", OpKind::scatter_connections, connections, {random_single({6, 5, 5}, 1)}, 1, {}},
-                      {"connections", OpKind::gather_connections, connections, {random_single({3, 5, 5, 4}, 2)}, 1, {}}});
+  families.push_back(
+      {{"connections", OpKind::scatter_connections, connections, {random_single({6, 5, 5}, 1)}, 1, {}},
+       {"connections", OpKind::gather_connections, connections, {random_single({3, 5, 5, 4}, 2)}, 1, {}}});
   return families;
 }
 
@@ -110,15 +119,17 @@ std::vector<ParityFamily> loss_families() {
     const double sample = static_cast<double>(shape.elements(1, shape.rank()));
     const LossAttributes loss{.scale = 0.5};
     const Tensor logits = scaled(random_single(shape, 1), 3), weights = positive_single({n}, 2);
-    const Tensor labels = random_integers(Shape(shape.extents().first(static_cast<std::size_t>(shape.rank() - 1))),
-                                          static_cast<std::int32_t>(k), 3);
+    const Tensor labels =
+        random_integers(Shape(shape.extents().first(static_cast<std::size_t>(shape.rank() - 1))),
+                        static_cast<std::int32_t>(k), 3);
     Tensor target = random_single(shape, 4);
     for (double& v : target.values<double>()) v = v > 0 ? 1 : 0;
     const ParityCase softmax{name, OpKind::softmax_cross_entropy, loss, {logits, labels, weights}, sample, {}};
     const ParityCase binary{name, OpKind::binary_cross_entropy, loss, {logits, target, weights}, sample, {}};
     const Tensor p = rounded(run_reference(softmax)[1]), b = rounded(run_reference(binary)[1]);
     ParityFamily family{
-        softmax, binary,
+        softmax,
+        binary,
         {name, OpKind::mean_squared, loss, {logits, random_single(shape, 5), weights}, sample, {}},
         {name, OpKind::softmax_cross_entropy_backward, loss, {p, labels, weights}, 1, {}},
         {name, OpKind::binary_cross_entropy_backward, loss, {b, target, weights}, 1, {}},
@@ -129,7 +140,8 @@ std::vector<ParityFamily> loss_families() {
         Tensor tied = logits.clone();
         for (double& v : tied.values<double>()) v = static_cast<double>(static_cast<int>(v));
         for (const Tensor& x : {logits, tied})
-          family.push_back({name, OpKind::top_k, TopKAttributes{top}, {x, labels, weights}, static_cast<double>(n), {}});
+          family.push_back(
+              {name, OpKind::top_k, TopKAttributes{top}, {x, labels, weights}, static_cast<double>(n), {}});
       }
     families.push_back(family);
   }
@@ -140,8 +152,8 @@ std::vector<ParityFamily> data_families() {
   std::vector<ParityFamily> families;
   for (const DType dtype : {DType::u8, DType::u16, DType::f32}) {
     const std::string name = fmt::format("stored as {}", name_of(dtype));
-    const PrepareAttributes two{.axes = 2, .size = {7, 6, 0}, .pad_value = 3, .mean = {100, 120.5, 90},
-                                .deviation = {50, 61.25, 70}};
+    const PrepareAttributes two{
+        .axes = 2, .size = {7, 6, 0}, .pad_value = 3, .mean = {100, 120.5, 90}, .deviation = {50, 61.25, 70}};
     PrepareAttributes one = two, three = two, gray = two;
     one.axes = 1;
     three.axes = 3;
@@ -149,16 +161,20 @@ std::vector<ParityFamily> data_families() {
     gray.size = {28, 28, 0};
     gray.mean = {72.9};
     gray.deviation = {90.02};
-    families.push_back({{name + ", 2d", OpKind::prepare, two, {images({9, 8, 9, 3}, dtype), transforms(9, 2)}, 1, {}},
-                        {name + ", 1d", OpKind::prepare, one, {images({6, 11, 3}, dtype), transforms(6, 1)}, 1, {}},
-                        {name + ", 3d", OpKind::prepare, three, {images({9, 4, 6, 5, 3}, dtype), transforms(9, 3)}, 1, {}},
-                        {name + ", gray", OpKind::prepare, gray, {images({8, 28, 28, 1}, dtype), transforms(8, 2)}, 1, {}}});
+    families.push_back(
+        {{name + ", 2d", OpKind::prepare, two, {images({9, 8, 9, 3}, dtype), transforms(9, 2)}, 1, {}},
+         {name + ", 1d", OpKind::prepare, one, {images({6, 11, 3}, dtype), transforms(6, 1)}, 1, {}},
+         {name + ", 3d", OpKind::prepare, three, {images({9, 4, 6, 5, 3}, dtype), transforms(9, 3)}, 1, {}},
+         {name + ", gray", OpKind::prepare, gray, {images({8, 28, 28, 1}, dtype), transforms(8, 2)}, 1, {}}});
   }
   for (const double rate : {0.0, 0.1, 0.5, 0.9})
     for (const Shape& shape : {Shape{3, 7}, {5, 84}, {2, 9, 9, 13}, {2, 4096}})
-      families.push_back({{fmt::format("dropout {} of {}", rate, shape.str()), OpKind::dropout,
+      families.push_back({{fmt::format("dropout {} of {}", rate, shape.str()),
+                           OpKind::dropout,
                            DropoutAttributes{.rate = rate, .seed = 42, .name = "fc6"},
-                           {random_single(shape, 1), keys(shape[0])}, 1, {}}});
+                           {random_single(shape, 1), keys(shape[0])},
+                           1,
+                           {}}});
   return families;
 }
 
@@ -170,11 +186,18 @@ std::vector<ParityFamily> update_families() {
   for (const Shape& shape : {Shape{1}, {17}, {16, 3, 3, 16}, {40000}})
     for (const bool nesterov : {false, true})
       for (const double decay : {0.0, 1e-2})
-        sgd.push_back({fmt::format("sgd {} nesterov {} decay {}", shape.str(), nesterov, decay), OpKind::sgd_update,
+        sgd.push_back({fmt::format("sgd {} nesterov {} decay {}", shape.str(), nesterov, decay),
+                       OpKind::sgd_update,
                        SgdAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = decay, .rate_factor = 2},
-                       {random_single(shape, 1), random_single(shape, 2), random_single(shape, 3), scalars}, 3, {0, 1}});
-  const ParityCase running{"running", OpKind::running_update, RunningAttributes{.factor = 0.1, .micro_batches = 8},
-                           {random_single({33}, 1), random_single({33}, 2)}, 2, {0}};
+                       {random_single(shape, 1), random_single(shape, 2), random_single(shape, 3), scalars},
+                       3,
+                       {0, 1}});
+  const ParityCase running{"running",
+                           OpKind::running_update,
+                           RunningAttributes{.factor = 0.1, .micro_batches = 8},
+                           {random_single({33}, 1), random_single({33}, 2)},
+                           2,
+                           {0}};
   return {sgd, {running}};
 }
 

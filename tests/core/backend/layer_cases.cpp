@@ -30,8 +30,8 @@ ParityFamily pool_family(const PoolSpec& spec, bool ties) {
   const std::vector<Tensor> y = run_reference(forward);
   PoolAttributes backward = spec.pool;
   backward.input = spec.x;
-  ParityCase gradient{name, OpKind::pool_backward, backward, {random_single(y[0].shape(), 2)},
-                      static_cast<double>(window), {}};
+  ParityCase gradient{
+      name, OpKind::pool_backward, backward, {random_single(y[0].shape(), 2)}, static_cast<double>(window), {}};
   if (spec.pool.kind != PoolKind::average) gradient.inputs.push_back(y[1]);
   return {forward, gradient};
 }
@@ -40,16 +40,20 @@ std::vector<PoolSpec> pool_specs(PoolKind kind) {
   std::vector<PoolSpec> specs{
       {"2x2", {2, 8, 8, 16}, {.kernel = {2, 2, 1}, .stride = {2, 2, 1}}},
       {"lenet-5 s2", {2, 28, 28, 6}, {.kernel = {2, 2, 1}, .stride = {2, 2, 1}}},
-      {"overlapping, padded", {2, 11, 9, 5},
+      {"overlapping, padded",
+       {2, 11, 9, 5},
        {.kernel = {3, 3, 1}, .stride = {2, 2, 1}, .pad_low = {1, 1, 0}, .pad_high = {1, 1, 0}}},
       {"overlapping, ceil", {1, 12, 11, 33}, {.kernel = {3, 3, 1}, .stride = {2, 2, 1}, .ceil = true}},
-      {"ceil beyond the padding", {1, 10, 10, 3},
+      {"ceil beyond the padding",
+       {1, 10, 10, 3},
        {.kernel = {5, 4, 1}, .stride = {4, 3, 1}, .pad_low = {1, 0, 0}, .pad_high = {0, 1, 0}, .ceil = true}},
-      {"same size", {3, 7, 6, 20},
+      {"same size",
+       {3, 7, 6, 20},
        {.kernel = {5, 3, 1}, .stride = {1, 1, 1}, .pad_low = {2, 1, 0}, .pad_high = {2, 1, 0}}},
       {"gaps between windows", {1, 9, 9, 2}, {.kernel = {2, 1, 1}, .stride = {3, 2, 1}}},
       {"1d", {3, 17, 7}, {.axes = 1, .kernel = {4, 1, 1}, .stride = {3, 1, 1}, .pad_low = {1, 0, 0}}},
-      {"3d", {2, 5, 6, 7, 3},
+      {"3d",
+       {2, 5, 6, 7, 3},
        {.axes = 3, .kernel = {2, 3, 2}, .stride = {2, 1, 2}, .pad_low = {0, 1, 1}, .pad_high = {1, 1, 0}}},
       {"large window", {1, 40, 40, 3}, {.kernel = {20, 20, 1}, .stride = {10, 10, 1}}},
       {"global", {4, 7, 7, 64}, {.global = true}},
@@ -81,13 +85,19 @@ ParityFamily batch_norm_family(const std::string& name, Shape shape, double offs
     const BatchNormAttributes attributes{.activation = activation};
     const ParityCase forward{name, OpKind::batch_norm, attributes, {x, gamma, beta}, length, {}};
     const std::vector<Tensor> results = run_reference(forward);
-    ParityCase backward{name, OpKind::batch_norm_backward, attributes,
-                        {x, gamma, rounded(results[1]), rounded(results[2]), random_single(shape, 4)}, length, {}};
+    ParityCase backward{
+        name,       OpKind::batch_norm_backward,
+        attributes, {x, gamma, rounded(results[1]), rounded(results[2]), random_single(shape, 4)},
+        length,     {}};
     if (activation == ActivationKind::relu) backward.inputs.push_back(rounded(results[0]));
     family.push_back(forward);
     family.push_back(backward);
-    family.push_back({name, OpKind::batch_norm_inference, attributes,
-                      {x, gamma, beta, random_single(channels, 5), positive_single(channels, 6)}, 1, {}});
+    family.push_back({name,
+                      OpKind::batch_norm_inference,
+                      attributes,
+                      {x, gamma, beta, random_single(channels, 5), positive_single(channels, 6)},
+                      1,
+                      {}});
   }
   return family;
 }

@@ -25,8 +25,9 @@ testing::Environment* const pinned_isa = testing::AddGlobalTestEnvironment(new P
 
 std::vector<ParityFamily> all_families() {
   std::vector<ParityFamily> all;
-  for (const auto& make : {conv_grid, conv_layers, dense_families, pool_families, batch_norm_families,
-                           elementwise_families, channel_families, loss_families, data_families, update_families})
+  for (const auto& make :
+       {conv_grid, conv_layers, dense_families, pool_families, batch_norm_families, elementwise_families,
+        channel_families, loss_families, data_families, update_families})
     for (const ParityFamily& family : make()) all.push_back(family);
   return all;
 }
@@ -57,6 +58,24 @@ TEST(CpuKernels, OfOurOwnGiveTheSameBitsOnAnyNumberOfThreads) {
             << c.name << ", " << op_def(c.kind).name << ", result " << i;
     }
   EXPECT_GE(convolutions, 10);
+}
+
+TEST(CpuKernels, GiveTheSameBitsInPlace) {
+  const auto backend = make_cpu_backend();
+  for (const ParityFamily& family : all_families())
+    for (const ParityCase& c : family) expect_same_bits_in_place(*backend, c);
+}
+
+TEST(CpuKernels, AddATermThatComesTwiceInPlace) {
+  const TensorDesc real{{5000}, DType::f32};
+  const auto kernel = make_cpu_backend()->bind({OpKind::add, {}, {real, real, real}, {real}, {}}, 1);
+  ASSERT_TRUE(kernel->runs_in_place(0, 0));
+  Tensor a(real.shape, real.dtype), b(real.shape, real.dtype);
+  for (float& v : a.values<float>()) v = 1;
+  for (float& v : b.values<float>()) v = 10;
+  std::vector<void*> from{a.bytes(), b.bytes(), a.bytes()}, to{a.bytes()};
+  kernel->run({from, to, nullptr});
+  for (const float v : a.values<float>()) ASSERT_EQ(v, 12);
 }
 
 TEST(CpuBackend, NamesItsInstructionSetAndLibrary) {

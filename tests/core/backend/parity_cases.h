@@ -14,7 +14,7 @@ std::vector<ParityFamily> batch_norm_families();
 std::vector<ParityFamily> elementwise_families();
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
-std::vector<ParityFamily> data_families();     // prepare, dropout
-std::vector<ParityFamily> update_families();   // sgd_update, running_update
+std::vector<ParityFamily> data_families();    // prepare, dropout
+std::vector<ParityFamily> update_families();  // sgd_update, running_update
 
 }  // namespace convoy::test

@@ -1,5 +1,5 @@
-// The cpu backend's convolutions and dense layers against the reference: as the backend chooses, and every candidate on
-// all that it takes.
+// The cpu backend's convolutions and dense layers against the reference: as the backend chooses, and every
+// candidate on all that it takes.
 #include <gtest/gtest.h>
 
 #include "core/backend/cpu/kernels.h"

@@ -1,4 +1,5 @@
-// The cpu backend's other kernels against the reference, and the promise that bits do not depend on who computes.
+// The cpu backend's other kernels against the reference, and the promise that bits do not depend on who
+// computes.
 #include <gtest/gtest.h>
 
 #include "core/backend/parity_cases.h"

@@ -47,6 +47,11 @@ TEST(LeNet5, SeesTheWholeImageFromC5On) {
     }
 }
 
+// The paper's connections without those of the biases: 117,600 + 150,000 + 48,000 + 10,080; the output layer has 840.
+TEST(LeNet5, CountsTheMultiplyAddsOfItsLinks) {
+  EXPECT_EQ(summary_of("lenet-5", {32, 32, 1}, 10).multiply_adds, 325680 + 840);
+}
+
 TEST(LeNet5, HasTheUsualCountsInItsModernForm) {
   const ModelSummary summary = summary_of("lenet-5", {32, 32, 1}, 10, {{"variant", "modern"}});
   EXPECT_EQ(summary.parameters, 61706);

@@ -4,11 +4,11 @@
 
 namespace convoy::cpu::CONVOY_ISA {
 
-/// c [Rows, Vectors lanes] (+)= a b, where a's element (row, k) lies at a[row * row_step + k * k_step] and b's row k at
-/// b + k * b_step.
+/// c [Rows, Vectors lanes] (+)= a b, where a's element (row, k) lies at a[row * row_step + k * k_step] and b's
+/// row k at b + k * b_step.
 template <int Rows, int Vectors>
-CONVOY_INLINE void multiply_block(const float* a, i64 row_step, i64 k_step, const float* b, i64 b_step, i64 depth,
-                                  float* c, i64 c_step, bool accumulate) {
+CONVOY_INLINE void multiply_block(const float* a, i64 row_step, i64 k_step, const float* b, i64 b_step,
+                                  i64 depth, float* c, i64 c_step, bool accumulate) {
   Vec total[Rows][Vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)

@@ -90,8 +90,8 @@ void moments(const float* x, float* sums, float* squares, float* means, i64 n, i
 
 CONVOY_INLINE Vec where_positive(Vec y, Vec d) { return select(greater(y, zero()), d, zero()); }
 
-void normalise_sums(const float* x, const float* mean, const float* dy, const float* y, float* sums, float* products,
-                    i64 n, i64 period) {
+void normalise_sums(const float* x, const float* mean, const float* dy, const float* y, float* sums,
+                    float* products, i64 n, i64 period) {
   float* const out[2] = {sums, products};
   const auto part = [=](i64 i, i64 c, i64 count, Vec* term) {
     Vec d = load(dy + i, count);
@@ -141,8 +141,8 @@ void multiply_columns(const float* x, const float* g, float* y, i64 n, i64 perio
       [=](i64 i, i64 c, i64 count) { store(y + i, mul(load(x + i, count), load(g + c, count)), count); });
 }
 
-void normalise(const float* x, const float* mean, const float* scale, const float* shift, bool relu, float* y, i64 n,
-               i64 period) {
+void normalise(const float* x, const float* mean, const float* scale, const float* shift, bool relu, float* y,
+               i64 n, i64 period) {
   const Vec floor = broadcast(relu ? 0.0f : -__builtin_inff());
   for_columns(
       n, period,

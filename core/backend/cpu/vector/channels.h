@@ -1,8 +1,8 @@
 #pragma once
-// Kernels that treat channels apart, over flat arrays with a period: element i belongs to column i % period, and a
-// column to channel (column % channels). The period is a multiple of the number of channels, wide enough for vectors
-// (wide_period), so that 1, 6 or 16 channels run as well as 64. A range starts at a multiple of the period and may end
-// within one.
+// Kernels that treat channels apart, over flat arrays with a period: element i belongs to column i % period,
+// and a column to channel (column % channels). The period is a multiple of the number of channels, wide enough
+// for vectors (wide_period), so that 1, 6 or 16 channels run as well as 64. A range starts at a multiple of the
+// period and may end within one.
 #include <cstdint>
 
 namespace convoy::cpu {
@@ -11,13 +11,14 @@ struct ChannelKernels {
   /// y = x + b, y = x g, y = (x - mean) scale + shift; with `relu` of that.
   void (*add)(const float* x, const float* b, float* y, std::int64_t n, std::int64_t period);
   void (*multiply)(const float* x, const float* g, float* y, std::int64_t n, std::int64_t period);
-  void (*normalise)(const float* x, const float* mean, const float* scale, const float* shift, bool relu, float* y,
-                    std::int64_t n, std::int64_t period);
+  void (*normalise)(const float* x, const float* mean, const float* scale, const float* shift, bool relu,
+                    float* y, std::int64_t n, std::int64_t period);
   /// Column sums of x, and of x y.
   void (*sum)(const float* x, float* sums, std::int64_t n, std::int64_t period);
   void (*dot)(const float* x, const float* y, float* sums, std::int64_t n, std::int64_t period);
   /// Per column: the sum, the mean, and the sum of squared differences from that mean, all within this range.
-  void (*moments)(const float* x, float* sums, float* squares, float* means, std::int64_t n, std::int64_t period);
+  void (*moments)(const float* x, float* sums, float* squares, float* means, std::int64_t n,
+                  std::int64_t period);
   /// Per column, d = dy, or dy where y > 0 if y is given: sums of d and of d (x - mean).
   void (*normalise_sums)(const float* x, const float* mean, const float* dy, const float* y, float* sums,
                          float* products, std::int64_t n, std::int64_t period);

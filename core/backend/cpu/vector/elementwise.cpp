@@ -65,7 +65,8 @@ void blend(float keep, float factor, float* running, const float* statistic, i64
   for (i64 i = 0; i < n; ++i) running[i] = math::fused(factor, statistic[i], keep * running[i]);
 }
 
-void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale, const float* x, float* y, i64 n) {
+void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale, const float* x, float* y,
+                i64 n) {
 #pragma omp simd
   for (i64 i = 0; i < n; ++i) y[i] = words[i] >= threshold ? x[i] * scale : 0.0f;
 }
@@ -74,7 +75,8 @@ void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale
 
 const ElementwiseKernels elementwise_kernels = {
     .activation = {copy, relu, tanh, sigmoid, scaled_tanh},
-    .activation_backward = {copy_backward, relu_backward, tanh_backward, sigmoid_backward, scaled_tanh_backward},
+    .activation_backward = {copy_backward, relu_backward, tanh_backward, sigmoid_backward,
+                            scaled_tanh_backward},
     .add = add,
     .multiply = multiply,
     .sgd = sgd,

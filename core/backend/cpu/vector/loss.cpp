@@ -34,12 +34,13 @@ CONVOY_INLINE float sum_of_exp(const float* x, i64 k, float top) {
   return total;
 }
 
-void softmax(const float* logits, const std::int32_t* labels, i64 rows, i64 k, float* probabilities, float* losses) {
+void softmax(const float* logits, const std::int32_t* labels, i64 rows, i64 k, float* probabilities,
+             float* losses) {
   for (i64 r = 0; r < rows; ++r) {
     const float* x = logits + r * k;
     const float top = largest(x, k);
-    const float total = probabilities != nullptr ? softmax_row(x, k, top, probabilities + r * k)
-                                                 : sum_of_exp(x, k, top);
+    const float total =
+        probabilities != nullptr ? softmax_row(x, k, top, probabilities + r * k) : sum_of_exp(x, k, top);
     losses[r] = math::log(total) + (top - x[labels[r]]);
   }
 }

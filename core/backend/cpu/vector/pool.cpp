@@ -104,7 +104,8 @@ void average(const PoolGeometry& g, const float* x, float* y) {
         for (i64 j = w.begin[1]; j < w.end[1]; ++j) {
           const float* row = x + row_offset(g, i, j) + c;
           Vec row_total = zero();
-          for (i64 k = w.begin[2]; k < w.end[2]; ++k) row_total = add(row_total, load(row + k * g.channels, count));
+          for (i64 k = w.begin[2]; k < w.end[2]; ++k)
+            row_total = add(row_total, load(row + k * g.channels, count));
           total = add(total, row_total);
         }
       store(y + pixel * g.channels + c, mul(total, factor), count);
@@ -120,8 +121,8 @@ CONVOY_INLINE Vec load_winner(const void* winner, bool wide, i64 at, i64 count) 
               : load_u8(static_cast<const std::uint8_t*>(winner) + at, count);
 }
 
-CONVOY_INLINE void spread_small(const PoolGeometry& g, const Window& w, const float* dy, const void* winner, bool wide,
-                                i64 at, i64 count, float* dx) {
+CONVOY_INLINE void spread_small(const PoolGeometry& g, const Window& w, const float* dy, const void* winner,
+                                bool wide, i64 at, i64 count, float* dx) {
   const Vec d = load(dy + at, count);
   const Vec chosen = load_winner(winner, wide, at, count);
   for (i64 i = w.begin[0]; i < w.end[0]; ++i)
@@ -136,8 +137,8 @@ CONVOY_INLINE void spread_small(const PoolGeometry& g, const Window& w, const fl
     }
 }
 
-CONVOY_INLINE void spread_large(const PoolGeometry& g, const Window& w, const float* dy, const void* winner, bool wide,
-                                i64 at, i64 count, float* dx) {
+CONVOY_INLINE void spread_large(const PoolGeometry& g, const Window& w, const float* dy, const void* winner,
+                                bool wide, i64 at, i64 count, float* dx) {
   const i64 k1 = g.kernel[1], k2 = g.kernel[2];
   for (i64 c = 0; c < count; ++c) {
     const i64 position = wide ? static_cast<const std::int32_t*>(winner)[at + c]
@@ -195,7 +196,8 @@ template <typename Body>
 CONVOY_INLINE void for_inside(const PoolGeometry& g, Body body) {
   i64 pixel = 0;
   for (i64 i = 0; i < g.out[1]; ++i)
-    for (i64 j = 0; j < g.out[2]; ++j) body((i * g.stride[1] * g.in[2] + j * g.stride[2]) * g.channels, pixel++);
+    for (i64 j = 0; j < g.out[2]; ++j)
+      body((i * g.stride[1] * g.in[2] + j * g.stride[2]) * g.channels, pixel++);
 }
 
 template <int Kernel>
@@ -235,7 +237,8 @@ void average_inside(const PoolGeometry& g, const float* x, float* y) {
   });
 }
 
-/// gradient(at, count) gives a function of the position in the window. Windows that do not overlap write, others add.
+/// gradient(at, count) gives a function of the position in the window. Windows that do not overlap write,
+/// others add.
 template <int Kernel, typename Gradient>
 CONVOY_INLINE void spread_inside(const PoolGeometry& g, float* dx, Gradient gradient) {
   const i64 row = g.in[2] * g.channels;

@@ -16,7 +16,8 @@ struct PoolKernels {
   void (*extreme)(const PoolGeometry& g, float sign, const float* x, float* y, void* winner, bool wide_winner);
   void (*average)(const PoolGeometry& g, const float* x, float* y);
   /// dx += gradient; the caller clears dx.
-  void (*extreme_backward)(const PoolGeometry& g, const float* dy, const void* winner, bool wide_winner, float* dx);
+  void (*extreme_backward)(const PoolGeometry& g, const float* dy, const void* winner, bool wide_winner,
+                           float* dx);
   void (*average_backward)(const PoolGeometry& g, const float* dy, float* dx);
 };
 

@@ -6,7 +6,8 @@ namespace convoy::cpu {
 
 struct PrepareKernels {
   void (*from_u8)(const std::uint8_t* stored, const float* mean, const float* factor, float* y, std::int64_t n);
-  void (*from_u16)(const std::uint16_t* stored, const float* mean, const float* factor, float* y, std::int64_t n);
+  void (*from_u16)(const std::uint16_t* stored, const float* mean, const float* factor, float* y,
+                   std::int64_t n);
   void (*from_f32)(const float* stored, const float* mean, const float* factor, float* y, std::int64_t n);
 };
 

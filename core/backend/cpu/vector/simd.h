@@ -71,7 +71,8 @@ CONVOY_INLINE void transpose(const float* from, i64 from_step, float* to, i64 to
   }
   for (int c = 0; c < 4; ++c) {  // quarters to their places: 16 rows of columns c, c + 4, c + 8, c + 12
     const __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), b = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
-    const __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88), e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    const __m512 d = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88),
+                 e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
     _mm512_storeu_ps(to + c * to_step, _mm512_shuffle_f32x4(a, d, 0x88));
     _mm512_storeu_ps(to + (c + 8) * to_step, _mm512_shuffle_f32x4(a, d, 0xdd));
     _mm512_storeu_ps(to + (c + 4) * to_step, _mm512_shuffle_f32x4(b, e, 0x88));

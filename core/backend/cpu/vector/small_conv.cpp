@@ -5,7 +5,8 @@
 namespace convoy::cpu::CONVOY_ISA {
 namespace {
 
-/// Where a vector of an output row begins: its first pixel, and for each lane how many pixels after that it lies.
+/// Where a vector of an output row begins: its first pixel, and for each lane how many pixels after that it
+/// lies.
 struct Run {
   i64 pixel;
   alignas(64) std::int32_t after[kLanes];
@@ -19,10 +20,11 @@ CONVOY_INLINE void start_run(Run& run, i64 first_float, i64 channels) {
 
 constexpr i64 kRowsAtOnce = 4;
 
-/// Rows [row, row + Rows) of one vector's place: each spread input vector serves every row whose kernel covers it.
+/// Rows [row, row + Rows) of one vector's place: each spread input vector serves every row whose kernel covers
+/// it.
 template <int Kernel, int Rows>
-CONVOY_INLINE void forward_rows(const float* padded, i64 in_step, const Run& run, const float* weights, Vec bias,
-                                Vec floor, float* y, i64 y_step, i64 count) {
+CONVOY_INLINE void forward_rows(const float* padded, i64 in_step, const Run& run, const float* weights,
+                                Vec bias, Vec floor, float* y, i64 y_step, i64 count) {
   Vec total[Rows];
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) total[r] = bias;
@@ -57,32 +59,27 @@ CONVOY_INLINE void forward_image(const OneChannelGeometry& g, const float* padde
     const Vec shift = load(bias + phase * kLanes);
     i64 r = 0;
     for (; r + kRowsAtOnce <= g.out_rows; r += kRowsAtOnce)
-      forward_rows<Kernel, kRowsAtOnce>(padded + r * g.in_step, g.in_step, run, w, shift, floor, y + r * row + at, row,
-                                        count);
+      forward_rows<Kernel, kRowsAtOnce>(padded + r * g.in_step, g.in_step, run, w, shift, floor,
+                                        y + r * row + at, row, count);
     for (; r < g.out_rows; ++r)
-      forward_rows<Kernel, 1>(padded + r * g.in_step, g.in_step, run, w, shift, floor, y + r * row + at, row, count);
+      forward_rows<Kernel, 1>(padded + r * g.in_step, g.in_step, run, w, shift, floor, y + r * row + at, row,
+                              count);
     phase = (at + kLanes) % g.channels == 0 ? 0 : phase + 1;
   }
 }
 
-void forward(const OneChannelGeometry& g, const float* padded, const float* weights, const float* bias, bool relu,
-             float* y) {
+void forward(const OneChannelGeometry& g, const float* padded, const float* weights, const float* bias,
+             bool relu, float* y) {
   if (g.kernel == 3)
     forward_image<3>(g, padded, weights, bias, relu, y);
   else
     forward_image<5>(g, padded, weights, bias, relu, y);
 }
 
-CONVOY_INLINE void add_to(double* sums, Vec v) {
-  alignas(64) float lanes[kLanes];
-  store(lanes, v);
-  for (i64 i = 0; i < kLanes; ++i) sums[i] += static_cast<double>(lanes[i]);
-}
-
-/// Kernel rows [FirstRow, FirstRow + KernelRows) of one vector's place, over all rows of the image.
+/// A few kernel rows of one vector's place, added up over all rows of the image.
 template <int Kernel, int KernelRows>
-CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded, const Run& run, const float* dy,
-                               i64 dy_step, i64 count, double* sums, double* bias_sums) {
+CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded, const Run& run,
+                               const float* dy, i64 dy_step, i64 count, float* sums, float* bias_sums) {
   Vec total[KernelRows][Kernel], bias_total = zero();
   Lanes after[Kernel];
 #pragma GCC unroll 5
@@ -90,7 +87,7 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
 #pragma GCC unroll 5
-    for (int j = 0; j < Kernel; ++j) total[i][j] = zero();
+    for (int j = 0; j < Kernel; ++j) total[i][j] = load(sums + (i * Kernel + j) * kLanes);
   for (i64 r = 0; r < g.out_rows; ++r) {
     const Vec d = load(dy + r * dy_step, count);
     bias_total = add(bias_total, d);
@@ -104,44 +101,48 @@ CONVOY_INLINE void filter_sums(const OneChannelGeometry& g, const float* padded,
 #pragma GCC unroll 5
   for (int i = 0; i < KernelRows; ++i)
 #pragma GCC unroll 5
-    for (int j = 0; j < Kernel; ++j) add_to(sums + (i * Kernel + j) * kLanes, total[i][j]);
-  if (bias_sums != nullptr) add_to(bias_sums, bias_total);
+    for (int j = 0; j < Kernel; ++j) store(sums + (i * Kernel + j) * kLanes, total[i][j]);
+  if (bias_sums != nullptr) store(bias_sums, add(load(bias_sums), bias_total));
 }
 
 /// Kernel rows taken together: as many as leave registers for their sums.
 template <int Kernel>
-CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums) {
-  constexpr int kFirst = kLanes == 16 ? 3 : 1, kRest = Kernel - kFirst, kThen = kLanes == 16 ? (kRest > 0 ? kRest : 1) : 1;
+CONVOY_INLINE void filters_image(const OneChannelGeometry& g, const float* padded, const float* dy,
+                                 float* sums) {
+  constexpr int kFirst = kLanes == 16 ? 3 : 1, kRest = Kernel - kFirst,
+                kThen = kLanes == 16 ? (kRest > 0 ? kRest : 1) : 1;
   const i64 row = g.out_width * g.channels;
   Run run;
   for (i64 at = 0, phase = 0; at < row; at += kLanes) {
     start_run(run, at, g.channels);
     const i64 count = smaller(kLanes, row - at);
-    double* phase_sums = sums + phase * (Kernel * Kernel + 1) * kLanes;
-    filter_sums<Kernel, kFirst>(g, padded, run, dy + at, row, count, phase_sums, phase_sums + Kernel * Kernel * kLanes);
+    float* phase_sums = sums + phase * (Kernel * Kernel + 1) * kLanes;
+    filter_sums<Kernel, kFirst>(g, padded, run, dy + at, row, count, phase_sums,
+                                phase_sums + Kernel * Kernel * kLanes);
     for (int i = kFirst; i < Kernel; i += kThen)
-      filter_sums<Kernel, kThen>(g, padded + i * g.in_step, run, dy + at, row, count, phase_sums + i * Kernel * kLanes,
-                                 nullptr);
+      filter_sums<Kernel, kThen>(g, padded + i * g.in_step, run, dy + at, row, count,
+                                 phase_sums + i * Kernel * kLanes, nullptr);
     phase = (at + kLanes) % g.channels == 0 ? 0 : phase + 1;
   }
 }
 
-void backward_filters(const OneChannelGeometry& g, const float* padded, const float* dy, double* sums) {
+void backward_filters(const OneChannelGeometry& g, const float* padded, const float* dy, float* sums) {
   if (g.kernel == 3)
     filters_image<3>(g, padded, dy, sums);
   else
     filters_image<5>(g, padded, dy, sums);
 }
 
-/// Rows of one column of output pixels. They lie a whole input row apart, so that their sums do not overlap while they
-/// are still on their way to the cache.
+/// Rows of one column of output pixels. They lie a whole input row apart, so that their sums do not overlap
+/// while they are still on their way to the cache.
 template <int Rows, int Vectors>
-CONVOY_INLINE void spread_rows(const NarrowGeometry& g, const float* dy, const float* packed, float* padded_dx) {
+CONVOY_INLINE void spread_rows(const NarrowGeometry& g, const float* dy, const float* packed,
+                               float* padded_dx) {
   alignas(64) float product[Rows * Vectors * kLanes];
   constexpr i64 kWidth = Vectors * kLanes;
   for (i64 i = 0; i < g.kernel_rows; ++i) {
-    multiply_block<Rows, Vectors>(dy, g.out_width * g.channels, 1, packed + i * g.channels * kWidth, kWidth, g.channels,
-                                  product, kWidth, false);
+    multiply_block<Rows, Vectors>(dy, g.out_width * g.channels, 1, packed + i * g.channels * kWidth, kWidth,
+                                  g.channels, product, kWidth, false);
     for (int r = 0; r < Rows; ++r)
       for (i64 v = 0; v < kWidth; v += kLanes) {
         float* to = padded_dx + r * g.row_stride + i * g.in_step + v;
@@ -151,7 +152,8 @@ CONVOY_INLINE void spread_rows(const NarrowGeometry& g, const float* dy, const f
 }
 
 template <int Vectors>
-CONVOY_INLINE void spread_image(const NarrowGeometry& g, const float* dy, const float* packed, float* padded_dx) {
+CONVOY_INLINE void spread_image(const NarrowGeometry& g, const float* dy, const float* packed,
+                                float* padded_dx) {
   constexpr int kRows = kLanes == 16 ? 16 / Vectors : 8 / Vectors;
   for (i64 x = 0; x < g.out_width; ++x) {
     i64 r = 0;
@@ -174,9 +176,12 @@ i64 packed_run(i64 run) {
 
 void narrow_backward_data(const NarrowGeometry& g, const float* dy, const float* packed, float* padded_dx) {
   switch (packed_run(g.run) / kLanes) {
-    case 1: return spread_image<1>(g, dy, packed, padded_dx);
-    case 2: return spread_image<2>(g, dy, packed, padded_dx);
-    default: return spread_image<4>(g, dy, packed, padded_dx);
+    case 1:
+      return spread_image<1>(g, dy, packed, padded_dx);
+    case 2:
+      return spread_image<2>(g, dy, packed, padded_dx);
+    default:
+      return spread_image<4>(g, dy, packed, padded_dx);
   }
 }
 

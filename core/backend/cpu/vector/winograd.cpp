@@ -6,7 +6,8 @@ namespace convoy::cpu::CONVOY_ISA {
 namespace {
 
 /// t = B^T d.
-CONVOY_INLINE void input_1d(const Vec d0, const Vec d1, const Vec d2, const Vec d3, const Vec d4, const Vec d5, Vec* t) {
+CONVOY_INLINE void input_1d(const Vec d0, const Vec d1, const Vec d2, const Vec d3, const Vec d4, const Vec d5,
+                            Vec* t) {
   const Vec four = broadcast(4), minus_four = broadcast(-4), minus_five = broadcast(-5), two = broadcast(2),
             minus_two = broadcast(-2);
   const Vec even = fma(minus_four, d2, d4), odd = fma(minus_four, d1, d3);
@@ -20,7 +21,8 @@ CONVOY_INLINE void input_1d(const Vec d0, const Vec d1, const Vec d2, const Vec 
 }
 
 /// o = A^T m.
-CONVOY_INLINE void output_1d(const Vec m0, const Vec m1, const Vec m2, const Vec m3, const Vec m4, const Vec m5, Vec* o) {
+CONVOY_INLINE void output_1d(const Vec m0, const Vec m1, const Vec m2, const Vec m3, const Vec m4, const Vec m5,
+                             Vec* o) {
   const Vec sum1 = add(m1, m2), difference1 = sub(m1, m2), sum2 = add(m3, m4), difference2 = sub(m3, m4);
   o[0] = add(m0, add(sum1, sum2));
   o[1] = fma(broadcast(2), difference2, difference1);
@@ -44,7 +46,8 @@ CONVOY_INLINE void gradient_1d(const Vec d0, const Vec d1, const Vec d2, const V
 /// u = G g.
 CONVOY_INLINE void filter_1d(const Vec g0, const Vec g1, const Vec g2, Vec* u) {
   const Vec sixth = broadcast(-1.0f / 6), near = add(g0, g2);
-  const Vec far = fma(broadcast(1.0f / 6), g2, mul(broadcast(1.0f / 24), g0)), middle = mul(broadcast(1.0f / 12), g1);
+  const Vec far = fma(broadcast(1.0f / 6), g2, mul(broadcast(1.0f / 24), g0)),
+            middle = mul(broadcast(1.0f / 12), g1);
   u[0] = mul(broadcast(0.25f), g0);
   u[1] = mul(sixth, add(near, g1));
   u[2] = mul(sixth, sub(near, g1));
@@ -54,8 +57,8 @@ CONVOY_INLINE void filter_1d(const Vec g0, const Vec g1, const Vec g2, Vec* u) {
 }
 
 /// g = G^T u.
-CONVOY_INLINE void filter_adjoint_1d(const Vec u0, const Vec u1, const Vec u2, const Vec u3, const Vec u4, const Vec u5,
-                                     Vec* g) {
+CONVOY_INLINE void filter_adjoint_1d(const Vec u0, const Vec u1, const Vec u2, const Vec u3, const Vec u4,
+                                     const Vec u5, Vec* g) {
   const Vec sum1 = add(u1, u2), difference1 = sub(u2, u1), sum2 = add(u3, u4), difference2 = sub(u3, u4);
   const Vec sixth = broadcast(1.0f / 6), minus_sixth = broadcast(-1.0f / 6);
   g[0] = fma(minus_sixth, sum1, fma(broadcast(1.0f / 24), sum2, mul(broadcast(0.25f), u0)));
@@ -65,26 +68,28 @@ CONVOY_INLINE void filter_adjoint_1d(const Vec u0, const Vec u1, const Vec u2, c
 
 alignas(64) constexpr float kZeros[kLanes] = {};
 
-/// One vector of a pixel's channels. A tile wholly inside its image (Inside) needs no look at the sign of the offset;
-/// for the others zeros are read by address: a branch would be guessed wrong at every border.
+/// One vector of a pixel's channels. A tile wholly inside its image (Inside) needs no look at the sign of the
+/// offset; for the others zeros are read by address: a branch would be guessed wrong at every border.
 template <bool Inside>
 CONVOY_INLINE Vec pixel(const float* image, i64 offset, i64 c) {
   if (Inside) return load(image + offset + c);
   const auto there = reinterpret_cast<std::uintptr_t>(image + offset + c);
   const auto none = static_cast<std::uintptr_t>(offset >> 63);  // all ones outside
-  return load(reinterpret_cast<const float*>((there & ~none) | (reinterpret_cast<std::uintptr_t>(kZeros) & none)));
+  return load(
+      reinterpret_cast<const float*>((there & ~none) | (reinterpret_cast<std::uintptr_t>(kZeros) & none)));
 }
 
 template <bool Inside>
-CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* offsets, i64 channels, float* tile,
-                                        i64 stride) {
+CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* offsets, i64 channels,
+                                        float* tile, i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[6][6], column[6];
 #pragma GCC unroll 6
     for (int i = 0; i < 6; ++i) {
       const std::int32_t* at = offsets + 6 * i;
       input_1d(pixel<Inside>(image, at[0], c), pixel<Inside>(image, at[1], c), pixel<Inside>(image, at[2], c),
-               pixel<Inside>(image, at[3], c), pixel<Inside>(image, at[4], c), pixel<Inside>(image, at[5], c), rows[i]);
+               pixel<Inside>(image, at[3], c), pixel<Inside>(image, at[4], c), pixel<Inside>(image, at[5], c),
+               rows[i]);
     }
     float* place = tile + c;
 #pragma GCC unroll 6
@@ -97,15 +102,15 @@ CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* 
 }
 
 template <bool Inside>
-CONVOY_INLINE void transform_gradient_tile(const float* image, const std::int32_t* offsets, i64 channels, float* tile,
-                                           i64 stride) {
+CONVOY_INLINE void transform_gradient_tile(const float* image, const std::int32_t* offsets, i64 channels,
+                                           float* tile, i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[4][6], column[6];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const std::int32_t* at = offsets + 4 * i;
-      gradient_1d(pixel<Inside>(image, at[0], c), pixel<Inside>(image, at[1], c), pixel<Inside>(image, at[2], c),
-                  pixel<Inside>(image, at[3], c), rows[i]);
+      gradient_1d(pixel<Inside>(image, at[0], c), pixel<Inside>(image, at[1], c),
+                  pixel<Inside>(image, at[2], c), pixel<Inside>(image, at[3], c), rows[i]);
     }
     float* place = tile + c;
 #pragma GCC unroll 6
@@ -211,7 +216,8 @@ void finish_filters(const float* const* sums, i64 parts, i64 o, i64 c, float* fi
       }
 #pragma GCC unroll 3
       for (int i = 0; i < 3; ++i) {
-        filter_adjoint_1d(columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], columns[5][i], g);
+        filter_adjoint_1d(columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i],
+                          columns[5][i], g);
 #pragma GCC unroll 3
         for (int j = 0; j < 3; ++j) store(filters + (row * 9 + 3 * i + j) * c + column, g[j]);
       }
@@ -222,17 +228,17 @@ void finish_filters(const float* const* sums, i64 parts, i64 o, i64 c, float* fi
 constexpr int kNarrowRows = kLanes == 16 ? 16 : 8, kWideRows = kLanes == 16 ? 8 : 4;
 
 /// All blocks of a product; n is a multiple of kLanes, rows of 16.
-CONVOY_INLINE void multiply_blocks(const float* a, i64 row_step, i64 k_step, const float* b, float* c, i64 rows, i64 k,
-                                   i64 n, bool accumulate) {
+CONVOY_INLINE void multiply_blocks(const float* a, i64 row_step, i64 k_step, const float* b, float* c, i64 rows,
+                                   i64 k, i64 n, bool accumulate) {
   i64 column = 0;
   for (; column + 2 * kLanes <= n; column += 2 * kLanes)
     for (i64 row = 0; row < rows; row += kWideRows)
-      multiply_block<kWideRows, 2>(a + row * row_step, row_step, k_step, b + column, n, k, c + row * n + column, n,
-                                   accumulate);
+      multiply_block<kWideRows, 2>(a + row * row_step, row_step, k_step, b + column, n, k, c + row * n + column,
+                                   n, accumulate);
   if (column < n)
     for (i64 row = 0; row < rows; row += kNarrowRows)
-      multiply_block<kNarrowRows, 1>(a + row * row_step, row_step, k_step, b + column, n, k, c + row * n + column, n,
-                                     accumulate);
+      multiply_block<kNarrowRows, 1>(a + row * row_step, row_step, k_step, b + column, n, k,
+                                     c + row * n + column, n, accumulate);
 }
 
 void multiply(const float* a, const float* b, float* result, i64 rows, i64 k, i64 n) {
