@@ -121,6 +121,13 @@ TEST_F(StandIn, TrustsNoStatusOfAnEarlierLife) {
   EXPECT_EQ(run("--give-up-after=1", "kill -9 $$").status, 1);
 }
 
+TEST_F(StandIn, WaitsForRanksThatOutliveTheirMpirun) {
+  const Outcome outcome = run("", "if [ $n = 1 ]; then setsid flock .lock sleep 7 </dev/null >/dev/null 2>&1 & sleep 1; kill -9 $$; fi\n"
+                                  "flock -n .lock true || end 2\nend 0");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(lives(), 2);
+}
+
 TEST_F(StandIn, ReadsTheRunFromTheConfigFile) {
   const auto config = folder_.path() / "my.cfg";
   write_bytes(config, "# mine\nruns = \"" + folder_.path().string() + "\"  # here\nrun = it ; this\n[train]\nrun = no\n");
