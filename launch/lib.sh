@@ -10,18 +10,23 @@ say() {
 # cores: how many this process may use.
 cores() { nproc; }
 
-# mpi_run RANKS COMMAND...: mpirun with flags that suit any machine. More ranks than cores are fine; ranks are not bound
-# (binding puts the ranks of emulated or small machines on one core); waiting ranks yield. Open MPI refuses root unless
-# told otherwise. -q: convoy itself says why a run failed.
-mpi_run() {
-  local ranks=$1
-  shift
-  local flags=()
-  if mpirun --version 2>/dev/null | grep -q 'Open MPI'; then
-    flags=(-q --oversubscribe --bind-to none --mca mpi_yield_when_idle 1)
-    if [ "$(id -u)" -eq 0 ]; then flags+=(--allow-run-as-root); fi
+# set_mpi_flags: mpirun's flags that suit any machine, into the array mpi_flags. More ranks than cores are fine; ranks are
+# not bound (binding puts the ranks of emulated or small machines on one core); waiting ranks yield. Open MPI refuses root
+# unless told otherwise. -q: convoy itself says why a run failed.
+set_mpi_flags() {
+  mpi_flags=()
+  if [[ $(mpirun --version 2>/dev/null) == *'Open MPI'* ]]; then
+    mpi_flags=(-q --oversubscribe --bind-to none --mca mpi_yield_when_idle 1)
+    if [ "$(id -u)" -eq 0 ]; then mpi_flags+=(--allow-run-as-root); fi
   fi
-  mpirun "${flags[@]}" -n "$ranks" "$@"
+}
+
+# mpi_run RANKS COMMAND...: mpirun with those flags.
+mpi_run() {
+  local ranks=$1 mpi_flags
+  shift
+  set_mpi_flags
+  mpirun "${mpi_flags[@]}" -n "$ranks" "$@"
 }
 
 # quietly LOG COMMAND...: runs the command with its output in LOG; shows the end of LOG where it fails.

@@ -83,7 +83,7 @@ TEST_F(Scripts, SetupListsWhatIsMissingByRoleOnAnotherDistribution) {
 }
 
 TEST_F(Scripts, EveryScriptRejectsAnUnknownOptionWithTwo) {
-  for (const char* script : {"launch/setup", "launch/quickstart", "tests/run"}) {
+  for (const char* script : {"launch/setup", "launch/quickstart", "launch/mpirun-train", "tests/run"}) {
     const Outcome outcome = run_command(std::string("'") + CONVOY_SOURCE + "/" + script + "' --no-such-option");
     EXPECT_EQ(outcome.status, 2) << script;
     EXPECT_EQ(run_command(std::string("'") + CONVOY_SOURCE + "/" + script + "' --help").status, 0) << script;

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "processes.h"
 #include "run_command.h"
 #include "small_digits.h"
 
@@ -106,22 +107,6 @@ TEST_F(Training, ContinuesWithTheSameBitsOnAnotherWorldSize) {
   ASSERT_EQ(train(3, "parts", with(kMlp, "--train.steps=17")).status, 0);
   ASSERT_EQ(train(1, "parts", with(kMlp, "--train.steps=30 --resume=latest")).status, 0);
   EXPECT_EQ(digest("parts"), digest("whole"));
-}
-
-/// Pids of convoy processes that train this run: their command lines name it.
-std::vector<int> ranks_of(const std::filesystem::path& runs, const std::string& run) {
-  std::vector<int> pids;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    const std::string line((std::istreambuf_iterator<char>(file)), {});
-    const std::string word = std::string("--run=") + run + '\0';
-    if (line.starts_with(CONVOY_BINARY) && line.find(word) != std::string::npos &&
-        line.find(runs.string()) != std::string::npos)
-      pids.push_back(std::stoi(name));
-  }
-  return pids;
 }
 
 TEST_F(Training, GivesTheSameBitsAfterAKilledRankAndAResumeOnAnotherWorldSize) {
