@@ -111,12 +111,12 @@ TEST(CheckedValue, RejectsANumberOutOfRangeNamingOptionFoundAndExpected) {
 }
 
 TEST(CheckedValue, RejectsARealThatIsNoFiniteNumber) {
-  const OptionSpec& rate = *find_option("train", "optim.rate");
+  const OptionSpec& decay = *find_option("train", "optim.decay");
   for (const char* bad : {"nan", "inf", "-0.1", "fast", "1e", ""}) {
-    EXPECT_USAGE_ERROR(checked_value(rate, bad, "command line"), "optim.rate", "a number from 0");
+    EXPECT_USAGE_ERROR(checked_value(decay, bad, "command line"), "optim.decay", "a number from 0 to 1");
   }
-  EXPECT_EQ(checked_value(rate, "1e-1", "command line"), "0.1");
-  EXPECT_EQ(checked_value(rate, "0.10", "command line"), "0.1");
+  EXPECT_EQ(checked_value(decay, "1e-1", "command line"), "0.1");
+  EXPECT_EQ(checked_value(decay, "0.10", "command line"), "0.1");
 }
 
 TEST(CheckedValue, ReadsYesAndNoInTheirSpellings) {
