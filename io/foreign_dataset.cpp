@@ -158,8 +158,12 @@ std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options) {
   if (originals.empty())
     fail(options.path, fmt::format("no file *.h5 or *.hdf5 of the {} split there", name_of(options.split)));
   DatasetContent content;
-  for (const fs::path& file : staged(originals, options, content)) append_file(file, options, content);
-  survey(content);
+  try {
+    for (const fs::path& file : staged(originals, options, content)) append_file(file, options, content);
+    survey(content);
+  } catch (const DataError& error) {
+    throw DataError(about_originals(error.what(), content));
+  }
   DatasetInfo& info = content.info;
   info.task = "classification";
   info.shards = static_cast<int>(content.parts.size());

@@ -106,6 +106,16 @@ std::unique_ptr<Dataset> make_parts_dataset(DatasetContent content, Selection se
   return std::make_unique<PartsDataset>(std::move(content), std::move(ids));
 }
 
+std::string about_originals(std::string message, const DatasetContent& content) {
+  if (!content.stage) return message;
+  for (std::size_t i = 0; i < content.originals.size(); ++i) {
+    const std::string copy = content.stage->files()[i].string(), original = content.originals[i].string();
+    for (std::size_t at = message.find(copy); at != std::string::npos; at = message.find(copy, at + original.size()))
+      message.replace(at, copy.size(), original);
+  }
+  return message;
+}
+
 std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::path>& files, const DatasetOptions& options,
                                           DatasetContent& content) {
   StageMode mode = options.stage;

@@ -38,6 +38,9 @@ std::unique_ptr<Dataset> make_parts_dataset(DatasetContent content, Selection se
 std::unique_ptr<Dataset> open_shards(const DatasetOptions& options);
 std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options);
 
+/// A message about staged copies, made one about the originals.
+std::string about_originals(std::string message, const DatasetContent& content);
+
 /// Stages `files` as the options say and returns the files to open. The stage goes to content.stage.
 std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::path>& files, const DatasetOptions& options,
                                           DatasetContent& content);

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/tensor/error.h"
 #include "launch/commands/commands.h"
@@ -147,8 +149,11 @@ int dispatch(const std::vector<std::string>& words) {
     if (std::fflush(stdout) != 0) throw Error("stdout: the results could not be written (disk full?)");
   } catch (...) {
     const Failure failure = failure_of(std::current_exception());
-    if (speaks_before_mpi()) print_failure(failure.message);
+    const bool speaks = speaks_before_mpi();
+    if (speaks) print_failure(failure.message);
     status = failure.status;
+    // mpirun ends all ranks with the first that fails and drops what it has not read by then: the speaker goes first
+    if (std::getenv("OMPI_COMM_WORLD_RANK")) std::this_thread::sleep_for(std::chrono::milliseconds(speaks ? 100 : 1000));
   }
   return status;
 }

@@ -46,6 +46,18 @@ DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
   return options;
 }
 
+std::unique_ptr<Dataset> open_split(const Config& config, const TrainedModel& model) {
+  const DatasetOptions options = data_to_read(config, model);
+  try {
+    return open_dataset(options);
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}{}{}", error.what(),
+                                config.given("data.path") ? "" : "; this is the data set of the training run, --data.path "
+                                                                 "names another",
+                                config.given("data.split") ? "" : "; --data.split=validation or train takes another split"));
+  }
+}
+
 void check_fit(const DatasetInfo& data, const TrainedModel& model) {
   if (data.sample != model.data.sample || data.dtype != model.data.dtype)
     throw DataError(fmt::format("the data hold {} {} images, but {} was trained on {} {}", name_of(data.dtype),
@@ -120,7 +132,7 @@ int evaluate(const Config& config, World& world) {
     std::unique_ptr<Backend> backend;
     agree(all, "the model and the data", [&] {
       model = std::make_unique<TrainedModel>(load_trained_model(config.get<std::vector<std::string>>("checkpoint").front()));
-      dataset = open_dataset(data_to_read(config, *model));
+      dataset = open_split(config, *model);
       check_fit(dataset->info(), *model);
       backend = make_backend(config);
     });

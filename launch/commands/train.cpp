@@ -14,8 +14,15 @@ namespace {
 void record_failure(RunFolder* folder, const Trainer* trainer, int status, const std::string& reason, int rank) {
   if (!folder) return;
   try {
-    folder->write_status(trainer ? trainer->status(status, reason, rank)
-                                 : RunStatus{.status = status, .reason = reason, .rank = rank});
+    RunStatus told{.status = status, .reason = reason, .rank = rank};
+    if (trainer) {
+      told = trainer->status(status, reason, rank);
+    } else if (const auto before = read_status(folder->path())) {  // refused: the run stands where it stood
+      told.step = before->step;
+      told.epoch = before->epoch;
+      told.checkpoint = before->checkpoint;
+    }
+    folder->write_status(told);
   } catch (const std::exception& error) {
     print_failure(fmt::format("status.json could not be written: {}", error.what()));
   }

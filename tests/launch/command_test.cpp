@@ -123,6 +123,13 @@ TEST(BenchReduce, FindsExactSumsOnThreeRanks) {
   EXPECT_EQ(outcome.out.find("\"verified\": false"), std::string::npos);
 }
 
+TEST(BenchLoader, MeasuresFourWaysToReadTheDataItMade) {
+  const Outcome outcome =
+      convoy_with("bench loader --input=5x4x1 --repetitions=1 --data.crop=4 --data.pad=1 --data.flip");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  test::expect_parts(outcome.out, {"[5, 4, 1] uint8", "pread alone", "checksum", "loader:", "crop, flip"});
+}
+
 TEST(BenchCheckpoint, LeavesNothingBehind) {
   const TemporaryFolder folder;
   const Outcome outcome = convoy_with("bench checkpoint --bytes=100000 --tensors=4 --repetitions=2 --output='" +
