@@ -238,16 +238,31 @@ DType dtype_of(const Dataset& dataset) {
   return dtype;
 }
 
+namespace {
+
+/// The groups of a path that are not there yet. HDF5 would make them itself, but with the time in them: the same content
+/// would give other bytes from second to second.
+void make_groups(hid_t parent, const std::string& path) {
+  const Properties creation(CONVOY_HDF5(H5Pcreate(H5P_GROUP_CREATE)));
+  CONVOY_HDF5(H5Pset_obj_track_times(creation.get(), false));
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string name = path.substr(0, slash);
+    if (CONVOY_HDF5(H5Lexists(parent, name.c_str(), H5P_DEFAULT)) > 0) continue;
+    const Group group(CONVOY_HDF5(H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT)));
+  }
+}
+
+}  // namespace
+
 Dataset create_dataset(hid_t parent, const std::string& path, DType dtype, const Shape& shape) {
   const Space space = space_for(shape);
-  const Properties links(CONVOY_HDF5(H5Pcreate(H5P_LINK_CREATE)));
-  CONVOY_HDF5(H5Pset_create_intermediate_group(links.get(), 1));
+  make_groups(parent, path);
   const Properties creation(CONVOY_HDF5(H5Pcreate(H5P_DATASET_CREATE)));
   CONVOY_HDF5(H5Pset_layout(creation.get(), H5D_CONTIGUOUS));
   CONVOY_HDF5(H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY));
   CONVOY_HDF5(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER));
   keep_attributes_in_header(creation.get());
-  return Dataset(CONVOY_HDF5(H5Dcreate2(parent, path.c_str(), stored_type(dtype), space.get(), links.get(),
+  return Dataset(CONVOY_HDF5(H5Dcreate2(parent, path.c_str(), stored_type(dtype), space.get(), H5P_DEFAULT,
                                         creation.get(), H5P_DEFAULT)));
 }
 
