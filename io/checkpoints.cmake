@@ -9,6 +9,9 @@ set(checkpoints_sources
   describe_checkpoint.cpp
   hdf5_descriptor.cpp
   bench_checkpoint.cpp
+  ring_file.cpp
+  ring_read.cpp
   run_folder.cpp
+  run_lives.cpp
   run_lock.cpp
   run_record.cpp)
