@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kLongWait = 5;       // seconds: shorter waits for a peer are everyday
 constexpr double kSilent = 10;        // seconds without a copy, while the others go on
+constexpr double kMpirunTakes = 5;    // seconds at most, to end the other ranks after one died
 constexpr double kLongOp = 60;        // seconds in one thing, with nobody waiting
 
 const RingReading* ring_of(const RunEvidence& evidence, int rank) {
@@ -79,8 +80,9 @@ std::string first_death_text(const RunEvidence& evidence, const Deaths& deaths) 
                        ranks_text(deaths.first), when);
   const RingReading& ring = *ring_of(evidence, deaths.first.front());
   const RankStanding standing = standing_of(ring);
+  const char* end = deaths.others_later > kMpirunTakes ? "fell silent first" : "died first";
   return fmt::format("{} {}, {} at {}, while it was {} (for {})", address(ring),
-                     evidence.life.rings.size() == 1 ? "died" : "died first", in_step(ring), when, standing.doing,
+                     evidence.life.rings.size() == 1 ? "died" : end, in_step(ring), when, standing.doing,
                      duration_text(standing.for_seconds));
 }
 
@@ -114,7 +116,10 @@ void judge_crash(const RunEvidence& evidence, Verdict& verdict) {
     verdict.details.push_back(fmt::format("the last of the others ended {} later", duration_text(deaths.others_later)));
   if (!deaths.finished.empty())
     verdict.details.push_back(fmt::format("{} had left in order", ranks_text(deaths.finished)));
-  if (!together)
+  if (!together && deaths.others_later > kMpirunTakes)
+    verdict.details.push_back("mpirun ends the others within seconds of a death, so this rank was rather stopped (SIGSTOP), or "
+                              "its host or file system was lost");
+  else if (!together)
     verdict.details.push_back(fmt::format("it left no message: a fault of the program, or killed from outside (kill -9, the "
                                           "kernel's out-of-memory killer: see dmesg on {})",
                                           fmt::join(deaths.hosts, ", ")));
