@@ -37,6 +37,7 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
   agree(all_, "the data", [&] { open_data(); });
   agree(all_, "the programs", [&] { build(); });
   check_agreement(all_, "run record", record_text(record_));
+  start_saver();
   introduce();
   resume();
   if (step_ < spec_.last_step) start_loader();
@@ -193,36 +194,17 @@ bool Trainer::evaluate_validation() {
                                          {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
                                          {"samples", result.samples}}
                       .dump();
-  if (folder_) folder_->append_metrics(validation_metrics_);
+  log(validation_metrics_);
   if (marks_.best && result.top1 <= marks_.best->first) return false;
   marks_.best = {result.top1, step_};
   return true;
-}
-
-void Trainer::save(bool is_best) {
-  Checkpoint checkpoint = marks_;
-  store(state_, checkpoint);
-  checkpoint.step = step_;
-  checkpoint.epoch = exact_epoch(step_);
-  checkpoint.ledgers = ledgers_->open();
-  checkpoint.run_record = record_;
-  checkpoint.config = config_.text();
-  checkpoint.graph_hash = graph_hash(training_.graph);
-  checkpoint.world_size = world_.size();
-  checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
-  agree(all_, "the checkpoint", [&] {
-    if (!folder_) return;
-    const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
-    last_checkpoint_ = "checkpoints/" + file.filename().string();
-    if (step_ == spec_.last_step) last_digest_ = digest_of(checkpoint);
-  });
 }
 
 void Trainer::finish_step(const StepOutcome& outcome) {
   const Standing now = standing();
   if (progress_->due(now)) {
     const std::string record = progress_->record(now);
-    if (folder_) folder_->append_metrics(record);
+    log(record);
     train_metrics_ = record;
   } else {
     progress_->refresh(now);
@@ -246,6 +228,9 @@ void Trainer::finish_step(const StepOutcome& outcome) {
     const bool is_best = evaluate_validation();
     if (saves || is_best) save(is_best);
   }
+  if (outcome.stop || step_ == spec_.last_step) complete_saves();
+  take_save_reports();
+  mark_standing();
   if (step_ == spec_.last_step && folder_) progress_->say("train", "digest " + last_digest_);
   progress_->go_on();
 }
@@ -261,10 +246,11 @@ bool Trainer::evaluation_is_pending() const {
 }
 
 int Trainer::run() {
-  if (evaluation_is_pending())
-    save(evaluate_validation());
-  else if (save_at_once_)
-    save(false);
+  mark_standing();
+  if (evaluation_is_pending() || save_at_once_) {
+    save(evaluation_is_pending() && evaluate_validation());
+    complete_saves();
+  }
   if (step_ >= spec_.last_step)
     progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
   progress_->go_on();  // only steps count as training time
@@ -284,18 +270,9 @@ int Trainer::run() {
     folder_->write_status(status(0, "done", -1));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
+    progress_->say("checkpoint", saves_.summary());
   }
   return 0;
-}
-
-RunStatus Trainer::status(int status, const std::string& reason, int rank) const {
-  return {.status = status,
-          .reason = reason,
-          .step = step_,
-          .epoch = spec_.samples ? exact_epoch(step_) : 0,
-          .checkpoint = last_checkpoint_,
-          .rank = rank,
-          .time = ""};
 }
 
 }  // namespace convoy
