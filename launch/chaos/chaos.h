@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/trace/trace.h"
 #include "distributed/communicator.h"
 #include "launch/chaos/inject_spec.h"
 #include "launch/train/model_state.h"
@@ -76,7 +77,7 @@ class Chaos {
 
   bool strikes(Armed& armed, const std::string& what);
   void announce(const std::string& what) const;
-  void delay(Armed& armed, std::chrono::microseconds time, const char* part, std::int64_t step);
+  void delay(std::chrono::microseconds InjectClause::*part, trace::Activity activity, std::int64_t step);
   void flip_bit(Armed& armed, std::int64_t step, ModelState& state);
 };
 

@@ -1,8 +1,8 @@
 #pragma once
 // Which rank holds up the others, and why: from all ranks' times of an interval. Pure arithmetic; stragglers.h collects
 // the times.
+#include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,7 +36,7 @@ struct StragglerReport {
   std::vector<RankSplit> ranks;   // by rank
   double step = 0;                // ms, the longest of the ranks' means
   std::vector<SlowRank> slow;     // for long, the slowest first
-  std::vector<int> recovered;     // were slow until this record
+  std::vector<std::string> news;  // who has become slow, and who keeps up again, since the last record: sentences
 
   /// ,"ranks":[{"rank":0,"input":ms,...}] and, if any is slow, ,"slow":{"rank":1,"cause":"compute","excess_ms":50.2,...}
   /// as members of a JSON object, to go before the closing brace of a record: beginning with a comma. Above 32 ranks:
@@ -53,13 +53,20 @@ class SlowRanks {
  public:
   /// `times[r]`: of rank r, arrivals aligned. Throws Error if ranks counted different steps.
   StragglerReport judge(std::span<const RankTimes> times);
+  /// For the run's end: "rank 1 was slow in 12 of 40 records, most often by compute"; empty: nobody was.
+  std::string summary() const;
 
  private:
   struct History {
     int above = 0, below = 0;  // records in a row
     bool slow = false;
+    SlowRank newest;           // of the last record above
+    std::array<int, 4> records{};  // in which it was slow, by cause
   };
   std::vector<History> histories_;
+  int records_ = 0;
+
+  void note(History& history, const SlowRank& now, bool above, bool below, StragglerReport& report);
 };
 
 }  // namespace convoy

@@ -1,5 +1,7 @@
 #pragma once
 // Collects all ranks' times at each record of metrics.jsonl and says who holds up the others.
+#include <string>
+
 #include "distributed/clock.h"
 #include "launch/train/slow_ranks.h"
 #include "launch/train/step_times.h"
@@ -19,6 +21,8 @@ class Stragglers {
   /// aligned anew every 1,000 steps. The report is filled on rank 0 alone.
   const StragglerReport& record(std::int64_t step);
   const StragglerReport& report() const { return report_; }
+  /// Rank 0, at the run's end: SlowRanks::summary.
+  std::string summary() const { return judge_.summary(); }
 
  private:
   Communicator& world_;
