@@ -10,6 +10,7 @@ set(datasets_sources
   hdf5_attributes.cpp
   inspect.cpp
   ledger.cpp
+  library_version.cpp
   loader.cpp
   parts_dataset.cpp
   sample_order.cpp
