@@ -64,7 +64,10 @@ class Trainer {
   void bind_update_program();
   void bind_sums();
   void start_loader();
+  std::unique_ptr<Loader> make_loader(std::int64_t first_step, std::int64_t last_step, int threads) const;
   void resume();
+  void take_over(const std::string& marks);
+  std::string go_back(const ModelState& first);
   void introduce();
   void begin_afresh();
   void go_on_from(Checkpoint checkpoint, const std::string& file);
@@ -73,11 +76,17 @@ class Trainer {
   std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
 
   struct StepOutcome {
-    bool checkpoint = false, stop = false;
+    bool checkpoint = false, stop = false;  // asked for by a signal
+    bool rewound = false;                   // the step was not finite: the run stands at an earlier one now
   };
   StepOutcome train_step();
   double reduced(Value leaf) const;
-  void check_finite(double loss);
+  bool reduced_is_finite() const;
+  bool is_skipped(std::int64_t step) const;
+  bool meet_not_finite();
+  void skip_step(const std::string& finding);
+  void rewind(const std::string& finding);
+  void audit();
   void finish_step(const StepOutcome& outcome);
   bool evaluate_validation();
   bool evaluation_is_pending() const;
