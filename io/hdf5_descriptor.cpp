@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "io/write_fault.h"
 
 namespace convoy::hdf5 {
 namespace {
@@ -83,7 +84,7 @@ herr_t write_bytes(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, size_t size
   const auto* next = static_cast<const char*>(buffer);
   f.end_written = std::max(f.end_written, address + size);
   while (size > 0 && *f.info.error == 0) {
-    const ssize_t written = pwrite(f.info.descriptor, next, size, static_cast<off_t>(address));
+    const ssize_t written = write_at(f.info.descriptor, next, size, static_cast<std::int64_t>(address));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       *f.info.error = written < 0 ? errno : ENOSPC;

@@ -96,6 +96,11 @@ void Progress::pause() { paused_ = Clock::now(); }
 
 void Progress::go_on() { begin_ += Clock::now() - paused_; }
 
+void Progress::restart() {
+  interval_ = {};
+  begin_ = Clock::now();
+}
+
 void Progress::clear_line() {
   if (line_open_) std::fputs("\x1b[K", stderr);
   line_open_ = false;

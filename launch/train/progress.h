@@ -38,6 +38,8 @@ class Progress {
   /// Time spent outside steps (evaluation, checkpoints) does not count as training.
   void pause();
   void go_on();
+  /// Forgets the interval: the run stands at an earlier step.
+  void restart();
 
  private:
   using Clock = std::chrono::steady_clock;
