@@ -110,8 +110,8 @@ class TreeReducer final : public GradientReducer {
       while (const LocalSums* sums = next_bucket()) {
         const Clock::time_point start = Clock::now();
         const std::size_t bucket = reduced_;  // only this thread and begin(), not now, change it
-        communicator_->at(names_[bucket], step_);
         if (before_exchange_) before_exchange_(step_);
+        communicator_->at(names_[bucket], step_);
         results_[bucket] =
             exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), static_cast<int>(bucket));
         const std::lock_guard lock(mutex_);

@@ -30,7 +30,7 @@ struct ReducerOptions {
   /// taken when the reducer is made (at most about log2 V + 1 gradients per thread). Any other order works too
   /// and may take more.
   int threads = 1;
-  /// Fault injection: what the communication thread calls before each exchange of a bucket. Null: nothing.
+  /// Fault injection: what the communication thread calls before each bucket's exchange. Null: nothing.
   std::function<void(std::int64_t step)> before_exchange;
 };
 

@@ -157,10 +157,7 @@ std::optional<int> Chaos::before_save(std::int64_t saves_so_far) {
 }
 
 void Chaos::during_save(double fraction) {
-  if (fraction <= 0) {
-    ++save_;
-    delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_);
-  }
+  if (fraction <= 0) ++save_;
   for (Armed& armed : clauses_) {
     const InjectClause& clause = armed.clause;
     if (clause.kind != InjectKind::kill || clause.save == 0 || clause.save != save_) continue;
@@ -170,6 +167,8 @@ void Chaos::during_save(double fraction) {
       std::raise(SIGKILL);
   }
 }
+
+void Chaos::slow_save() { delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_); }
 
 bool Chaos::poison(std::int64_t sample) {
   bool hit = false;

@@ -48,9 +48,11 @@ class Chaos {
   /// enospc, eio: the errno that the next save is to fail with (CheckpointSaver::inject_write_error). Rank 0, before each
   /// save; `saves_so_far`: of this life, whether or not they failed.
   std::optional<int> before_save(std::int64_t saves_so_far);
-  /// slow checkpoint, kill@checkpoint. The writer as it goes (CheckpointSaver::observe_writes): `fraction` of the bytes
-  /// are written; 0 begins a save, 1 comes before the rename.
+  /// kill@checkpoint. The writer as it goes (CheckpointSaver::observe_writes): `fraction` of the bytes are written; 0
+  /// begins a save, 1 comes before the rename.
   void during_save(double fraction);
+  /// slow checkpoint. The writer, once a save.
+  void slow_save();
 
   /// nan: is this sample (id in the training split) to be NaN after `prepare`?
   bool poison(std::int64_t sample);

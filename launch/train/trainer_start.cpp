@@ -138,6 +138,8 @@ void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
 /// Rank 0 alone, in the midst of a run: the newest checkpoint that verifies, or the first values where there is none.
 /// Returns the marks for the others.
 std::string Trainer::go_back(const ModelState& first) {
+  saver_->wait();
+  take_save_reports();
   std::vector<std::string> warnings;
   auto found = folder_->checkpoints().newest_valid(warnings);
   for (const std::string& warning : warnings) progress_->say("resume", warning);
