@@ -55,9 +55,11 @@ T combine(T a, T b, ReduceOp op) {
 
 void WaitSite::throw_silent(int peer, std::chrono::nanoseconds waited) const {
   const double seconds = std::chrono::duration<double>(waited).count();
+  const int world_peer = world_ranks[static_cast<std::size_t>(peer)];
   throw PeerError(fmt::format("rank {} waited {:.{}f} s for rank {} in {}",
                               world_ranks[static_cast<std::size_t>(rank)], seconds, seconds < 10 ? 1 : 0,
-                              world_ranks[static_cast<std::size_t>(peer)], describe(*this)));
+                              world_peer, describe(*this)),
+                  world_peer);
 }
 
 void WaitSite::throw_interrupted() const {

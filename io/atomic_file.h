@@ -2,14 +2,28 @@
 // Files that appear whole or not at all: written under a temporary name in the same folder, synced, then renamed. A
 // crash at any moment leaves either the old file or the new one, and at most a temporary that remove_dead_temporaries
 // recognises.
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/tensor/error.h"
+
 namespace convoy {
 
-/// "cannot rename FILE: No space left on device": throws LibraryError. `action` is a verb, `error` an errno value.
+/// The operating system refused something; the message holds its words.
+class SystemError : public LibraryError {
+ public:
+  SystemError(const std::string& message, int number) : LibraryError(message), number_(number) {}
+  /// An errno value.
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+/// "cannot rename FILE: No space left on device": throws SystemError. `action` is a verb, `error` an errno value.
 [[noreturn]] void throw_system_error(std::string_view action, const std::filesystem::path& file, int error);
 
 /// A file in the making. Its writer holds a lock on it (open file description lock), which dies with the process:
@@ -35,6 +49,7 @@ class TemporaryFile {
 
   std::filesystem::path target_, path_;
   int descriptor_ = -1;
+  std::int64_t size_bytes_ = 0;  // appended by write()
   bool committed_ = false;
 };
 
@@ -47,7 +62,10 @@ void replace_symlink(const std::filesystem::path& link, const std::filesystem::p
 /// fsync of a folder, so that renames and removals in it survive a power cut.
 void sync_folder(const std::filesystem::path& folder);
 
-/// Removes the temporaries of writers that are no more; returns their names. Files of other names are never touched.
+/// Names of the temporaries of writers that are no more.
+std::vector<std::string> dead_temporaries(const std::filesystem::path& folder);
+
+/// Removes them; returns their names. Files of other names are never touched.
 std::vector<std::string> remove_dead_temporaries(const std::filesystem::path& folder);
 
 /// This machine's name without the domain; characters other than letters, digits and '_' become '_'.

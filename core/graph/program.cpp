@@ -74,6 +74,9 @@ Program::Program(const Graph& graph, const Backend& backend, const ProgramOption
       scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
     }
     in_place.push_back(in_place_pairs(op, kernel.get()));
+    written_.emplace_back();
+    for (Value output : op.outputs)
+      if (read.contains(output.id)) written_.back().push_back(output);
     kernels_.push_back(std::move(kernel));
     notes_.push_back(note_of(op));
     activities_.push_back(activity_of(op.kind));
@@ -129,6 +132,7 @@ void Program::run() {
       kernels_[index]->run({inputs_[index], outputs_[index], scratch_.bytes()});
     else if (graph_.ops()[index].kind == OpKind::external && external_)
       external_(graph_.ops()[index].as<ExternalAttributes>());
+    if (observer_ && kernels_[index] && !observer_(static_cast<int>(index), written_[index])) return;
     if (profile) op_seconds[index] += std::chrono::duration<double>(Clock::now() - begin).count();
   }
 }
