@@ -34,12 +34,11 @@ std::string ranks_text(const std::vector<int>& ranks) {
   return (ranks.size() == 1 ? "rank " : "ranks ") + list_of_ranks(ranks);
 }
 
-/// The file that some rank was writing; empty: none.
-std::string checkpoint_under_way(const RunEvidence& evidence) {
+/// The rank that was writing a checkpoint; none: nobody was.
+std::optional<RankStanding> writer_of_checkpoint(const RunEvidence& evidence) {
   for (const RingReading& ring : evidence.life.rings)
-    if (const std::string what = standing_of(ring).checkpoint; !what.empty() && !ring.finished)
-      return fmt::format("rank {} was {}", ring.identity.rank, what);
-  return "";
+    if (RankStanding standing = standing_of(ring); !standing.checkpoint.empty() && !ring.finished) return standing;
+  return std::nullopt;
 }
 
 std::vector<RankStanding> standings(const RunEvidence& evidence) {
@@ -106,11 +105,11 @@ void judge_crash(const RunEvidence& evidence, Verdict& verdict) {
   if (deaths.first.size() == 1) verdict.rank = deaths.first.front();
   const bool together = deaths.all && deaths.first.size() > 1;
   verdict.sentence = "crashed: " + (together ? all_died_text(evidence, deaths) : first_death_text(evidence, deaths));
-  if (const std::string writing = checkpoint_under_way(evidence); !writing.empty()) {
-    if (verdict.sentence.find("step-") == std::string::npos) verdict.sentence += "; " + writing;
-    verdict.details.push_back(fmt::format("it ended while a checkpoint was written ({}); a checkpoint appears whole or not "
-                                          "at all, so the newest one below counts",
-                                          writing));
+  if (const auto writer = writer_of_checkpoint(evidence)) {
+    if (verdict.sentence.find(writer->checkpoint) == std::string::npos)
+      verdict.sentence += fmt::format("; rank {} was {}", writer->rank, writer->checkpoint);
+    verdict.details.push_back("it ended while a checkpoint was written; a checkpoint appears whole or not at all, so the "
+                              "newest one below counts");
   }
   if (!deaths.all && deaths.others_later > 0)
     verdict.details.push_back(fmt::format("the last of the others ended {} later", duration_text(deaths.others_later)));
