@@ -7,3 +7,10 @@ convoy_add_test(io_checkpoint_test LABELS unit
 target_include_directories(io_checkpoint_test SYSTEM PRIVATE ${HDF5_C_INCLUDE_DIRS})
 convoy_add_test(io_checkpoint_fault_test LABELS fault
   SOURCES checkpoint_fault_test.cpp LINK convoy_io fmt::fmt)
+# The flight recorder; a driver plays ranks that are killed.
+add_executable(ring_driver ../support/ring_driver.cpp)
+target_link_libraries(ring_driver PRIVATE convoy_io convoy_flags)
+convoy_add_test(io_ring_test LABELS unit
+  SOURCES ring_file_test.cpp run_lives_test.cpp LINK convoy_io)
+target_compile_definitions(io_ring_test PRIVATE CONVOY_RING_DRIVER="$<TARGET_FILE:ring_driver>")
+add_dependencies(io_ring_test ring_driver)
