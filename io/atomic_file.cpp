@@ -151,6 +151,7 @@ void TemporaryFile::write(const void* data, std::size_t size_bytes) {
 
 void TemporaryFile::commit() {
   if (fsync(descriptor_) != 0) throw_system_error("write to the disk", target_, errno);
+  about_to_rename();
   if (rename(path_.c_str(), target_.c_str()) != 0) throw_system_error("rename the finished file to", target_, errno);
   committed_ = true;
   sync_folder(folder_of(target_));

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/checkpoint.h"
 #include "io/checkpoint_format.h"
 #include "io/checkpoint_hdf5.h"
@@ -303,6 +304,7 @@ Scan scan_checkpoint(int descriptor, const fs::path& name) { return Scanner(desc
 }  // namespace checkpoint_format
 
 Checkpoint read_checkpoint(const std::filesystem::path& file) {
+  const trace::Doing reading(trace::Activity::checkpoint, "reading " + file.filename().string());
   checkpoint_format::Scan scan = checkpoint_format::scan_checkpoint(file);
   if (const checkpoint_format::ScanItem* bad = scan.first_problem())
     throw DataError(fmt::format("checkpoint {}: {}: {}. Resume from another checkpoint (--resume=latest takes the newest "

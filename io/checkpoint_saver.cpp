@@ -71,6 +71,7 @@ struct CheckpointSaver::Shared {
   std::vector<SaveReport> finished;
   SaverStatus status;
   Injection injection;
+  std::function<void(double)> observer;  // set before the first save
   std::thread thread;
 
   void work();
@@ -89,8 +90,14 @@ namespace {
 
 /// Fills `report` with what became of the file.
 void write_and_report(const CheckpointFolder& folder, int keep, const Checkpoint& copy,
-                             const Injection& injection, SaveReport& report) {
+                      const Injection& injection, const std::function<void(double)>& observer, SaveReport& report) {
   const std::int64_t bytes = tensor_bytes(copy);
+  std::optional<WriteObserver> observed;
+  if (observer)
+    observed.emplace([&](std::int64_t offset) {
+      const auto total = static_cast<double>(std::max<std::int64_t>(bytes, 1));
+      observer(offset < 0 ? 1.0 : std::min(0.99, static_cast<double>(offset) / total));
+    });
   std::optional<WriteFault> fault;
   if (injection.count > 0) {
     WriteFaultSpec spec = injection.fault;
@@ -129,7 +136,7 @@ void CheckpointSaver::Shared::write_one(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   {
     const trace::Doing doing(trace::Activity::checkpoint, fmt::format("writing step {}", done.step), tensor_bytes(copy));
-    write_and_report(folder, keep, copy, fault, done);
+    write_and_report(folder, keep, copy, fault, observer, done);
   }
   lock.lock();
   if (done.good()) {
@@ -253,6 +260,11 @@ SaverStatus CheckpointSaver::status() const {
     status.writing_seconds = seconds_since(shared_->began);
   }
   return status;
+}
+
+void CheckpointSaver::observe_writes(std::function<void(double)> observer) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->observer = std::move(observer);
 }
 
 void CheckpointSaver::inject_write_error(int error_number, int count, std::int64_t at_byte) {

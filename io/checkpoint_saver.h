@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +84,9 @@ class CheckpointSaver {
   std::optional<std::filesystem::path> newest() const;
   SaverStatus status() const;
 
+  /// Fault injection: what the writing thread calls, before the first save: at the beginning of a save (fraction 0), as
+  /// it writes, and with 1 when the file is complete and about to get its name.
+  void observe_writes(std::function<void(double fraction)> observer);
   /// Fault injection: each of the next `count` writes fails with this errno at about byte `at_byte` of its file (-1: in
   /// the middle), through the same path as a real error of the disk.
   void inject_write_error(int error_number, int count = 1, std::int64_t at_byte = -1);

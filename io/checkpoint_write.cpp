@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/checkpoint_format.h"
@@ -87,6 +88,7 @@ void write_contents(hid_t file, const Checkpoint& checkpoint) {
 
 std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint) {
   check_storable(checkpoint);
+  const trace::Doing writing(trace::Activity::checkpoint, "writing " + file.filename().string());
   TemporaryFile temporary(file);
   hdf5::DescriptorFile out(temporary.descriptor(), temporary.path());
   try {
@@ -98,6 +100,7 @@ std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoin
   if (out.error() != 0) throw_system_error("write", file, out.error());
   struct stat status{};  // by descriptor: the folder may be gone, and that is commit's to say
   if (fstat(temporary.descriptor(), &status) != 0) throw_system_error("write", file, errno);
+  const trace::Doing syncing(trace::Activity::checkpoint, "syncing " + file.filename().string(), status.st_size);
   temporary.commit();
   return status.st_size;
 }

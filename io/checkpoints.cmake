@@ -17,7 +17,10 @@ set(checkpoints_sources
   hdf5_descriptor.cpp
   hdf5_metadata_repair.cpp
   bench_checkpoint.cpp
+  ring_file.cpp
+  ring_read.cpp
   run_folder.cpp
+  run_lives.cpp
   run_lock.cpp
   run_record.cpp
   run_repair.cpp

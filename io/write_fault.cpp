@@ -12,6 +12,7 @@ namespace {
 
 thread_local bool is_faulty = false;
 thread_local WriteFaultSpec fault;
+thread_local const std::function<void(std::int64_t)>* observed_by = nullptr;
 
 /// How many of the bytes may be written now; 0: errno says why none may.
 std::size_t bytes_before_fault(std::size_t size_bytes, std::int64_t offset) {
@@ -30,7 +31,18 @@ WriteFault::WriteFault(const WriteFaultSpec& spec) {
 
 WriteFault::~WriteFault() { is_faulty = false; }
 
+WriteObserver::WriteObserver(std::function<void(std::int64_t)> observer) : observer_(std::move(observer)) {
+  if (observer_) observed_by = &observer_;
+}
+
+WriteObserver::~WriteObserver() { observed_by = nullptr; }
+
+void about_to_rename() {
+  if (observed_by) (*observed_by)(-1);
+}
+
 ssize_t write_at(int descriptor, const void* data, std::size_t size_bytes, std::int64_t offset) {
+  if (observed_by) (*observed_by)(offset);
   if (is_faulty && size_bytes > 0) {
     size_bytes = bytes_before_fault(size_bytes, offset);
     if (size_bytes == 0) return -1;

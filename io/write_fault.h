@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace convoy {
 
@@ -24,6 +25,22 @@ class WriteFault {
   WriteFault(const WriteFault&) = delete;
   WriteFault& operator=(const WriteFault&) = delete;
 };
+
+/// While it lives, it is called for the files that the calling thread writes: with the bytes of the file that lie before
+/// each write, and with -1 when the file is complete and about to get its name. For faults that strike in mid-write.
+class WriteObserver {
+ public:
+  explicit WriteObserver(std::function<void(std::int64_t offset)> observer);
+  ~WriteObserver();
+  WriteObserver(const WriteObserver&) = delete;
+  WriteObserver& operator=(const WriteObserver&) = delete;
+
+ private:
+  std::function<void(std::int64_t)> observer_;
+};
+
+/// The file is complete: tells the calling thread's WriteObserver.
+void about_to_rename();
 
 /// pwrite(2), subject to the calling thread's WriteFault.
 ssize_t write_at(int descriptor, const void* data, std::size_t size_bytes, std::int64_t offset);

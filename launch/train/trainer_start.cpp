@@ -4,10 +4,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "io/library_version.h"
+#include "launch/commands/version.h"
+#include "launch/preflight.h"
 #include "launch/train/trainer.h"
 
 namespace convoy {
 namespace {
+
+constexpr char kNoMetrics[] = R"({"train": null, "validation": null})";
 
 /// Marks of a checkpoint that every rank needs, as text for the broadcast. Doubles travel as their bits.
 std::string marks_text(const Checkpoint& marks, bool stream_changed, bool save_at_once) {
@@ -61,9 +66,11 @@ void Trainer::introduce() {
                                       static_cast<double>(workers_->memory_bytes() + reducer_->memory_bytes()) / (1 << 20)));
   std::string library;
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
-  progress_->say("world", fmt::format("{} ranks, {} on host {}, {} threads each; {} backend{}; {}", world_.size(),
-                                      ranks_on_node_, world_.host(), threads_, backend_->name(), library,
-                                      world_.library_version()));
+  const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
+  const std::string job = describe_job(process_environment());
+  progress_->say("world", fmt::format("{}, {} threads on rank 0; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, threads_,
+                                      backend_->name(), library, World::library_version(), hdf5_version(),
+                                      convoy_version(), job.empty() ? "" : "; " + job));
 }
 
 /// None: there is no checkpoint to go on from. Where there are some and all are damaged, to begin anew is not ours to
@@ -133,6 +140,26 @@ void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
   marks_ = std::move(checkpoint);
 }
 
+/// Rank 0 alone, in the midst of a run: the newest checkpoint that verifies, or the first values where there is none.
+/// Returns the marks for the others.
+std::string Trainer::go_back(const ModelState& first) {
+  saver_->wait();
+  take_save_reports();
+  std::vector<std::string> warnings;
+  auto found = folder_->checkpoints().newest_valid(warnings);
+  for (const std::string& warning : warnings) progress_->say("resume", warning);
+  if (found) {
+    go_on_from(std::move(found->second), found->first.string());
+  } else {
+    copy_values(state_, first);
+    marks_ = {};
+    marks_.metrics = kNoMetrics;
+    begin_afresh();
+    progress_->say("resume", "step 0: there is no checkpoint yet");
+  }
+  return marks_text(marks_, stream_changed_, save_at_once_);
+}
+
 /// Rank 0 reads and verifies; the others receive.
 void Trainer::resume() {
   std::string text;
@@ -148,7 +175,11 @@ void Trainer::resume() {
     text = marks_text(marks_, stream_changed_, save_at_once_);
   });
   text = all_.broadcast_string(text, 0);
-  if (text.empty()) return;
+  if (!text.empty()) take_over(text);
+}
+
+/// Every rank goes on where rank 0 stands.
+void Trainer::take_over(const std::string& text) {
   marks_ = marks_from(text, stream_changed_, save_at_once_);
   step_ = marks_.step;
   const auto metrics = nlohmann::json::parse(marks_.metrics);
