@@ -11,6 +11,7 @@
 #include <numeric>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "core/tensor/error.h"
 #include "distributed/mailbox.h"
