@@ -97,6 +97,7 @@ hid_t register_driver() {
   driver.version = H5FD_CLASS_VERSION;
   driver.value = static_cast<H5FD_class_value_t>(401);  // of the range for drivers that are not in HDF5's registry
 #endif
+  static_cast<void>(H5PLset_loading_state(0));  // a file must not choose code to load
   driver.name = "convoy-reader";
   driver.maxaddr = kMaxAddress;
   driver.fc_degree = H5F_CLOSE_SEMI;

@@ -6,6 +6,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/rehearsal.h"
 #include "io/shard.h"
 #include "io/shard_reader.h"
 #include "io/statistics.h"
@@ -52,6 +53,7 @@ void verify_split(const fs::path& folder, Split split, VerifyReport& report, con
   for (const fs::path& file : shards_present(folder, split)) {
     ++report.shards;
     try {
+      rehearse(file.string(), [&] { open_shard(file); });
       const Shard shard = open_shard(file);
       verify_images(file, shard, report, progress);
     } catch (const Error& error) {
