@@ -10,6 +10,7 @@ set(datasets_sources
   hdf5_attributes.cpp
   hdf5_contents.cpp
   hdf5_reader.cpp
+  inside.cpp
   inspect.cpp
   ledger.cpp
   loader.cpp

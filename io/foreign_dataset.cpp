@@ -9,6 +9,7 @@
 #include "io/crc32c.h"
 #include "io/hdf5.h"
 #include "io/hdf5_contents.h"
+#include "io/inside.h"
 #include "io/parts_dataset.h"
 #include "io/shard.h"
 #include "io/statistics.h"
@@ -34,6 +35,7 @@ std::vector<fs::path> find_files(const fs::path& path, Split split) {
   for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || (!name.ends_with(".h5") && !name.ends_with(".hdf5"))) continue;
+    refuse_link_out(path, entry.path());
     all.push_back(entry.path());
     if (name.starts_with(split == Split::validation ? "val" : name_of(split))) of_split.push_back(entry.path());
   }

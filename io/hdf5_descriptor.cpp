@@ -1,5 +1,6 @@
 #include "io/hdf5_descriptor.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +41,8 @@ H5FD_t* open_driver(const char*, unsigned, hid_t access, haddr_t) {
   auto* file = info ? new (std::nothrow) DriverFile{} : nullptr;
   if (file == nullptr) return nullptr;
   file->info = *info;
+  struct stat status {};
+  if (fstat(info->descriptor, &status) == 0) file->end_written = static_cast<haddr_t>(status.st_size);
   return &file->hdf5;
 }
 
@@ -132,7 +135,7 @@ hid_t register_driver() {
 
 }  // namespace
 
-DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path) {
+DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path, Mode mode) {
   static const hid_t driver = register_driver();
   const DriverInfo info{descriptor, &error_};
   const Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
@@ -142,9 +145,11 @@ DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path
   // All attributes of "/" stay in its header, which is checksummed as a whole.
   CONVOY_HDF5(H5Pset_attr_phase_change(creation.get(), std::numeric_limits<std::uint16_t>::max() - 1, 0));
   CONVOY_HDF5(H5Pset_obj_track_times(creation.get(), false));
-  file_ = File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
+  file_ = File(mode == Mode::create ? H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get())
+                                    : H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()));
   if (!file_.valid())
-    throw LibraryError(fmt::format("cannot create {}. HDF5: {}", path.string(), take_error_stack()));
+    throw LibraryError(fmt::format("cannot {} {}. HDF5: {}", mode == Mode::create ? "create" : "open",
+                                   path.string(), take_error_stack()));
 }
 
 void DescriptorFile::close() { hdf5::close(file_); }
