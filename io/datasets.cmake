@@ -13,6 +13,7 @@ set(datasets_sources
   inside.cpp
   inspect.cpp
   ledger.cpp
+  library_version.cpp
   loader.cpp
   parts_dataset.cpp
   rehearsal.cpp

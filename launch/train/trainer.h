@@ -9,12 +9,14 @@
 #include "distributed/world.h"
 #include "io/checkpoint_saver.h"
 #include "io/run_folder.h"
+#include "launch/chaos/chaos.h"
 #include "launch/train/agreement.h"
 #include "launch/train/epoch_ledgers.h"
 #include "launch/train/evaluator.h"
 #include "launch/train/progress.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/save_times.h"
+#include "launch/train/stragglers.h"
 #include "launch/train/workers.h"
 
 namespace convoy {
@@ -46,6 +48,7 @@ class Trainer {
   ModelState state_;
   RunRecord record_;
   RunFolder* folder_;              // null but on rank 0
+  std::unique_ptr<Chaos> chaos_;   // null without --inject; before those that call it
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Program> update_program_;
   std::unique_ptr<GradientReducer> reducer_;
@@ -53,10 +56,12 @@ class Trainer {
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<EpochLedgers> ledgers_;
   std::unique_ptr<Progress> progress_;
+  std::unique_ptr<Stragglers> stragglers_;
   Tensor scalars_;
   std::vector<const float*> bound_results_;
   int threads_ = 1, ranks_on_node_ = 1;
   std::int64_t step_ = 0;          // steps done
+  std::int64_t saves_tried_ = 0;
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;    // relative to the run folder, complete
   std::string last_digest_;
@@ -71,7 +76,9 @@ class Trainer {
   std::string train_metrics_ = "null", validation_metrics_ = "null";  // the newest record of either kind, JSON
 
   void open_data();
-  void build();
+  void build_graphs();
+  void make_faults();
+  void build_engine();
   void bind_update_program();
   void bind_sums();
   void start_loader();
@@ -91,6 +98,7 @@ class Trainer {
     bool rewound = false;                   // the step was not finite: the run stands at an earlier one now
   };
   StepOutcome train_step();
+  void apply_update(const StepParts& parts);
   double reduced(Value leaf) const;
   bool reduced_is_finite() const;
   bool is_skipped(std::int64_t step) const;

@@ -22,6 +22,12 @@ void Trainer::start_saver() {
   Checkpoint like;
   store(state_, like);
   saver_->reserve(like);
+  if (!chaos_) return;
+  saver_->observe_writes([this, begun = false](double fraction) mutable {
+    if (!begun) chaos_->slow_save();
+    begun = fraction < 1;
+    chaos_->during_save(fraction);
+  });
 }
 
 /// Collective. Returns when the tensors are copied; they are as all ranks have them (audit).
@@ -37,9 +43,16 @@ void Trainer::save(bool is_best) {
   checkpoint.world_size = world_.size();
   checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
   newest_is_best_ = is_best;
+  const std::int64_t begin = monotonic_ns();
   agree(all_, "the checkpoint", [&] {
-    if (saver_) saver_->save(checkpoint, {.is_best = is_best, .with_digest = step_ == spec_.last_step});
+    if (!saver_) return;
+    if (chaos_) {
+      saver_->wait();  // the fault belongs to this save
+      if (const auto error = chaos_->before_save(saves_tried_++)) saver_->inject_write_error(*error);
+    }
+    saver_->save(checkpoint, {.is_best = is_best, .with_digest = step_ == spec_.last_step});
   });
+  stragglers_->times().add_checkpoint(1e-9 * static_cast<double>(monotonic_ns() - begin));
   take_save_reports();
 }
 
