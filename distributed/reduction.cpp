@@ -27,7 +27,9 @@ double seconds_since(Clock::time_point start) {
 class TreeReducer final : public GradientReducer {
  public:
   TreeReducer(std::unique_ptr<Communicator> communicator, const ReducerOptions& options)
-      : communicator_(std::move(communicator)), elements_(options.bucket_elements) {
+      : communicator_(std::move(communicator)),
+        elements_(options.bucket_elements),
+        before_exchange_(options.before_exchange) {
     const auto [first, last] =
         share_of(communicator_->rank(), communicator_->size(), 0, options.virtual_workers);
     for (const std::int64_t elements : elements_) {
@@ -108,6 +110,7 @@ class TreeReducer final : public GradientReducer {
       while (const LocalSums* sums = next_bucket()) {
         const Clock::time_point start = Clock::now();
         const std::size_t bucket = reduced_;  // only this thread and begin(), not now, change it
+        if (before_exchange_) before_exchange_(step_);
         communicator_->at(names_[bucket], step_);
         results_[bucket] =
             exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), static_cast<int>(bucket));
@@ -139,6 +142,7 @@ class TreeReducer final : public GradientReducer {
 
   std::unique_ptr<Communicator> communicator_;  // of the communication thread
   const std::vector<std::int64_t> elements_;
+  const std::function<void(std::int64_t)> before_exchange_;
   std::vector<std::unique_ptr<LocalSums>> local_;
   std::vector<std::string> names_;
   std::unique_ptr<Exchange> exchange_;

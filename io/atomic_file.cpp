@@ -16,7 +16,7 @@
 
 #include <fmt/format.h>
 
-#include "core/tensor/error.h"
+#include "io/write_fault.h"
 
 namespace convoy {
 namespace {
@@ -94,7 +94,7 @@ void throw_system_error(std::string_view action, const fs::path& file, int error
   if (error == ENOSPC || error == EDQUOT) hint = "; free some space, or choose another folder with --runs";
   if (error == EFBIG) hint = "; the file size limit (ulimit -f) is too small";
   if (error == EACCES || error == EROFS || error == EPERM) hint = "; choose a writable folder with --runs";
-  throw LibraryError(fmt::format("cannot {} {}: {}{}", action, file.string(), std::strerror(error), hint));
+  throw SystemError(fmt::format("cannot {} {}: {}{}", action, file.string(), std::strerror(error), hint), error);
 }
 
 std::string host_name() {
@@ -140,16 +140,18 @@ TemporaryFile::~TemporaryFile() {
 void TemporaryFile::write(const void* data, std::size_t size_bytes) {
   const auto* next = static_cast<const char*>(data);
   while (size_bytes > 0) {
-    const ssize_t written = ::write(descriptor_, next, size_bytes);
+    const ssize_t written = write_at(descriptor_, next, size_bytes, size_bytes_);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) throw_system_error("write", target_, errno);
     next += written;
+    size_bytes_ += written;
     size_bytes -= static_cast<std::size_t>(written);
   }
 }
 
 void TemporaryFile::commit() {
   if (fsync(descriptor_) != 0) throw_system_error("write to the disk", target_, errno);
+  about_to_rename();
   if (rename(path_.c_str(), target_.c_str()) != 0) throw_system_error("rename the finished file to", target_, errno);
   committed_ = true;
   sync_folder(folder_of(target_));

@@ -2,14 +2,28 @@
 // Files that appear whole or not at all: written under a temporary name in the same folder, synced, then renamed. A
 // crash at any moment leaves either the old file or the new one, and at most a temporary that remove_dead_temporaries
 // recognises.
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/tensor/error.h"
+
 namespace convoy {
 
-/// "cannot rename FILE: No space left on device": throws LibraryError. `action` is a verb, `error` an errno value.
+/// The operating system refused something; the message holds its words.
+class SystemError : public LibraryError {
+ public:
+  SystemError(const std::string& message, int number) : LibraryError(message), number_(number) {}
+  /// An errno value.
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+/// "cannot rename FILE: No space left on device": throws SystemError. `action` is a verb, `error` an errno value.
 [[noreturn]] void throw_system_error(std::string_view action, const std::filesystem::path& file, int error);
 
 /// A file in the making. Its writer holds a lock on it (open file description lock), which dies with the process:
@@ -35,6 +49,7 @@ class TemporaryFile {
 
   std::filesystem::path target_, path_;
   int descriptor_ = -1;
+  std::int64_t size_bytes_ = 0;  // appended by write()
   bool committed_ = false;
 };
 

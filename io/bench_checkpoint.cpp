@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <functional>
 
 #include <fmt/format.h>
@@ -13,6 +14,8 @@
 #include "core/tensor/error.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
+#include "io/checkpoint_saver.h"
+#include "io/checkpoint_snapshot.h"
 
 namespace convoy {
 namespace {
@@ -69,12 +72,54 @@ std::vector<std::byte> read_raw(const fs::path& file, std::size_t size_bytes) {
   return bytes;
 }
 
+/// A checkpoints folder that goes with its files.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const fs::path& folder)
+      : path_(folder / fmt::format("bench-{}-{}-folder", host_name(), static_cast<long>(getpid()))) {}
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+void copy_plainly(const Checkpoint& from, Checkpoint& to) {
+  auto copy = to.parameters.begin();
+  for (const auto& [name, tensor] : from.parameters)
+    std::memcpy((copy++)->second.bytes(), tensor.bytes(), tensor.size_bytes());
+}
+
+/// Saves in the background, in turn with plain copies of the same tensors.
+void bench_background(const CheckpointBenchOptions& options, Checkpoint& checkpoint, CheckpointBenchResult& result) {
+  const ScratchFolder folder(options.folder);
+  CheckpointSaver saver(CheckpointFolder(folder.path()), 1);
+  saver.reserve(checkpoint);
+  Checkpoint copy;
+  copy_into(checkpoint, copy);
+  for (int round = 0; round < options.repeats; ++round) {
+    result.raw_copy.push_back(bytes_per_second(result.file_bytes, [&] { copy_plainly(checkpoint, copy); }));
+    checkpoint.step = round + 1;
+    saver.save(checkpoint, false);
+    saver.wait();
+    const SaveReport report = saver.take_reports().at(0);
+    if (!report.good()) throw LibraryError(report.error);
+    result.stall.push_back(static_cast<double>(result.file_bytes) / report.stall_seconds());
+    result.background.push_back(static_cast<double>(result.file_bytes) / report.write_seconds);
+  }
+}
+
 }  // namespace
 
 CheckpointBenchResult bench_checkpoint(const CheckpointBenchOptions& options) {
   if (options.size_bytes < 1 || options.tensors < 1 || options.repeats < 1)
     throw UsageError("bench checkpoint: bytes, tensors and repeats must be at least 1");
-  const Checkpoint checkpoint = random_checkpoint(options);
+  Checkpoint checkpoint = random_checkpoint(options);
   const std::string digest = digest_of(checkpoint);
   const ScratchFile saved(options.folder, "saved.h5"), raw(options.folder, "raw");
   CheckpointBenchResult result;
@@ -93,6 +138,7 @@ CheckpointBenchResult bench_checkpoint(const CheckpointBenchOptions& options) {
     if (digest_of(loaded) != digest)
       throw DataError(fmt::format("{}: what was loaded is not what was saved", saved.path().string()));
   }
+  bench_background(options, checkpoint, result);
   return result;
 }
 

@@ -20,6 +20,9 @@ struct CheckpointBenchResult {
   std::vector<double> raw_write;  // the same bytes with write(2) to a new file, fsync
   std::vector<double> load;       // read_checkpoint with all checksums; the file is in the page cache
   std::vector<double> raw_read;   // read(2) of the same file into one buffer
+  std::vector<double> stall;      // CheckpointSaver::save: what a trainer waits for a save in the background
+  std::vector<double> raw_copy;   // memcpy of the same tensors by one thread
+  std::vector<double> background;  // the write that follows, while nothing else is done
 };
 
 /// Also checks that what it loads has the digest of what it saved: throws DataError otherwise. Throws UsageError for

@@ -5,10 +5,13 @@ set(checkpoints_sources
   checkpoint_folder.cpp
   checkpoint_hdf5.cpp
   checkpoint_read.cpp
+  checkpoint_saver.cpp
+  checkpoint_snapshot.cpp
   checkpoint_write.cpp
   describe_checkpoint.cpp
   hdf5_descriptor.cpp
   bench_checkpoint.cpp
   run_folder.cpp
   run_lock.cpp
-  run_record.cpp)
+  run_record.cpp
+  write_fault.cpp)

@@ -1,5 +1,6 @@
 #include "io/hdf5_descriptor.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "io/write_fault.h"
 
 namespace convoy::hdf5 {
 namespace {
@@ -78,17 +80,26 @@ herr_t read_bytes(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, size_t size,
   return 0;
 }
 
+/// Asks the kernel to start bringing these bytes to the disk while the next are prepared. A hint: fsync decides.
+void start_write_back(int descriptor, haddr_t address, std::size_t size) {
+  constexpr std::size_t kWorthIt = std::size_t{256} << 10;
+  if (size >= kWorthIt)
+    static_cast<void>(sync_file_range(descriptor, static_cast<off_t>(address), static_cast<off_t>(size),
+                                      SYNC_FILE_RANGE_WRITE));
+}
+
 herr_t write_bytes(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, size_t size, const void* buffer) {
   DriverFile& f = self(file);
   const auto* next = static_cast<const char*>(buffer);
   f.end_written = std::max(f.end_written, address + size);
   while (size > 0 && *f.info.error == 0) {
-    const ssize_t written = pwrite(f.info.descriptor, next, size, static_cast<off_t>(address));
+    const ssize_t written = write_at(f.info.descriptor, next, size, static_cast<std::int64_t>(address));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       *f.info.error = written < 0 ? errno : ENOSPC;
       break;
     }
+    start_write_back(f.info.descriptor, address, static_cast<std::size_t>(written));
     next += written;
     address += static_cast<haddr_t>(written);
     size -= static_cast<size_t>(written);

@@ -62,8 +62,14 @@ std::vector<OptionSpec> run_options() {
        .choices = {"deterministic", "fast"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds after which a silent rank counts "
        "as dead", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
-      {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do when the loss is not a number",
-       .commands = takers(kRun), .choices = {"stop"}, .refused = {{"skip", "this build can only stop"}}},
+      {.name = "inject", .type = text, .help = "break the run on purpose: "
+       "'kill:rank=2@step=37; slow:rank=1,compute=50ms'; more above", .commands = takers(kRun), .lasting = false},
+      {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do with a step whose loss or gradients "
+       "are not finite; skip: leave it out; rewind: go back to the newest checkpoint and leave it out, three times "
+       "at most", .commands = takers(kRun), .choices = {"stop", "skip", "rewind"}},
+      {.name = "on-audit", .type = choice, .value = "stop", .help = "what to do when the ranks' parameters differ; "
+       "repair: copy what the majority has (bits are then no longer guaranteed)", .commands = takers(kRun),
+       .choices = {"stop", "repair"}},
   };
 }
 
@@ -79,6 +85,9 @@ std::vector<OptionSpec> train_options() {
       {.name = "train.log-every", .type = integer, .value = "50", .help = "steps between two progress lines "
        "where stderr is no terminal, and between two lines of metrics.jsonl", .commands = takers(kRun),
        .least = 1, .most = kMostLong},
+      {.name = "train.audit-every", .type = integer, .value = "100", .help = "steps between two comparisons of all "
+       "parameters across ranks (0: before checkpoints only)", .commands = takers(kRun), .least = 0,
+       .most = kMostLong},
   };
 }
 

@@ -59,6 +59,9 @@ Program::Program(const Graph& graph, const Backend& backend, const ProgramOption
       scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
     }
     in_place.push_back(in_place_pairs(op, kernel.get()));
+    written_.emplace_back();
+    for (Value output : op.outputs)
+      if (read.contains(output.id)) written_.back().push_back(output);
     kernels_.push_back(std::move(kernel));
   }
   plan_ = plan_memory(graph_, options.outside, options.keep, in_place);
@@ -110,6 +113,7 @@ void Program::run() {
       kernels_[index]->run({inputs_[index], outputs_[index], scratch_.bytes()});
     else if (graph_.ops()[index].kind == OpKind::external && external_)
       external_(graph_.ops()[index].as<ExternalAttributes>());
+    if (observer_ && kernels_[index] && !observer_(static_cast<int>(index), written_[index])) return;
     if (profile) op_seconds[index] += std::chrono::duration<double>(Clock::now() - begin).count();
   }
 }

@@ -3,6 +3,7 @@
 // programs (bind_memory), the arena and the scratch space are its own.
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/backend/backend.h"
@@ -19,6 +20,9 @@ struct ProgramOptions {
 class Program {
  public:
   using External = std::function<void(const ExternalAttributes&)>;
+  /// Called after each op that computes, with its number in graph().ops() and the outputs that it wrote (those that
+  /// nobody reads are not written). False ends the run there.
+  using Observer = std::function<bool(int op, std::span<const Value> written)>;
 
   /// Throws UsageError naming the op and every reason if the backend declines one.
   Program(const Graph& graph, const Backend& backend, const ProgramOptions& options);
@@ -26,6 +30,7 @@ class Program {
   /// Binds a value of the caller's (input, parameter, state, constant, outside) to memory that outlives the runs.
   void bind_memory(Value value, void* data);
   void set_external(External external) { external_ = std::move(external); }
+  void set_observer(Observer observer) { observer_ = std::move(observer); }  // null: none, which costs nothing
   /// Runs every op once, in order. Every value of the caller's must be bound.
   void run();
 
@@ -51,7 +56,9 @@ class Program {
   std::vector<std::vector<void*>> inputs_, outputs_;  // per op, rebuilt when a binding changes
   Tensor arena_, scratch_;
   std::size_t scratch_bytes_ = 0;
+  std::vector<std::vector<Value>> written_;           // per op
   External external_;
+  Observer observer_;
   bool stale_ = true;
 
   void refresh();

@@ -83,6 +83,15 @@ void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimize
   if (with_optimizer) copy_all(state.velocities, checkpoint.optimizer, "optimizer", file);
 }
 
+void copy_values(ModelState& into, const ModelState& from) {
+  const auto copy = [](TensorMap& to, const TensorMap& tensors) {
+    for (auto& [name, tensor] : to) std::memcpy(tensor.bytes(), tensors.at(name).bytes(), tensor.size_bytes());
+  };
+  copy(into.parameters, from.parameters);
+  copy(into.velocities, from.velocities);
+  copy(into.state, from.state);
+}
+
 void store(const ModelState& state, Checkpoint& checkpoint) {
   checkpoint.parameters = state.parameters;
   checkpoint.optimizer = state.velocities;

@@ -31,6 +31,9 @@ void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimize
 /// Rank 0's parameters, slots and state to everybody.
 void broadcast_state(ModelState& state, Communicator& world);
 
+/// Copies parameters, slots and running statistics of the same model; the tensors keep their memory.
+void copy_values(ModelState& into, const ModelState& from);
+
 /// Puts the tensors into a checkpoint; they share storage with the state, which must not change until it is written.
 void store(const ModelState& state, Checkpoint& checkpoint);
 

@@ -12,6 +12,8 @@
 namespace convoy {
 namespace {
 
+constexpr char kNoMetrics[] = R"({"train": null, "validation": null})";
+
 /// Marks of a checkpoint that every rank needs, as text for the broadcast. Doubles travel as their bits.
 std::string marks_text(const Checkpoint& marks, bool stream_changed, bool save_at_once) {
   nlohmann::json text{{"step", marks.step},
@@ -138,6 +140,26 @@ void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
   marks_ = std::move(checkpoint);
 }
 
+/// Rank 0 alone, in the midst of a run: the newest checkpoint that verifies, or the first values where there is none.
+/// Returns the marks for the others.
+std::string Trainer::go_back(const ModelState& first) {
+  saver_->wait();
+  take_save_reports();
+  std::vector<std::string> warnings;
+  auto found = folder_->checkpoints().newest_valid(warnings);
+  for (const std::string& warning : warnings) progress_->say("resume", warning);
+  if (found) {
+    go_on_from(std::move(found->second), found->first.string());
+  } else {
+    copy_values(state_, first);
+    marks_ = {};
+    marks_.metrics = kNoMetrics;
+    begin_afresh();
+    progress_->say("resume", "step 0: there is no checkpoint yet");
+  }
+  return marks_text(marks_, stream_changed_, save_at_once_);
+}
+
 /// Rank 0 reads and verifies; the others receive.
 void Trainer::resume() {
   std::string text;
@@ -153,7 +175,11 @@ void Trainer::resume() {
     text = marks_text(marks_, stream_changed_, save_at_once_);
   });
   text = all_.broadcast_string(text, 0);
-  if (text.empty()) return;
+  if (!text.empty()) take_over(text);
+}
+
+/// Every rank goes on where rank 0 stands.
+void Trainer::take_over(const std::string& text) {
   marks_ = marks_from(text, stream_changed_, save_at_once_);
   step_ = marks_.step;
   const auto metrics = nlohmann::json::parse(marks_.metrics);

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <span>
 
 namespace convoy {
 namespace {
@@ -13,6 +17,24 @@ void note(std::vector<EpochLedger>& ledgers, std::int64_t epoch, std::uint64_t i
   ++entry->count;
   entry->sum += id;
   entry->exclusive_or ^= id;
+}
+
+/// The first element that is not finite, if there is one.
+std::optional<NotFinite> not_finite_in(const Program& program, Value value, const MicroBatch& batch) {
+  const TensorDesc& desc = program.graph().info(value).desc;
+  if (desc.dtype != DType::f32) return std::nullopt;
+  const float* data = program.data<float>(value);
+  const std::int64_t elements = desc.shape.elements();
+  const float* bad = std::find_if(data, data + elements, [](float element) { return !std::isfinite(element); });
+  if (bad == data + elements) return std::nullopt;
+  NotFinite found{.value = *bad};
+  const auto rows = static_cast<std::int64_t>(batch.indices.size());
+  if (desc.shape.rank() > 0 && desc.shape[0] == rows && program.graph().info(value).role == Role::activation) {
+    const auto row = static_cast<std::size_t>((bad - data) / (elements / rows));
+    found.id = static_cast<std::int64_t>(batch.keys.values<std::uint64_t>()[2 * row + 1]);
+    found.index = batch.indices[row];
+  }
+  return found;
 }
 
 }  // namespace
@@ -51,23 +73,81 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, ModelS
   }
   Lane* self = lane.get();
   lane->program->set_external([self](const ExternalAttributes& call) {
+    if (!self->reducer) return;
     const auto bucket = static_cast<std::size_t>(call.index);
     self->reducer->bucket_ready(self->current_leaf, call.index, self->buckets[bucket].values<float>().data());
   });
+  observe(*lane, nullptr);
   return lane;
+}
+
+void Workers::bind_batch(Lane& lane, const MicroBatch& batch) {
+  const TaskInputs& inputs = training_.inputs;
+  lane.batch = &batch;
+  lane.program->bind_memory(inputs.images, const_cast<std::byte*>(batch.images.bytes()));  // inputs are only read
+  lane.program->bind_memory(inputs.transforms, const_cast<std::byte*>(batch.transforms.bytes()));
+  lane.program->bind_memory(inputs.labels, const_cast<std::byte*>(batch.labels.bytes()));
+  lane.program->bind_memory(inputs.weights, const_cast<std::byte*>(batch.weights.bytes()));
+  if (inputs.keys.exists()) lane.program->bind_memory(inputs.keys, const_cast<std::byte*>(batch.keys.bytes()));
+}
+
+/// Looks at the outputs of ops where that is wanted: to poison samples, and (`found`) to find what is not finite.
+void Workers::observe(Lane& lane, std::vector<NotFinite>* found) {
+  if (!options_.poison && !found) return lane.program->set_observer(nullptr);
+  lane.program->set_observer([this, &lane, found](int index, std::span<const Value> written) {
+    const Op& op = lane.program->graph().ops()[static_cast<std::size_t>(index)];
+    if (options_.poison && op.kind == OpKind::prepare) poison(lane, op.outputs.front());
+    if (!found) return true;
+    for (Value value : written) {
+      const auto bad = not_finite_in(*lane.program, value, *lane.batch);
+      if (!bad) continue;
+      found->push_back(*bad);
+      found->back().leaf = lane.current_leaf;
+      found->back().op = op_def(op.kind).name;
+      found->back().layer = op.layer;
+      return false;
+    }
+    return true;
+  });
+}
+
+void Workers::poison(const Lane& lane, Value prepared) const {
+  const TensorDesc& desc = lane.program->graph().info(prepared).desc;
+  const std::int64_t rows = desc.shape[0], each = desc.shape.elements() / rows;
+  const auto keys = lane.batch->keys.values<std::uint64_t>();
+  for (std::int64_t row = 0; row < rows; ++row)
+    if (options_.poison(static_cast<std::int64_t>(keys[static_cast<std::size_t>(2 * row + 1)])))
+      std::fill_n(lane.program->data<float>(prepared) + row * each, each, std::numeric_limits<float>::quiet_NaN());
+}
+
+std::vector<NotFinite> Workers::replay(std::int64_t step, Loader& loader) {
+  std::vector<std::vector<NotFinite>> found(lanes_.size());
+  team_.run([&](int thread) {
+    Lane& lane = *lanes_[static_cast<std::size_t>(thread)];
+    lane.reducer = nullptr;
+    observe(lane, &found[static_cast<std::size_t>(thread)]);
+    for (int leaf = lane.first_leaf; leaf < lane.last_leaf; ++leaf) {
+      const std::shared_ptr<MicroBatch> batch = loader.next(step, leaf);
+      bind_batch(lane, *batch);
+      lane.current_leaf = leaf;
+      lane.program->run();
+    }
+    observe(lane, nullptr);
+  });
+  std::vector<NotFinite> all;
+  for (const auto& part : found) all.insert(all.end(), part.begin(), part.end());
+  return all;
 }
 
 void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const std::array<float, 2>& asked) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
+  const bool first_of_thread = leaf == lane.first_leaf;
+  if (first_of_thread && options_.before_input) options_.before_input(step + 1);
   const std::shared_ptr<MicroBatch> batch = loader.next(step, leaf);
   lane.data_wait += std::chrono::duration<double>(Clock::now() - begin).count();
-  const TaskInputs& inputs = training_.inputs;
-  lane.program->bind_memory(inputs.images, batch->images.bytes());
-  lane.program->bind_memory(inputs.transforms, batch->transforms.bytes());
-  lane.program->bind_memory(inputs.labels, batch->labels.bytes());
-  lane.program->bind_memory(inputs.weights, batch->weights.bytes());
-  if (inputs.keys.exists()) lane.program->bind_memory(inputs.keys, batch->keys.bytes());
+  if (first_of_thread && options_.before_compute) options_.before_compute(step + 1);
+  bind_batch(lane, *batch);
   auto last = lane.buckets.back().values<float>();
   float* requests = last.data() + (last.size() - kAsked);
   const bool first_of_rank = leaf == options_.first_leaf;

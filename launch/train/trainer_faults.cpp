@@ -1,0 +1,125 @@
+// What a run does about numbers that are not finite (--on-nan) and about ranks whose parameters differ (--on-audit).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/optim/scalars.h"
+#include "launch/train/audit.h"
+#include "launch/train/nan_hunt.h"
+#include "launch/train/trainer.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::size_t kRewinds = 3;     // the fourth step that is not finite ends the run
+constexpr std::int64_t kSkipsInARow = 10;
+
+}  // namespace
+
+/// Looks at the reduced numbers, which are the same on every rank.
+bool Trainer::reduced_is_finite() const {
+  for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket) {
+    float zeros = 0;  // stays 0 unless an element is infinite or NaN
+    for (float element : reducer_->result(bucket)) zeros += element * 0.0F;
+    if (zeros != 0.0F) return false;
+  }
+  return true;
+}
+
+bool Trainer::is_skipped(std::int64_t step) const {
+  return std::find(marks_.skipped_steps.begin(), marks_.skipped_steps.end(), step) != marks_.skipped_steps.end();
+}
+
+/// Every rank is here, before anything of the step was applied. True: the run stands at an earlier step now; false: the
+/// step is skipped. Or it ends.
+bool Trainer::meet_not_finite() {
+  const double loss = reduced(training_.loss);
+  const std::unique_ptr<Loader> again = make_loader(step_, step_ + 1, 0);
+  const std::string finding = fmt::format(
+      "step {} (epoch {:.2f}): {}; {}", step_ + 1, exact_epoch(step_),
+      std::isfinite(loss) ? "a gradient is not finite" : fmt::format("the loss is {}", loss),
+      find_not_finite(*workers_, state_, *train_data_, *again, all_, step_));
+  const auto policy = config_.get<std::string>("on-nan");
+  if (policy == "skip") return skip_step(finding), false;
+  if (policy == "rewind") return rewind(finding), true;
+  throw AgreedError(
+      1, -1,
+      fmt::format("{}. --on-nan=stop ends the run here, {}. A smaller optim.rate ({} at this step) or a warm-up "
+                  "(optim.warmup-epochs) may help; --on-nan=skip goes on without such steps, --on-nan=rewind goes back to "
+                  "a checkpoint first",
+                  finding,
+                  last_checkpoint_.empty() ? "before its first checkpoint" : "the newest checkpoint is " + last_checkpoint_,
+                  scalars_.values<double>()[kLearningRate]));
+}
+
+/// The step and its samples count, its gradients do not.
+void Trainer::skip_step(const std::string& finding) {
+  const std::int64_t step = step_ + 1;
+  std::int64_t row = 1;
+  while (is_skipped(step - row)) ++row;
+  if (row > kSkipsInARow)
+    throw AgreedError(1, -1, fmt::format("{}. It is the {}th step in a row: --on-nan=skip cannot help, the parameters have "
+                                         "diverged; --on-nan=rewind, or a smaller optim.rate, may",
+                                         finding, row));
+  marks_.skipped_steps.push_back(step);
+  progress_->say("nan", finding + ". Skipped");
+  log(nlohmann::ordered_json{{"kind", "skip"}, {"step", step}, {"finding", finding}}.dump());
+}
+
+/// Back to the newest checkpoint that verifies, or to the first values, with the step on the list of those to skip.
+void Trainer::rewind(const std::string& finding) {
+  const std::int64_t bad = step_ + 1;
+  std::vector<std::int64_t> skipped = marks_.skipped_steps;
+  if (skipped.size() >= kRewinds)
+    throw AgreedError(1, -1, fmt::format("{}. The run has gone back {} times already (steps {}): --on-nan=rewind stops "
+                                         "here; a smaller optim.rate may help",
+                                         finding, skipped.size(), fmt::join(skipped, ", ")));
+  skipped.push_back(bad);
+  const ModelState first = initial_state(training_.graph, update_, spec_.seeds.init, all_);
+  std::string text;
+  agree(all_, "the checkpoint to go back to", [&] {
+    if (!folder_) return;
+    progress_->say("nan", finding + ". Going back");
+    text = go_back(first);
+    log(
+        nlohmann::ordered_json{{"kind", "rewind"}, {"step", marks_.step}, {"bad_step", bad}, {"finding", finding}}.dump());
+  });
+  ledgers_ = std::make_unique<EpochLedgers>(*train_data_);
+  workers_->take_ledgers();
+  take_over(all_.broadcast_string(text, 0));
+  for (std::int64_t step : skipped)
+    if (!is_skipped(step)) marks_.skipped_steps.push_back(step);
+  loader_.reset();
+  start_loader();
+  progress_->restart();
+  if (evaluation_is_pending()) save(evaluate_validation());
+}
+
+/// A bit that flipped in one rank's copy spoils every gradient that it sums from then on, without any other sign.
+void Trainer::audit() {
+  const std::vector<AuditFinding> findings = audit_state(state_, all_, step_);
+  if (findings.empty()) return;
+  std::vector<std::string> sentences;
+  for (const AuditFinding& finding : findings) sentences.push_back(sentence_of(finding, all_.size()));
+  constexpr std::size_t kNamed = 5;
+  std::string text = fmt::format("audit at step {}: {}", step_,
+                                 fmt::join(sentences.begin(), sentences.begin() + static_cast<std::ptrdiff_t>(std::min(kNamed, sentences.size())), "; "));
+  if (sentences.size() > kNamed) text += fmt::format("; and {} more tensors", sentences.size() - kNamed);
+  const bool wants_repair = config_.get<std::string>("on-audit") == "repair";
+  if (!wants_repair || !repair_by_majority(state_, findings, all_, step_)) {
+    throw AgreedError(1, findings.front().ranks.front(),
+                      fmt::format("{}. A fault of memory, processor or network; {}: --resume=latest goes on from there with "
+                                  "the right bits",
+                                  text,
+                                  last_checkpoint_.empty() ? "there is no checkpoint yet, begin again"
+                                                           : "the newest checkpoint, " + last_checkpoint_ +
+                                                                 ", was audited before it was written"));
+  }
+  progress_->say("audit", text + ". Repaired by the majority's copy; steps since the fault may have used wrong gradients, so "
+                                 "that the bits are no longer guaranteed");
+  log(nlohmann::ordered_json{{"kind", "audit"}, {"step", step_}, {"finding", text}}.dump());
+}
+
+}  // namespace convoy
