@@ -197,7 +197,7 @@ class KilledImport {
       if (importer.running() && kill(importer.pid(), SIGKILL) == 0) ++kills_;
     }
     const int status = importer.status(std::chrono::seconds(120));
-    // Killed between its last rename and its end, an import is complete: the next one refuses to replace it.
+    // Killed between its last word on disk and its end, an import is complete: the next one refuses to replace it.
     if (status == kRefused && is_complete(name)) return 0;
     EXPECT_TRUE(status == 0 || status == 137) << status << ": " << bytes_of(output);
     return status;
