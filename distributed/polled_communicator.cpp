@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "distributed/backoff.h"
 
 namespace convoy {
@@ -77,6 +78,8 @@ bool PolledRequest::test() {
 
 void PolledRequest::wait(std::chrono::milliseconds grace) {
   if (test()) return;
+  const trace::Doing waiting(trace::Activity::peer, site_.purpose.empty() ? "a message" : site_.purpose,
+                             static_cast<std::int64_t>(bytes_), site_.world_ranks[static_cast<std::size_t>(peer_)]);
   Backoff backoff;
   while (!test()) {
     if (backoff.waited() > std::chrono::milliseconds(*site_.deadline_ms) + grace) {

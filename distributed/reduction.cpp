@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "distributed/exchange.h"
 #include "distributed/local_sums.h"
 
@@ -27,7 +28,9 @@ double seconds_since(Clock::time_point start) {
 class TreeReducer final : public GradientReducer {
  public:
   TreeReducer(std::unique_ptr<Communicator> communicator, const ReducerOptions& options)
-      : communicator_(std::move(communicator)), elements_(options.bucket_elements) {
+      : communicator_(std::move(communicator)),
+        elements_(options.bucket_elements),
+        before_exchange_(options.before_exchange) {
     const auto [first, last] =
         share_of(communicator_->rank(), communicator_->size(), 0, options.virtual_workers);
     for (const std::int64_t elements : elements_) {
@@ -76,6 +79,7 @@ class TreeReducer final : public GradientReducer {
 
   void finish() override {
     const Clock::time_point start = Clock::now();
+    const trace::Doing waiting(trace::Activity::idle, "waiting for the reduction");
     std::unique_lock lock(mutex_);
     const auto settled = [&] { return error_ || reduced_ == elements_.size(); };
     while (!done_.wait_for(lock, kLookEvery, settled)) {
@@ -104,11 +108,15 @@ class TreeReducer final : public GradientReducer {
  private:
   /// The communication thread: buckets in the order of their numbers, the same on every rank.
   void communicate() {
+    trace::name_thread("communication");
     try {
       while (const LocalSums* sums = next_bucket()) {
         const Clock::time_point start = Clock::now();
         const std::size_t bucket = reduced_;  // only this thread and begin(), not now, change it
+        if (before_exchange_) before_exchange_(step_);
         communicator_->at(names_[bucket], step_);
+        const trace::Doing exchanging(trace::Activity::exchange, names_[bucket],
+                                      elements_[bucket] * static_cast<std::int64_t>(sizeof(float)));
         results_[bucket] =
             exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), static_cast<int>(bucket));
         const std::lock_guard lock(mutex_);
@@ -125,6 +133,7 @@ class TreeReducer final : public GradientReducer {
 
   /// Waits until the next bucket's local sums are complete; null when it is time to go.
   const LocalSums* next_bucket() {
+    trace::doing(trace::Activity::idle, "waiting for gradients");
     std::unique_lock lock(mutex_);
     work_.wait(lock, [&] { return stop_ || (reduced_ < elements_.size() && local_[reduced_]->complete()); });
     return stop_ ? nullptr : local_[reduced_].get();
@@ -139,6 +148,7 @@ class TreeReducer final : public GradientReducer {
 
   std::unique_ptr<Communicator> communicator_;  // of the communication thread
   const std::vector<std::int64_t> elements_;
+  const std::function<void(std::int64_t)> before_exchange_;
   std::vector<std::unique_ptr<LocalSums>> local_;
   std::vector<std::string> names_;
   std::unique_ptr<Exchange> exchange_;

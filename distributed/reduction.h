@@ -3,6 +3,7 @@
 // leaves [a, b) is a fixed binary tree that splits at a + the largest power of two below b - a. Who holds which
 // leaf changes who computes which node, never a bit of the result.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -29,6 +30,8 @@ struct ReducerOptions {
   /// taken when the reducer is made (at most about log2 V + 1 gradients per thread). Any other order works too
   /// and may take more.
   int threads = 1;
+  /// Fault injection: what the communication thread calls before each bucket's exchange. Null: nothing.
+  std::function<void(std::int64_t step)> before_exchange;
 };
 
 /// Sums leaves into one gradient per step on every rank. Threads hand in leaves bucket by bucket while backward

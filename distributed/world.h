@@ -37,7 +37,7 @@ class World {
   Communicator& all();
   int rank();
   int size();
-  std::string library_version() const;  // "Open MPI v4.1.4"
+  static std::string library_version();  // "Open MPI v4.1.4"; also before a World is made
   std::string host() const;
 
   /// Called once in the whole world when any rank has failed, to write status.json and to print the message: on

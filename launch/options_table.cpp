@@ -62,6 +62,8 @@ std::vector<OptionSpec> run_options() {
        .choices = {"deterministic", "fast"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds after which a silent rank counts "
        "as dead", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
+      {.name = "inject", .type = text, .help = "break the run on purpose: "
+       "'kill:rank=2@step=37; slow:rank=1,compute=50ms'; more above", .commands = takers(kRun), .lasting = false},
       {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do with a step whose loss or gradients "
        "are not finite; skip: leave it out; rewind: go back to the newest checkpoint and leave it out, three times "
        "at most", .commands = takers(kRun), .choices = {"stop", "skip", "rewind"}},

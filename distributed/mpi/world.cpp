@@ -69,7 +69,7 @@ Communicator& World::all() { return state_->all; }
 int World::rank() { return state_->all.rank(); }
 int World::size() { return state_->all.size(); }
 
-std::string World::library_version() const {
+std::string World::library_version() {
   char words[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   int length = 0;
   CONVOY_MPI(MPI_Get_library_version(words, &length));

@@ -1,9 +1,14 @@
 // convoy train: trains a model on any number of ranks.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 
+#include "core/trace/trace.h"
 #include "distributed/watch/watch.h"
+#include "io/atomic_file.h"
+#include "io/ring_file.h"
+#include "io/run_lives.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
@@ -37,12 +42,26 @@ void record_failure(const std::filesystem::path& folder, const Trainer* trainer,
   }
 }
 
+/// Collective. The files of an earlier life are put aside, with its status.json, before the trainer removes that.
+std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::path& run_folder) {
+  int life = 0;
+  std::string warning;
+  if (world.rank() == 0) life = begin_life(run_folder, warning);
+  if (!warning.empty()) fmt::print(stderr, "[run] {}\n", warning);
+  world.all().broadcast(&life, sizeof life, 0);
+  return std::make_unique<RingFile>(
+      watch_folder(run_folder),
+      RingIdentity{.rank = world.rank(), .size = world.size(), .pid = getpid(), .host = host_name(), .life = life});
+}
+
 int train(const Config& config, World& world) {
   watch_signals();
   std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else
   std::filesystem::path path;         // the same on every rank: whoever takes a dead rank 0's place writes status.json
   std::unique_ptr<Watch> watch;
   std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<RingFile> recorder;
+  trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
     record_failure(path, trainer.get(), news.status, news.reason, news.rank);
@@ -61,6 +80,7 @@ int train(const Config& config, World& world) {
     });
     path = world.all().broadcast_string(path.string(), 0);
     watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
+    recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
     return trainer->run();
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks

@@ -40,14 +40,15 @@ std::string Progress::line(const Standing& standing, double seconds) const {
   const double left = rate > 0 ? static_cast<double>(standing.last_step - standing.step) / rate : 0;
   return fmt::format(
       "epoch {:.2f}/{:.4g}  step {}/{}  loss {:.4f}  top-1 {:5.2f} %  rate {:.4g}  {:.0f} samples/s  data {:2.0f} %  "
-      "comm {:2.0f} %  left {}",
+      "comm {:2.0f} %  left {}{}",
       standing.epoch, standing.epochs, standing.step, standing.last_step, interval_.loss / weight,
       100 * interval_.top1 / weight, standing.rate, rate * static_cast<double>(standing.batch),
       seconds > 0 ? 100 * interval_.data_wait / seconds : 0, seconds > 0 ? 100 * interval_.communication_wait / seconds : 0,
-      duration(left));
+      duration(left), slow_.empty() ? "" : "  " + slow_);
 }
 
-std::string Progress::record(const Standing& standing) {
+std::string Progress::record(const Standing& standing, const StragglerReport& stragglers) {
+  slow_ = stragglers.line();
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   const double weight = interval_.weight > 0 ? interval_.weight : 1;
   nlohmann::ordered_json record{
@@ -70,7 +71,9 @@ std::string Progress::record(const Standing& standing) {
   }
   interval_ = {};
   begin_ = Clock::now();
-  return record.dump();
+  std::string text = record.dump();
+  text.insert(text.size() - 1, stragglers.json_members());
+  return text;
 }
 
 void Progress::refresh(const Standing& standing) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "launch/train/slow_ranks.h"
+
 namespace convoy {
 
 /// Sums since the last record.
@@ -30,7 +32,7 @@ class Progress {
   void add(double loss, double weight, double top1, double data_wait, double communication_wait);
   bool due(const Standing& standing) const;
   /// The record of the interval as one JSON line for metrics.jsonl; prints its line; begins a new interval.
-  std::string record(const Standing& standing);
+  std::string record(const Standing& standing, const StragglerReport& stragglers);
   /// On a terminal, refreshes the line at most five times a second.
   void refresh(const Standing& standing);
   /// A line of its own, "[train] ...", without tearing the progress line.
@@ -47,6 +49,8 @@ class Progress {
   std::int64_t every_;
   Interval interval_;
   Clock::time_point begin_, shown_, paused_;
+
+  std::string slow_;  // the newest record's word about slow ranks
 
   std::string line(const Standing& standing, double seconds) const;
   void clear_line();

@@ -35,9 +35,13 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
     check_ranks(config_, world_.size());
   });
   agree(all_, "the data", [&] { open_data(); });
-  agree(all_, "the programs", [&] { build(); });
+  agree(all_, "the graphs", [&] { build_graphs(); });
+  make_faults();
+  agree(all_, "the programs", [&] { build_engine(); });
   check_agreement(all_, "run record", record_text(record_));
+  start_saver();
   introduce();
+  stragglers_ = std::make_unique<Stragglers>(all_);
   resume();
   if (step_ < spec_.last_step) start_loader();
 }
@@ -52,26 +56,49 @@ void Trainer::open_data() {
   ledgers_ = std::make_unique<EpochLedgers>(*train_data_);
 }
 
-void Trainer::build() {
+void Trainer::build_graphs() {
   training_ = build_training_graph(spec_.task, spec_.bucket_bytes);
   update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers);
   record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+}
+
+/// Collective.
+void Trainer::make_faults() {
+  InjectScene scene{.seed = config_.get<std::uint64_t>("seed"),
+                    .last_step = spec_.last_step,
+                    .samples = train_data_->info().stored_samples};
+  for (Value parameter : training_.graph.with_role(Role::parameter))
+    scene.parameters.push_back(training_.graph.info(parameter).name);
+  chaos_ = make_chaos(all_, {.spec = config_.get<std::string>("inject"),
+                             .run_folder = config_.get<std::filesystem::path>("runs") / config_.get<std::string>("run"),
+                             .new_run = config_.get<std::string>("resume").empty(),
+                             .scene = std::move(scene)});
+}
+
+void Trainer::build_engine() {
   const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
   ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
   const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
   threads_ = threads_for(config_.get<int>("device.threads"),
                          std::max(usable_cores() / spec_.threads_per_micro_batch, 1), ranks_on_node_, last - first);
   state_ = initial_state(training_.graph, update_, spec_.seeds.init, all_);
-  workers_ = std::make_unique<Workers>(training_, *backend_, state_,
-                                       WorkersOptions{.threads = threads_,
-                                                      .threads_per_micro_batch = spec_.threads_per_micro_batch,
-                                                      .first_leaf = first,
-                                                      .last_leaf = last});
-  reducer_ = make_reducer(all_, {.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
-                                                                                        : ReductionKind::deterministic,
-                                 .virtual_workers = spec_.virtual_workers,
-                                 .bucket_elements = Workers::bucket_elements(training_),
-                                 .threads = threads_});
+  WorkersOptions workers{.threads = threads_,
+                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
+                         .first_leaf = first,
+                         .last_leaf = last};
+  ReducerOptions reduction{.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
+                                                                                  : ReductionKind::deterministic,
+                           .virtual_workers = spec_.virtual_workers,
+                           .bucket_elements = Workers::bucket_elements(training_),
+                           .threads = threads_};
+  if (chaos_) {
+    if (chaos_->poisons()) workers.poison = [this](std::int64_t id) { return chaos_->poison(id); };
+    workers.before_input = [this](std::int64_t step) { chaos_->before_input(step); };
+    workers.before_compute = [this](std::int64_t step) { chaos_->before_compute(step); };
+    reduction.before_exchange = [this](std::int64_t step) { chaos_->before_reduction(step); };
+  }
+  workers_ = std::make_unique<Workers>(training_, *backend_, state_, workers);
+  reducer_ = make_reducer(all_, reduction);
   bind_update_program();
   if (validation_data_)
     evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, state_, spec_.augment,
@@ -155,32 +182,43 @@ Trainer::StepOutcome Trainer::train_step() {
                                                     .total_steps = spec_.epoch_steps,
                                                     .batch = spec_.batch,
                                                     .samples = spec_.samples});
+  const std::int64_t begin = monotonic_ns();
   const double data_before = workers_->data_wait_seconds(), wait_before = reducer_->exposed_seconds();
   all_.at("step", step_ + 1);
   trace::at_step(step_ + 1);
+  if (chaos_) chaos_->before_step(step_ + 1);
   reducer_->begin(step_ + 1);
   workers_->run_step(step_, *loader_, *reducer_, take_asked());
+  const std::int64_t arrival = monotonic_ns();  // the last local bucket has just been handed in
   reducer_->finish();
   bind_sums();
   const std::span<const float> last = reducer_->result(training_.buckets.buckets() - 1);
   const std::span<const float> asked = last.subspan(last.size() - kAsked);
   StepOutcome outcome{.checkpoint = asked[kAskCheckpoint] > 0, .stop = asked[kAskStop] > 0};
-  const bool listed = is_skipped(step_ + 1);
-  if (!listed && !reduced_is_finite()) {
+  const bool listed = is_skipped(step_ + 1), applies = !listed && reduced_is_finite();
+  if (!applies && !listed) {
     outcome.rewound = meet_not_finite();
     if (outcome.rewound) return outcome;
-  } else if (!listed) {
-    const double weight = reduced(training_.weight);
-    scalars[kTotalWeight] = weight;
-    const trace::Doing update(trace::Activity::update, "the optimizer");
-    update_program_->run();
-    ++marks_.updates;
-    progress_->add(reduced(training_.loss), weight, reduced(training_.top1),
-                   workers_->data_wait_seconds() - data_before, reducer_->exposed_seconds() - wait_before);
   }
+  StepParts parts{.input = workers_->data_wait_seconds() - data_before,
+                  .communication = reducer_->exposed_seconds() - wait_before};
+  if (applies) apply_update(parts);
   ledgers_->add(workers_->take_ledgers());
   ++step_;
+  const double seconds = 1e-9 * static_cast<double>(monotonic_ns() - begin);
+  parts.compute = std::max(0.0, seconds - parts.input - parts.communication);
+  stragglers_->times().add(parts, seconds, arrival);
   return outcome;
+}
+
+void Trainer::apply_update(const StepParts& parts) {
+  const trace::Doing update(trace::Activity::update, "the optimizer");
+  const double weight = reduced(training_.weight);
+  scalars_.values<double>()[kTotalWeight] = weight;
+  update_program_->run();
+  ++marks_.updates;
+  if (chaos_) chaos_->after_update(step_ + 1, state_);
+  progress_->add(reduced(training_.loss), weight, reduced(training_.top1), parts.input, parts.communication);
 }
 
 bool Trainer::evaluate_validation() {
@@ -193,36 +231,18 @@ bool Trainer::evaluate_validation() {
                                          {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
                                          {"samples", result.samples}}
                       .dump();
-  if (folder_) folder_->append_metrics(validation_metrics_);
+  log(validation_metrics_);
   if (marks_.best && result.top1 <= marks_.best->first) return false;
   marks_.best = {result.top1, step_};
   return true;
 }
 
-void Trainer::save(bool is_best) {
-  Checkpoint checkpoint = marks_;
-  store(state_, checkpoint);
-  checkpoint.step = step_;
-  checkpoint.epoch = exact_epoch(step_);
-  checkpoint.ledgers = ledgers_->open();
-  checkpoint.run_record = record_;
-  checkpoint.config = config_.text();
-  checkpoint.graph_hash = graph_hash(training_.graph);
-  checkpoint.world_size = world_.size();
-  checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
-  agree(all_, "the checkpoint", [&] {
-    if (!folder_) return;
-    const auto file = folder_->checkpoints().save(checkpoint, config_.get<int>("checkpoint.keep"), is_best);
-    last_checkpoint_ = "checkpoints/" + file.filename().string();
-    if (step_ == spec_.last_step) last_digest_ = digest_of(checkpoint);
-  });
-}
-
 void Trainer::finish_step(const StepOutcome& outcome) {
+  mark_standing();
   const Standing now = standing();
   if (progress_->due(now)) {
-    const std::string record = progress_->record(now);
-    if (folder_) folder_->append_metrics(record);
+    const std::string record = progress_->record(now, stragglers_->record(step_));
+    log(record);
     train_metrics_ = record;
   } else {
     progress_->refresh(now);
@@ -246,6 +266,9 @@ void Trainer::finish_step(const StepOutcome& outcome) {
     const bool is_best = evaluate_validation();
     if (saves || is_best) save(is_best);
   }
+  if (outcome.stop || step_ == spec_.last_step) complete_saves();
+  take_save_reports();
+  mark_standing();
   if (step_ == spec_.last_step && folder_) progress_->say("train", "digest " + last_digest_);
   progress_->go_on();
 }
@@ -261,10 +284,11 @@ bool Trainer::evaluation_is_pending() const {
 }
 
 int Trainer::run() {
-  if (evaluation_is_pending())
-    save(evaluate_validation());
-  else if (save_at_once_)
-    save(false);
+  mark_standing();
+  if (evaluation_is_pending() || save_at_once_) {
+    save(evaluation_is_pending() && evaluate_validation());
+    complete_saves();
+  }
   if (step_ >= spec_.last_step)
     progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
   progress_->go_on();  // only steps count as training time
@@ -284,18 +308,11 @@ int Trainer::run() {
     folder_->write_status(status(0, "done", -1));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
+    progress_->say("checkpoint", saves_.summary());
+    if (chaos_)
+      for (const std::string& clause : chaos_->not_struck()) progress_->say("inject", clause + " struck nothing");
   }
   return 0;
-}
-
-RunStatus Trainer::status(int status, const std::string& reason, int rank) const {
-  return {.status = status,
-          .reason = reason,
-          .step = step_,
-          .epoch = spec_.samples ? exact_epoch(step_) : 0,
-          .checkpoint = last_checkpoint_,
-          .rank = rank,
-          .time = ""};
 }
 
 }  // namespace convoy

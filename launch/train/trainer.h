@@ -2,16 +2,21 @@
 // The training loop of one rank: data, programs, reduction, update, evaluation, checkpoints.
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "distributed/world.h"
+#include "io/checkpoint_saver.h"
 #include "io/run_folder.h"
-#include "launch/train/epoch_ledgers.h"
+#include "launch/chaos/chaos.h"
 #include "launch/train/agreement.h"
+#include "launch/train/epoch_ledgers.h"
 #include "launch/train/evaluator.h"
 #include "launch/train/progress.h"
 #include "launch/train/run_spec.h"
+#include "launch/train/save_times.h"
+#include "launch/train/stragglers.h"
 #include "launch/train/workers.h"
 
 namespace convoy {
@@ -27,8 +32,10 @@ class Trainer {
   /// Trains to the end. Returns the exit status: 0, or 75 after a signal.
   int run();
 
-  /// For status.json when the run fails: where it stood.
+  /// For status.json when the run fails: where it stood. Any thread; a checkpoint that is being written gets a second to
+  /// become complete.
   RunStatus status(int status, const std::string& reason, int rank) const;
+
  private:
   const Config& config_;
   World& world_;
@@ -41,6 +48,7 @@ class Trainer {
   ModelState state_;
   RunRecord record_;
   RunFolder* folder_;              // null but on rank 0
+  std::unique_ptr<Chaos> chaos_;   // null without --inject; before those that call it
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Program> update_program_;
   std::unique_ptr<GradientReducer> reducer_;
@@ -48,19 +56,29 @@ class Trainer {
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<EpochLedgers> ledgers_;
   std::unique_ptr<Progress> progress_;
+  std::unique_ptr<Stragglers> stragglers_;
   Tensor scalars_;
   std::vector<const float*> bound_results_;
   int threads_ = 1, ranks_on_node_ = 1;
   std::int64_t step_ = 0;          // steps done
+  std::int64_t saves_tried_ = 0;
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
-  std::string last_checkpoint_;
+  std::string last_checkpoint_;    // relative to the run folder, complete
   std::string last_digest_;
+  std::unique_ptr<CheckpointSaver> saver_;  // rank 0's
+  SaveTimes saves_;
+  mutable std::mutex standing_mutex_;
+  RunStatus standing_;             // guarded by standing_mutex_: for threads that report a failure
   bool save_at_once_ = false;      // resumed from a file of another run
+  bool metrics_lost_ = false;
+  bool newest_is_best_ = false;    // of the newest save
   bool stream_changed_ = false;    // --allow-changed: other samples in another order than the checkpoint's
   std::string train_metrics_ = "null", validation_metrics_ = "null";  // the newest record of either kind, JSON
 
   void open_data();
-  void build();
+  void build_graphs();
+  void make_faults();
+  void build_engine();
   void bind_update_program();
   void bind_sums();
   void start_loader();
@@ -80,6 +98,7 @@ class Trainer {
     bool rewound = false;                   // the step was not finite: the run stands at an earlier one now
   };
   StepOutcome train_step();
+  void apply_update(const StepParts& parts);
   double reduced(Value leaf) const;
   bool reduced_is_finite() const;
   bool is_skipped(std::int64_t step) const;
@@ -88,10 +107,15 @@ class Trainer {
   void rewind(const std::string& finding);
   void audit();
   void finish_step(const StepOutcome& outcome);
+  void start_saver();
   bool evaluate_validation();
   bool evaluation_is_pending() const;
   std::int64_t last_epoch() const;
   void save(bool is_best);
+  void complete_saves();
+  void take_save_reports();
+  void mark_standing();
+  void log(const std::string& record);
   Standing standing() const;
   std::int64_t epoch_end(std::int64_t epoch) const;
   double exact_epoch(std::int64_t step) const;

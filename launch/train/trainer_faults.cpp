@@ -65,8 +65,7 @@ void Trainer::skip_step(const std::string& finding) {
                                          finding, row));
   marks_.skipped_steps.push_back(step);
   progress_->say("nan", finding + ". Skipped");
-  if (folder_)
-    folder_->append_metrics(nlohmann::ordered_json{{"kind", "skip"}, {"step", step}, {"finding", finding}}.dump());
+  log(nlohmann::ordered_json{{"kind", "skip"}, {"step", step}, {"finding", finding}}.dump());
 }
 
 /// Back to the newest checkpoint that verifies, or to the first values, with the step on the list of those to skip.
@@ -84,7 +83,7 @@ void Trainer::rewind(const std::string& finding) {
     if (!folder_) return;
     progress_->say("nan", finding + ". Going back");
     text = go_back(first);
-    folder_->append_metrics(
+    log(
         nlohmann::ordered_json{{"kind", "rewind"}, {"step", marks_.step}, {"bad_step", bad}, {"finding", finding}}.dump());
   });
   ledgers_ = std::make_unique<EpochLedgers>(*train_data_);
@@ -120,8 +119,7 @@ void Trainer::audit() {
   }
   progress_->say("audit", text + ". Repaired by the majority's copy; steps since the fault may have used wrong gradients, so "
                                  "that the bits are no longer guaranteed");
-  if (folder_)
-    folder_->append_metrics(nlohmann::ordered_json{{"kind", "audit"}, {"step", step_}, {"finding", text}}.dump());
+  log(nlohmann::ordered_json{{"kind", "audit"}, {"step", step_}, {"finding", text}}.dump());
 }
 
 }  // namespace convoy

@@ -142,8 +142,11 @@ std::vector<NotFinite> Workers::replay(std::int64_t step, Loader& loader) {
 void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const std::array<float, 2>& asked) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
+  const bool first_of_thread = leaf == lane.first_leaf;
+  if (first_of_thread && options_.before_input) options_.before_input(step + 1);
   const std::shared_ptr<MicroBatch> batch = loader.next(step, leaf);
   lane.data_wait += std::chrono::duration<double>(Clock::now() - begin).count();
+  if (first_of_thread && options_.before_compute) options_.before_compute(step + 1);
   bind_batch(lane, *batch);
   auto last = lane.buckets.back().values<float>();
   float* requests = last.data() + (last.size() - kAsked);

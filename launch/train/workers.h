@@ -29,6 +29,9 @@ struct WorkersOptions {
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   /// Fault injection: whether the sample of this id is to become NaN after `prepare`. Null: none. Any thread.
   std::function<bool(std::int64_t id)> poison;
+  /// Fault injection: called by every thread once a step, inside what counts as the wait for its first samples, and
+  /// before its first micro-batch. Null: nothing.
+  std::function<void(std::int64_t step)> before_input, before_compute;
 };
 
 /// The first op of a micro-batch, in the program's order, that wrote a value that is not finite.

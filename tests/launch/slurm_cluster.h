@@ -79,6 +79,14 @@ class SlurmCluster {
     return all.substr(begin, all.find_first_of(" \n", begin) - begin);
   }
   std::string job_log(const std::string& job) const { return bytes_of(path() / ("convoy-" + job + ".log")); }
+  /// What to print when a test fails: the job's log, what SLURM says about it, and what its daemons wrote last.
+  std::string story(const std::string& job) const {
+    const std::string folder = path().string();
+    return job_log(job) + run_command("scontrol show job " + job + "; sinfo -N; ps -eo pid,ppid,stat,etime,args | grep '" + folder +
+                                      "' | cut -c 1-200; tail -n 25 '" + folder + "'/log/ctld.log; tail -n 25 '" + folder +
+                                      "'/log/d-n1.log; tail -n 25 '" + folder + "'/log/d-n2.log")
+                              .out;
+  }
   /// Lets a requeued job start at once: SLURM holds it back for two minutes.
   bool start_again(const std::string& job, int life) {
     return eventually([&] { return state(job) == "PENDING"; }) && eventually([&] {
