@@ -1,6 +1,7 @@
 #include "io/hdf5_descriptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "io/hdf5_reader.h"
 #include "io/write_fault.h"
 
 namespace convoy::hdf5 {
@@ -41,6 +43,8 @@ H5FD_t* open_driver(const char*, unsigned, hid_t access, haddr_t) {
   auto* file = info ? new (std::nothrow) DriverFile{} : nullptr;
   if (file == nullptr) return nullptr;
   file->info = *info;
+  struct stat status{};
+  if (fstat(info->descriptor, &status) == 0) file->end_written = static_cast<haddr_t>(status.st_size);
   return &file->hdf5;
 }
 
@@ -140,21 +144,39 @@ hid_t register_driver() {
   return CONVOY_HDF5(H5FDregister(&driver));  // copies the struct
 }
 
-}  // namespace
-
-DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path) {
+Properties access_through(const DriverInfo& info) {
   static const hid_t driver = register_driver();
-  const DriverInfo info{descriptor, &error_};
-  const Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
+  Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
   CONVOY_HDF5(H5Pset_driver(access.get(), driver, &info));
   CONVOY_HDF5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST));
+  return access;
+}
+
+}  // namespace
+
+File open_descriptor(int descriptor, const std::filesystem::path& name) {
+  const Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
+  CONVOY_HDF5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST));
+  CONVOY_HDF5(H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI));
+  set_reader(access.get(), descriptor);
+  File file(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.get()));
+  if (!file.valid())
+    throw DataError(fmt::format("{}: cannot be opened as HDF5 (not HDF5, cut short or damaged). HDF5: {}", name.string(),
+                                take_error_stack()));
+  return file;
+}
+
+DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path, Mode mode) {
+  const Properties access = access_through({descriptor, &error_});
   const Properties creation(CONVOY_HDF5(H5Pcreate(H5P_FILE_CREATE)));
   // All attributes of "/" stay in its header, which is checksummed as a whole.
   CONVOY_HDF5(H5Pset_attr_phase_change(creation.get(), std::numeric_limits<std::uint16_t>::max() - 1, 0));
   CONVOY_HDF5(H5Pset_obj_track_times(creation.get(), false));
-  file_ = File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
+  file_ = File(mode == Mode::create ? H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get())
+                                    : H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()));
   if (!file_.valid())
-    throw LibraryError(fmt::format("cannot create {}. HDF5: {}", path.string(), take_error_stack()));
+    throw LibraryError(fmt::format("cannot {} {}. HDF5: {}", mode == Mode::create ? "create" : "open", path.string(),
+                                   take_error_stack()));
 }
 
 void DescriptorFile::close() { hdf5::close(file_); }

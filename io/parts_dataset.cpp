@@ -8,7 +8,11 @@
 #include "core/random/philox.h"
 #include "core/random/sha256.h"
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/crc32c.h"
+#include "io/hdf5.h"
+#include "io/hdf5_contents.h"
+#include "io/rehearsal.h"
 
 namespace convoy {
 namespace {
@@ -20,7 +24,9 @@ class PartsDataset : public Dataset {
   PartsDataset(DatasetContent content, std::vector<std::int64_t> ids)
       : content_(std::move(content)),
         ids_(std::move(ids)),
-        image_bytes_(static_cast<std::size_t>(content_.info.sample.elements()) * size_of(content_.info.dtype)) {}
+        image_bytes_(static_cast<std::size_t>(content_.info.sample.elements()) * size_of(content_.info.dtype)) {
+    for (const DatasetPart& part : content_.parts) names_.push_back(part.file.filename().string());
+  }
 
   const DatasetInfo& info() const override { return content_.info; }
   std::size_t image_bytes() const override { return image_bytes_; }
@@ -33,6 +39,8 @@ class PartsDataset : public Dataset {
     const std::int64_t stored = id(index);
     const DatasetPart& part = part_of(stored);
     *label = content_.labels[std::size_t(stored)];
+    trace::doing(trace::Activity::input, names_[std::size_t(&part - content_.parts.data())],
+                 static_cast<std::int64_t>(image_bytes_));
     std::string why;
     if (!part.images->read(stored - part.first, image, why))
       throw DataError(fmt::format("{}: cannot be read: {}", where(index), why));
@@ -68,6 +76,7 @@ class PartsDataset : public Dataset {
   DatasetContent content_;
   std::vector<std::int64_t> ids_;  // of each index; empty: the index itself
   std::size_t image_bytes_;
+  std::vector<std::string> names_;  // of the parts' files, for the trace
 };
 
 std::string fingerprint_of(const DatasetContent& content) {
@@ -134,11 +143,34 @@ std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::pat
   return content.stage->files();
 }
 
+namespace {
+
+std::unique_ptr<Dataset> open_as_named(const DatasetOptions& options) {
+  return options.images.empty() ? open_shards(options) : open_foreign(options);
+}
+
+/// A file where convoy's own shards, a folder, were expected.
+void refuse_unnamed_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
+  throw DataError(fmt::format("{} is a file; convoy's own data sets are folders of shards. To read it as it is, name its "
+                              "datasets: --data.images=/x --data.labels=/y; it holds {}",
+                              path.string(), hdf5::list_datasets(hdf5::open_file(path))));
+}
+
+}  // namespace
+
 std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   if (options.path.empty()) throw UsageError("no data set was named; give its folder: --data.path=DIR");
   if (options.images.empty() != options.labels.empty())
     throw UsageError("foreign HDF5 needs both names: --data.images=/x and --data.labels=/y");
-  return options.images.empty() ? open_shards(options) : open_foreign(options);
+  rehearse(options.path.string(), [&] {
+    if (options.images.empty()) refuse_unnamed_file(options.path);
+    DatasetOptions in_place = options;
+    in_place.stage = StageMode::none;
+    open_as_named(in_place);
+  });
+  return open_as_named(options);
 }
 
 }  // namespace convoy

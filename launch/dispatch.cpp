@@ -16,6 +16,7 @@
 #include "launch/errors.h"
 #include "launch/help.h"
 #include "launch/options.h"
+#include "launch/preflight.h"
 #include "launch/suggest.h"
 
 namespace convoy {
@@ -26,14 +27,6 @@ using Words = std::vector<std::string>;
 bool asks_for_help(const Words& words) {
   return std::any_of(words.begin(), words.end(),
                      [](const std::string& word) { return word == "--help" || word == "-h"; });
-}
-
-/// Rank 0, or no rank at all: decided before MPI runs, from what launchers tell (Open MPI, PMIx, PMI, SLURM).
-bool speaks_before_mpi() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  }
-  return true;
 }
 
 const Command& find_command(const std::string& name) {
@@ -95,8 +88,14 @@ std::optional<Config> agreed_config(const Action& action, const Words& words, Wo
 }
 
 int run_on_ranks(const Action& action, const Words& words) {
+  const Environment environment = process_environment();
+  check_launch(environment, World::library_version());
   World world(nullptr, nullptr);
   world.on_bad_news(print_bad_news);
+  if (const auto wrong = launch_mismatch(environment, world.size(), World::library_version())) {
+    if (speaks_before_mpi(environment)) print_failure(*wrong);
+    return kWrongUsage;
+  }
   std::optional<Config> config;
   try {
     config = agreed_config(action, words, world);
@@ -114,7 +113,7 @@ int run_on_ranks(const Action& action, const Words& words) {
   } catch (...) {
     // The handler on rank 0 prints: one message, of the rank whose report came first.
     const Failure failure = failure_of(std::current_exception());
-    world.fail(failure.status, failure.message);
+    world.fail(failure.status, failure.message, {.rank = failure.rank});
   }
 }
 
@@ -149,7 +148,7 @@ int dispatch(const std::vector<std::string>& words) {
     if (std::fflush(stdout) != 0) throw Error("stdout: the results could not be written (disk full?)");
   } catch (...) {
     const Failure failure = failure_of(std::current_exception());
-    const bool speaks = speaks_before_mpi();
+    const bool speaks = speaks_before_mpi(process_environment());
     if (speaks) print_failure(failure.message);
     status = failure.status;
     // mpirun ends all ranks with the first that fails and drops what it has not read by then: the speaker goes first

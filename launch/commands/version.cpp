@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/commands/commands.h"
+#include "launch/commands/version.h"
 
 namespace convoy {
 namespace {
@@ -14,12 +15,14 @@ int print_version(const Config& config) {
         {"version", CONVOY_VERSION}, {"build", CONVOY_BUILD_TYPE}, {"compiler", CONVOY_COMPILER}};
     fmt::print("{}\n", json.dump(2));
   } else {
-    fmt::print("convoy {} ({}, {})\n", CONVOY_VERSION, CONVOY_BUILD_TYPE, CONVOY_COMPILER);
+    fmt::print("convoy {}\n", convoy_version());
   }
   return 0;
 }
 
 }  // namespace
+
+std::string convoy_version() { return fmt::format("{} ({}, {})", CONVOY_VERSION, CONVOY_BUILD_TYPE, CONVOY_COMPILER); }
 
 Command version_command() {
   return {"version",

@@ -4,6 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "io/library_version.h"
+#include "launch/commands/version.h"
+#include "launch/preflight.h"
 #include "launch/train/trainer.h"
 
 namespace convoy {
@@ -63,9 +66,11 @@ void Trainer::introduce() {
                                       static_cast<double>(workers_->memory_bytes() + reducer_->memory_bytes()) / (1 << 20)));
   std::string library;
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
-  progress_->say("world", fmt::format("{} ranks, {} on host {}, {} threads each; {} backend{}; {}", world_.size(),
-                                      ranks_on_node_, world_.host(), threads_, backend_->name(), library,
-                                      world_.library_version()));
+  const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
+  const std::string job = describe_job(process_environment());
+  progress_->say("world", fmt::format("{}, {} threads on rank 0; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, threads_,
+                                      backend_->name(), library, World::library_version(), hdf5_version(),
+                                      convoy_version(), job.empty() ? "" : "; " + job));
 }
 
 /// None: there is no checkpoint to go on from. Where there are some and all are damaged, to begin anew is not ours to
