@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "distributed/backoff.h"
 
 namespace convoy {
@@ -54,9 +55,11 @@ T combine(T a, T b, ReduceOp op) {
 
 void WaitSite::throw_silent(int peer, std::chrono::nanoseconds waited) const {
   const double seconds = std::chrono::duration<double>(waited).count();
+  const int world_peer = world_ranks[static_cast<std::size_t>(peer)];
   throw PeerError(fmt::format("rank {} waited {:.{}f} s for rank {} in {}",
                               world_ranks[static_cast<std::size_t>(rank)], seconds, seconds < 10 ? 1 : 0,
-                              world_ranks[static_cast<std::size_t>(peer)], describe(*this)));
+                              world_peer, describe(*this)),
+                  world_peer);
 }
 
 void WaitSite::throw_interrupted() const {
@@ -75,6 +78,8 @@ bool PolledRequest::test() {
 
 void PolledRequest::wait(std::chrono::milliseconds grace) {
   if (test()) return;
+  const trace::Doing waiting(trace::Activity::peer, site_.purpose.empty() ? "a message" : site_.purpose,
+                             static_cast<std::int64_t>(bytes_), site_.world_ranks[static_cast<std::size_t>(peer_)]);
   Backoff backoff;
   while (!test()) {
     if (backoff.waited() > std::chrono::milliseconds(*site_.deadline_ms) + grace) {

@@ -26,7 +26,7 @@ struct WaitSite {
 
 class PolledRequest : public Request {
  public:
-  PolledRequest(const WaitSite& site, int peer) : site_(site), peer_(peer) {}
+  PolledRequest(const WaitSite& site, int peer, std::size_t bytes) : site_(site), peer_(peer), bytes_(bytes) {}
   ~PolledRequest() override;
   bool test() final;
   void wait() final { wait(std::chrono::milliseconds(0)); }
@@ -42,6 +42,7 @@ class PolledRequest : public Request {
  private:
   const WaitSite& site_;
   int peer_;
+  std::size_t bytes_;
   bool done_ = false;
 };
 

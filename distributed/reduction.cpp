@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "distributed/exchange.h"
 #include "distributed/local_sums.h"
 
@@ -78,6 +79,7 @@ class TreeReducer final : public GradientReducer {
 
   void finish() override {
     const Clock::time_point start = Clock::now();
+    const trace::Doing waiting(trace::Activity::idle, "waiting for the reduction");
     std::unique_lock lock(mutex_);
     const auto settled = [&] { return error_ || reduced_ == elements_.size(); };
     while (!done_.wait_for(lock, kLookEvery, settled)) {
@@ -106,12 +108,15 @@ class TreeReducer final : public GradientReducer {
  private:
   /// The communication thread: buckets in the order of their numbers, the same on every rank.
   void communicate() {
+    trace::name_thread("communication");
     try {
       while (const LocalSums* sums = next_bucket()) {
         const Clock::time_point start = Clock::now();
         const std::size_t bucket = reduced_;  // only this thread and begin(), not now, change it
         if (before_exchange_) before_exchange_(step_);
         communicator_->at(names_[bucket], step_);
+        const trace::Doing exchanging(trace::Activity::exchange, names_[bucket],
+                                      elements_[bucket] * static_cast<std::int64_t>(sizeof(float)));
         results_[bucket] =
             exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), static_cast<int>(bucket));
         const std::lock_guard lock(mutex_);
@@ -128,6 +133,7 @@ class TreeReducer final : public GradientReducer {
 
   /// Waits until the next bucket's local sums are complete; null when it is time to go.
   const LocalSums* next_bucket() {
+    trace::doing(trace::Activity::idle, "waiting for gradients");
     std::unique_lock lock(mutex_);
     work_.wait(lock, [&] { return stop_ || (reduced_ < elements_.size() && local_[reduced_]->complete()); });
     return stop_ ? nullptr : local_[reduced_].get();

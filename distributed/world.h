@@ -11,9 +11,16 @@ namespace convoy {
 
 /// What a failing rank tells the others.
 struct BadNews {
-  int rank = 0;        // who failed
+  int rank = 0;        // who is to blame
   int status = 1;      // exit status (design: section 8)
   std::string reason;  // the message
+  int reporter = 0;    // who says so
+};
+
+/// Whom a failure is due to, where that is not the rank that tells it.
+struct Blame {
+  int rank = -1;                  // -1: the rank that tells it
+  bool rank_zero_answers = true;  // false: rank 0 is known to be dead or stopped, so whoever tells takes its place
 };
 
 class World {
@@ -40,7 +47,12 @@ class World {
   void on_bad_news(std::function<void(const BadNews&)> handler);
   /// This rank cannot go on: tells every rank, lets rank 0 run its handler, and ends all processes with the
   /// status of the first failure within seconds (4 at most). Any thread. Does not return.
-  [[noreturn]] void fail(int status, const std::string& reason);
+  [[noreturn]] void fail(int status, const std::string& reason, const Blame& blame = {});
+  /// Called once on the rank that runs the handler, before it: may add to the reason what is known of the rank to blame,
+  /// and name another one. Like the handler: any thread, no MPI, quick.
+  void explain_bad_news(std::function<void(BadNews&)> explain);
+  /// Called when bad news end this process, as the last thing. Any thread, no MPI, at once.
+  void at_bad_end(std::function<void()> last_act);
 
  private:
   struct State;

@@ -183,16 +183,21 @@ void sync_folder(const fs::path& folder) {
   if (error != 0 && error != EINVAL && error != ENOTSUP) throw_system_error("write to the disk", folder, error);
 }
 
-std::vector<std::string> remove_dead_temporaries(const fs::path& folder) {
-  std::vector<std::string> removed;
+std::vector<std::string> dead_temporaries(const fs::path& folder) {
+  std::vector<std::string> dead;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     const auto owner = owner_of(name);
-    if (!owner || !is_dead(entry.path(), *owner)) continue;
-    if (unlink(entry.path().c_str()) == 0) removed.push_back(name);
+    if (owner && is_dead(entry.path(), *owner)) dead.push_back(name);
   }
-  return removed;
+  return dead;
+}
+
+std::vector<std::string> remove_dead_temporaries(const fs::path& folder) {
+  std::vector<std::string> dead = dead_temporaries(folder);
+  std::erase_if(dead, [&](const std::string& name) { return unlink((folder / name).c_str()) != 0; });
+  return dead;
 }
 
 }  // namespace convoy

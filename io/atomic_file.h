@@ -62,7 +62,10 @@ void replace_symlink(const std::filesystem::path& link, const std::filesystem::p
 /// fsync of a folder, so that renames and removals in it survive a power cut.
 void sync_folder(const std::filesystem::path& folder);
 
-/// Removes the temporaries of writers that are no more; returns their names. Files of other names are never touched.
+/// Names of the temporaries of writers that are no more.
+std::vector<std::string> dead_temporaries(const std::filesystem::path& folder);
+
+/// Removes them; returns their names. Files of other names are never touched.
 std::vector<std::string> remove_dead_temporaries(const std::filesystem::path& folder);
 
 /// This machine's name without the domain; characters other than letters, digits and '_' become '_'.

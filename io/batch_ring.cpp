@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "core/trace/trace.h"
+
 namespace convoy {
 
 /// Puts a shared pointer's control block into the buffer. The block is the last thing to go, so the buffer is free when
@@ -87,10 +89,14 @@ std::shared_ptr<MicroBatch> BatchRing::take(std::int64_t task) {
   wanted_ = std::max(wanted_, task + 1);
   if (next_task_ < wanted_) freed_.notify_all();
   auto found = ready_.end();
-  arrived_.wait(lock, [&] {
+  const auto has_arrived = [&] {
     found = std::find_if(ready_.begin(), ready_.end(), [&](const Buffer* buffer) { return buffer->task == task; });
     return found != ready_.end();
-  });
+  };
+  if (!has_arrived()) {
+    const trace::Doing waiting(trace::Activity::input, "waiting for samples");
+    arrived_.wait(lock, has_arrived);
+  }
   Buffer* buffer = *found;
   *found = ready_.back();
   ready_.pop_back();

@@ -11,7 +11,8 @@
 //   /run_record, /config, /metrics   texts: scalar strings; the run record is a JSON object of strings
 //   attributes of /: format="convoy-checkpoint", version, step, updates, loss_scale, loss_scale_counter, best_metric
 //       and best_step (both or neither), graph_hash, world_size, epoch, content_crc32c
-//   every dataset has the attribute crc32c (uint32): CRC-32C of its bytes as stored.
+//   every dataset has the attribute crc32c (uint32): CRC-32C of its bytes as stored. Beside it stands word_sums (uint64
+//       [2], io/word_sums.h), which files of older versions lack: loading does not need it, a repair is checked by it.
 //   content_crc32c: CRC-32C of the sorted lines of the digest below (with the tensor's CRC-32C in eight hexadecimal
 //       digits in place of its SHA-256) and of the lines "@graph_hash", "@world_size", "@epoch", "@config",
 //       "@metrics"; it protects the attributes, and notices a dataset that is missing, added or moved.

@@ -14,6 +14,7 @@ namespace convoy::checkpoint_format {
 inline constexpr std::string_view kFormat = "convoy-checkpoint";
 inline constexpr std::int64_t kVersion = 1;
 inline constexpr char kChecksum[] = "crc32c";                // attribute of every dataset
+inline constexpr char kWordSums[] = "word_sums";             // attribute of every dataset
 inline constexpr char kContentChecksum[] = "content_crc32c";  // attribute of "/"
 inline constexpr std::size_t kMaxDepth = 16;                 // parts of a tensor's name, its group included
 inline constexpr std::size_t kMaxName = 1024;                // bytes of a tensor's name

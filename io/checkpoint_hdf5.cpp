@@ -8,6 +8,7 @@
 #include "core/tensor/error.h"
 #include "io/checkpoint_format.h"
 #include "io/crc32c.h"
+#include "io/word_sums.h"
 
 namespace convoy::checkpoint_format {
 namespace {
@@ -52,6 +53,9 @@ hdf5::Dataset write_dataset(hid_t parent, const std::string& name, const hdf5::T
       H5Dcreate2(parent, name.c_str(), type.get(), space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT)));
   if (size_bytes > 0) CONVOY_HDF5(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes));
   hdf5::write_number(dataset.get(), kChecksum, checksum);
+  const WordSums sums = word_sums(bytes, size_bytes);
+  const std::array<std::uint64_t, 2> pair{sums.plain, sums.weighted};
+  hdf5::write_numbers(dataset.get(), kWordSums, std::span<const std::uint64_t>(pair));
   return dataset;
 }
 

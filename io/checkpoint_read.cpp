@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/checkpoint.h"
 #include "io/checkpoint_format.h"
 #include "io/checkpoint_hdf5.h"
 #include "io/checkpoint_scan.h"
 #include "io/crc32c.h"
 #include "io/hdf5.h"
+#include "io/hdf5_descriptor.h"
 
 namespace convoy {
 namespace checkpoint_format {
@@ -28,7 +30,8 @@ constexpr std::array<const char*, 5> kPlainDatasets{"ledgers", "skipped_steps", 
 
 class Scanner {
  public:
-  explicit Scanner(const fs::path& path) : path_(path) {}
+  /// `descriptor` < 0: the file of that path.
+  Scanner(int descriptor, const fs::path& path) : descriptor_(descriptor), path_(path) {}
   Scan run();
 
  private:
@@ -47,11 +50,12 @@ class Scanner {
   hdf5::Object open_dataset(const std::string& name);
   Tensor read_tensor(hid_t dataset, std::uint32_t& checksum);
   std::string read_text(hid_t dataset);
-  void read_bytes(hid_t dataset, hid_t type, void* bytes, std::uint64_t size_bytes);
+  void read_bytes(hid_t dataset, hid_t type, void* bytes, std::uint64_t size_bytes, DType dtype, const Shape& shape);
   void take_space(hid_t dataset, std::uint64_t size_bytes);
   template <typename T>
   void scan_number(const char* name, T& value);
 
+  int descriptor_;
   fs::path path_;
   Scan scan_;
   hdf5::File file_;
@@ -60,16 +64,19 @@ class Scanner {
   std::set<haddr_t> visited_;    // addresses of objects: hard links must not make a cycle or a copy
   TensorChecksums checksums_;
   std::uint32_t content_checksum_ = 0;
+  std::optional<DamagedBytes> damage_;  // of the dataset being read
 };
 
 [[noreturn]] void refuse(const std::string& why) { throw DataError(why); }
 
 void Scanner::attempt(const std::string& name, const std::function<void()>& read) {
   ScanItem item{name, ""};
+  damage_.reset();
   try {
     read();
   } catch (const Error& error) {
     item.problem = error.what();
+    item.damage = std::exchange(damage_, std::nullopt);
   }
   scan_.items.push_back(std::move(item));
 }
@@ -87,10 +94,11 @@ Scan Scanner::run() {
 
 void Scanner::open() {
   struct stat status{};
-  if (stat(path_.c_str(), &status) != 0) refuse("there is no such file");
+  if ((descriptor_ < 0 ? stat(path_.c_str(), &status) : fstat(descriptor_, &status)) != 0)
+    refuse("there is no such file");
   if (!S_ISREG(status.st_mode)) refuse("not a file");
   file_size_ = unclaimed_ = static_cast<std::uint64_t>(status.st_size);
-  file_ = hdf5::open_file(path_);
+  file_ = descriptor_ < 0 ? hdf5::open_file(path_) : hdf5::open_descriptor(descriptor_, path_);
   H5F_info2_t info{};
   CONVOY_HDF5(H5Fget_info2(file_.get(), &info));
   if (info.super.version < kOldestSuperblock)
@@ -233,7 +241,7 @@ Tensor Scanner::read_tensor(hid_t dataset, std::uint32_t& checksum) {
     refuse(fmt::format("the extents {} cannot be right", shape.str()));
   take_space(dataset, size_bytes);
   Tensor tensor(shape, dtype);
-  read_bytes(dataset, tensor_file_type(dtype).get(), tensor.bytes(), size_bytes);
+  read_bytes(dataset, tensor_file_type(dtype).get(), tensor.bytes(), size_bytes, dtype, shape);
   checksum = crc32c(tensor.bytes(), size_bytes);
   return tensor;
 }
@@ -246,9 +254,16 @@ std::string Scanner::read_text(hid_t dataset) {
   const std::size_t size_bytes = H5Tget_size(type.get());
   take_space(dataset, size_bytes);
   std::string text(size_bytes, '\0');
-  read_bytes(dataset, type.get(), text.data(), size_bytes);
+  read_bytes(dataset, type.get(), text.data(), size_bytes, DType::u8, Shape{static_cast<std::int64_t>(size_bytes)});
   if (const std::size_t end = text.find('\0'); end != text.npos) text.resize(end);
   return text;
+}
+
+/// None where the file is older than this attribute.
+std::optional<WordSums> stored_sums(hid_t dataset) {
+  if (!hdf5::has_attribute(dataset, kWordSums)) return {};
+  const auto pair = hdf5::read_numbers<std::uint64_t>(dataset, kWordSums);
+  return pair.size() == 2 ? std::optional(WordSums{pair[0], pair[1]}) : std::nullopt;
 }
 
 /// Before memory is taken: the file must really hold as many bytes, and no two datasets the same.
@@ -262,15 +277,17 @@ void Scanner::take_space(hid_t dataset, std::uint64_t size_bytes) {
   unclaimed_ -= size_bytes;
 }
 
-void Scanner::read_bytes(hid_t dataset, hid_t type, void* bytes, std::uint64_t size_bytes) {
+void Scanner::read_bytes(hid_t dataset, hid_t type, void* bytes, std::uint64_t size_bytes, DType dtype,
+                         const Shape& shape) {
   hdf5::quiet();
   if (size_bytes > 0 && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0)
     refuse("cannot be read: " + hdf5::take_error_stack());
   const auto expected = hdf5::read_number<std::uint32_t>(dataset, kChecksum);
   const std::uint32_t found = crc32c(bytes, size_bytes);
-  if (found != expected)
-    refuse(fmt::format("its bytes have the CRC-32C {:08x}, but {:08x} was stored when the file was written", found,
-                       expected));
+  if (found == expected) return;
+  damage_ = DamagedBytes{H5Dget_offset(dataset), size_bytes, found, expected, stored_sums(dataset), dtype, shape};
+  refuse(fmt::format("its bytes have the CRC-32C {:08x}, but {:08x} was stored when the file was written", found,
+                     expected));
 }
 
 }  // namespace
@@ -281,11 +298,13 @@ const ScanItem* Scan::first_problem() const {
   return found == items.end() ? nullptr : &*found;
 }
 
-Scan scan_checkpoint(const fs::path& file) { return Scanner(file).run(); }
+Scan scan_checkpoint(const fs::path& file) { return Scanner(-1, file).run(); }
+Scan scan_checkpoint(int descriptor, const fs::path& name) { return Scanner(descriptor, name).run(); }
 
 }  // namespace checkpoint_format
 
 Checkpoint read_checkpoint(const std::filesystem::path& file) {
+  const trace::Doing reading(trace::Activity::checkpoint, "reading " + file.filename().string());
   checkpoint_format::Scan scan = checkpoint_format::scan_checkpoint(file);
   if (const checkpoint_format::ScanItem* bad = scan.first_problem())
     throw DataError(fmt::format("checkpoint {}: {}: {}. Resume from another checkpoint (--resume=latest takes the newest "

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint.h"
 #include "io/checkpoint_format.h"
@@ -84,6 +85,7 @@ void write_contents(hid_t file, const Checkpoint& checkpoint) {
 
 std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint) {
   check_storable(checkpoint);
+  const trace::Doing writing(trace::Activity::checkpoint, "writing " + file.filename().string());
   TemporaryFile temporary(file);
   hdf5::DescriptorFile out(temporary.descriptor(), temporary.path());
   try {
@@ -94,6 +96,7 @@ std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoin
   }
   if (out.error() != 0) throw_system_error("write", file, out.error());
   const auto size_bytes = static_cast<std::int64_t>(std::filesystem::file_size(temporary.path()));
+  const trace::Doing syncing(trace::Activity::checkpoint, "syncing " + file.filename().string(), size_bytes);
   temporary.commit();
   return size_bytes;
 }

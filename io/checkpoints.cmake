@@ -5,13 +5,23 @@ set(checkpoints_sources
   checkpoint_folder.cpp
   checkpoint_hdf5.cpp
   checkpoint_read.cpp
+  checkpoint_repair.cpp
   checkpoint_saver.cpp
   checkpoint_snapshot.cpp
   checkpoint_write.cpp
   describe_checkpoint.cpp
+  describe_repair.cpp
+  flipped_bit.cpp
   hdf5_descriptor.cpp
+  hdf5_metadata_repair.cpp
   bench_checkpoint.cpp
+  ring_file.cpp
+  ring_read.cpp
   run_folder.cpp
+  run_lives.cpp
   run_lock.cpp
   run_record.cpp
+  run_repair.cpp
+  tensor_elements.cpp
+  word_sums.cpp
   write_fault.cpp)

@@ -8,6 +8,7 @@ set(datasets_sources
   foreign_dataset.cpp
   hdf5.cpp
   hdf5_attributes.cpp
+  hdf5_reader.cpp
   inspect.cpp
   ledger.cpp
   library_version.cpp

@@ -8,6 +8,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/hdf5_reader.h"
 
 namespace convoy::hdf5 {
 namespace {
@@ -97,6 +98,7 @@ File open_file(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path, ignored))
     throw DataError(fmt::format("{}: no such file", path.string()));
   const Properties access = access_properties();
+  set_reader(access.get());
   File file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!file.valid())
     throw DataError(fmt::format("{}: cannot be opened as HDF5 (not HDF5, cut short or damaged). HDF5: {}",
@@ -186,6 +188,9 @@ std::vector<std::string> members(hid_t group) {
     return 0;
   };
   quiet();
+  // HDF5 1.10.8 frees what it never filled when H5Literate meets a link that cannot be decoded. To look for a name that is
+  // not there decodes all links too, and fails in order.
+  if (H5Lexists(group, "\x01", H5P_DEFAULT) < 0) fail(group, "the names in this group cannot be read");
   if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, append, &names) < 0)
     fail(group, "the names in this group cannot be read");
   std::sort(names.begin(), names.end());

@@ -1,6 +1,7 @@
 #include "io/hdf5_descriptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,8 @@ H5FD_t* open_driver(const char*, unsigned, hid_t access, haddr_t) {
   auto* file = info ? new (std::nothrow) DriverFile{} : nullptr;
   if (file == nullptr) return nullptr;
   file->info = *info;
+  struct stat status{};
+  if (fstat(info->descriptor, &status) == 0) file->end_written = static_cast<haddr_t>(status.st_size);
   return &file->hdf5;
 }
 
@@ -140,14 +143,29 @@ hid_t register_driver() {
   return CONVOY_HDF5(H5FDregister(&driver));  // copies the struct
 }
 
-}  // namespace
-
-DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path) {
+Properties access_through(const DriverInfo& info) {
   static const hid_t driver = register_driver();
-  const DriverInfo info{descriptor, &error_};
-  const Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
+  Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
   CONVOY_HDF5(H5Pset_driver(access.get(), driver, &info));
   CONVOY_HDF5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST));
+  return access;
+}
+
+}  // namespace
+
+File open_descriptor(int descriptor, const std::filesystem::path& name) {
+  static int no_writes = 0;
+  const Properties access = access_through({descriptor, &no_writes});
+  CONVOY_HDF5(H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI));
+  File file(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.get()));
+  if (!file.valid())
+    throw DataError(fmt::format("{}: cannot be opened as HDF5 (not HDF5, cut short or damaged). HDF5: {}", name.string(),
+                                take_error_stack()));
+  return file;
+}
+
+DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path) {
+  const Properties access = access_through({descriptor, &error_});
   const Properties creation(CONVOY_HDF5(H5Pcreate(H5P_FILE_CREATE)));
   // All attributes of "/" stay in its header, which is checksummed as a whole.
   CONVOY_HDF5(H5Pset_attr_phase_change(creation.get(), std::numeric_limits<std::uint16_t>::max() - 1, 0));

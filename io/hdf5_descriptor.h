@@ -28,4 +28,8 @@ class DescriptorFile {
   File file_;
 };
 
+/// Opens the HDF5 file behind a descriptor, which must stay open, for reading: one that has no name of its own, say.
+/// `name` is for messages. Throws DataError as open_file does.
+File open_descriptor(int descriptor, const std::filesystem::path& name);
+
 }  // namespace convoy::hdf5

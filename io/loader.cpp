@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/batch_ring.h"
 #include "io/batch_source.h"
 
@@ -25,7 +26,7 @@ class PrefetchingLoader : public Loader {
     ring_ = std::make_shared<BatchRing>(dataset.info(), source_->rows(),
                                         static_cast<std::size_t>(std::min(buffers, source_->tasks())), source_->tasks());
     try {
-      for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { prefetch(); });
+      for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this, i] { prefetch(i); });
     } catch (...) {
       stop();
       throw;
@@ -46,13 +47,17 @@ class PrefetchingLoader : public Loader {
 
  private:
   std::shared_ptr<MicroBatch> load_now(std::int64_t task) {
+    const trace::Doing reading(trace::Activity::input, "reading samples");
     auto batch = ring_->hand_out(ring_->take_free());
     source_->fill(task, *batch, stopped_);
     return batch;
   }
 
-  void prefetch() {
+  void prefetch(int thread) {
+    trace::name_thread(fmt::format("loader {}", thread));
+    trace::doing(trace::Activity::idle, "waiting for a free buffer");
     while (BatchRing::Buffer* buffer = ring_->claim()) {
+      const trace::Doing reading(trace::Activity::input, "reading samples");
       try {
         source_->fill(buffer->task, buffer->batch, stopped_);
       } catch (...) {

@@ -8,6 +8,7 @@
 #include "core/random/philox.h"
 #include "core/random/sha256.h"
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/crc32c.h"
 
 namespace convoy {
@@ -20,7 +21,9 @@ class PartsDataset : public Dataset {
   PartsDataset(DatasetContent content, std::vector<std::int64_t> ids)
       : content_(std::move(content)),
         ids_(std::move(ids)),
-        image_bytes_(static_cast<std::size_t>(content_.info.sample.elements()) * size_of(content_.info.dtype)) {}
+        image_bytes_(static_cast<std::size_t>(content_.info.sample.elements()) * size_of(content_.info.dtype)) {
+    for (const DatasetPart& part : content_.parts) names_.push_back(part.file.filename().string());
+  }
 
   const DatasetInfo& info() const override { return content_.info; }
   std::size_t image_bytes() const override { return image_bytes_; }
@@ -33,6 +36,8 @@ class PartsDataset : public Dataset {
     const std::int64_t stored = id(index);
     const DatasetPart& part = part_of(stored);
     *label = content_.labels[std::size_t(stored)];
+    trace::doing(trace::Activity::input, names_[std::size_t(&part - content_.parts.data())],
+                 static_cast<std::int64_t>(image_bytes_));
     std::string why;
     if (!part.images->read(stored - part.first, image, why))
       throw DataError(fmt::format("{}: cannot be read: {}", where(index), why));
@@ -68,6 +73,7 @@ class PartsDataset : public Dataset {
   DatasetContent content_;
   std::vector<std::int64_t> ids_;  // of each index; empty: the index itself
   std::size_t image_bytes_;
+  std::vector<std::string> names_;  // of the parts' files, for the trace
 };
 
 std::string fingerprint_of(const DatasetContent& content) {

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/atomic_file.h"
 
 namespace convoy {
@@ -134,6 +135,7 @@ void RunFolder::append_metrics(std::string_view json) {
   if (metrics_ < 0) open_metrics(false);
   std::string line(json);
   line += '\n';
+  const trace::Doing appending(trace::Activity::checkpoint, "writing metrics.jsonl");
   // One write: with O_APPEND a crash tears at most the last line.
   const ssize_t written = write(metrics_, line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size()))

@@ -22,7 +22,20 @@ std::string holder_of(int descriptor) {
   const ssize_t size = pread(descriptor, text.data(), text.size() - 1, 0);
   std::string holder(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
   while (!holder.empty() && holder.back() == '\n') holder.pop_back();
-  return holder.empty() ? "another process" : holder;
+  return holder;
+}
+
+/// 0 or the errno. Asks a few times: somebody may be looking (look_at_lock), for microseconds.
+int lock_briefly(int descriptor) {
+  constexpr int kAttempts = 10;
+  int error = 0;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (attempt > 0) usleep(10'000);
+    do error = flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    while (error == EINTR);
+    if (error != EWOULDBLOCK) break;
+  }
+  return error;
 }
 
 }  // namespace
@@ -31,10 +44,10 @@ RunLock::RunLock(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / ".lock";
   descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw_system_error("create", file, errno);
-  int error = 0;
-  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && (error = errno) == EINTR) error = 0;
+  const int error = lock_briefly(descriptor_);
   if (error == EWOULDBLOCK) {
-    const std::string holder = holder_of(descriptor_);
+    std::string holder = holder_of(descriptor_);
+    if (holder.empty()) holder = "another process";
     close(std::exchange(descriptor_, -1));
     throw UsageError(fmt::format("the run folder {} is in use by {}; stop that run, or choose another name with --run",
                                  folder.string(), holder));
@@ -49,6 +62,18 @@ RunLock::RunLock(const std::filesystem::path& folder) {
 
 RunLock::~RunLock() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+LockReading look_at_lock(const std::filesystem::path& folder) {
+  const int descriptor = open((folder / ".lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return {};
+  LockReading reading{.holder = holder_of(descriptor)};
+  if (flock(descriptor, LOCK_SH | LOCK_NB) == 0)
+    reading.state = LockState::free;
+  else if (errno == EWOULDBLOCK)
+    reading.state = LockState::held;
+  close(descriptor);
+  return reading;
 }
 
 }  // namespace convoy

@@ -9,7 +9,7 @@ namespace convoy {
 
 class RunLock {
  public:
-  /// Takes the lock on `folder`/.lock, without waiting. Throws UsageError naming host and process of the holder when
+  /// Takes the lock on `folder`/.lock, without waiting for another run. Throws UsageError naming host and process of the holder when
   /// the folder is in use, LibraryError when the file cannot be made.
   explicit RunLock(const std::filesystem::path& folder);
   RunLock(const RunLock&) = delete;
@@ -23,5 +23,18 @@ class RunLock {
   int descriptor_ = -1;
   std::optional<std::string> warning_;
 };
+
+/// Whether a process holds the lock of `folder`.
+enum class LockState {
+  held,
+  free,     // nobody: no run is going on there
+  unknown,  // no such file, or a file system without locks
+};
+struct LockReading {
+  LockState state = LockState::unknown;
+  std::string holder;  // the last to hold it: "process 4711 on host n1"; empty: unknown
+};
+/// Looks without writing. A run that starts in this very moment tries again (RunLock), so looking never harms one.
+LockReading look_at_lock(const std::filesystem::path& folder);
 
 }  // namespace convoy

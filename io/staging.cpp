@@ -13,6 +13,7 @@
 
 #include "core/random/sha256.h"
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/crc32c.h"
 
 namespace convoy {
@@ -94,6 +95,8 @@ void copy_all(const std::vector<fs::path>& files, const fs::path& content) {
   std::string manifest;
   for (const fs::path& file : files) {
     const fs::path target = content / file.filename();
+    const trace::Doing copying(trace::Activity::input, "staging " + file.filename().string(),
+                               static_cast<std::int64_t>(fs::file_size(file)));
     const std::uint32_t crc = copy_bytes(file, target, buffer);
     sync_to_disk(target);
     if (crc_of_file(target, buffer) != crc)
@@ -168,6 +171,7 @@ Stage Stage::copy(const std::vector<fs::path>& files, const fs::path& folder, bo
     if (FileLock alone = lock_named(stage.lock_path_, FileLock::Kind::exclusive, false); alone.held())
       if (!copies_are_good(files, stage.content_)) copy_all(files, stage.content_);
     // Where another process holds the lock, this waits until it has finished, or has died.
+    const trace::Doing waiting(trace::Activity::input, "waiting for the copies that another rank stages");
     stage.lock_ = lock_named(stage.lock_path_, FileLock::Kind::shared, true);
     if (fs::exists(stage.content_ / "manifest")) break;
     stage.lock_ = FileLock();

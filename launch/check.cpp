@@ -10,6 +10,7 @@
 
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
+#include "launch/chaos/inject_spec.h"
 #include "launch/options_table.h"
 
 namespace convoy {
@@ -110,6 +111,7 @@ void check_run(const Config& config) {
   check_data(config);
   check_batch(config);
   check_schedule(config);
+  parse_inject(config.get<std::string>("inject"));
   if (config.get<std::string>("run").find('/') != std::string::npos) {
     throw UsageError(fmt::format("run = '{}' is a name, not a path; --runs=DIR says where runs lie",
                                  config.get<std::string>("run")));

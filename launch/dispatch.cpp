@@ -113,7 +113,7 @@ int run_on_ranks(const Action& action, const Words& words) {
   } catch (...) {
     // The handler on rank 0 prints: one message, of the rank whose report came first.
     const Failure failure = failure_of(std::current_exception());
-    world.fail(failure.status, failure.message);
+    world.fail(failure.status, failure.message, {.rank = failure.rank});
   }
 }
 

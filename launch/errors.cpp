@@ -15,17 +15,19 @@ Failure failure_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const UsageError& usage) {
-    return {kWrongUsage, usage.what()};
+    return {kWrongUsage, usage.what(), -1};
   } catch (const DataError& data) {
-    return {kBadData, data.what()};
+    return {kBadData, data.what(), -1};
+  } catch (const PeerError& peer) {
+    return {kFailed, peer.what(), peer.peer()};
   } catch (const std::filesystem::filesystem_error& file) {
-    return {kFailed, fmt::format("{}: {}", file.path1().string(), file.code().message())};
+    return {kFailed, fmt::format("{}: {}", file.path1().string(), file.code().message()), -1};
   } catch (const std::bad_alloc&) {
-    return {kFailed, "out of memory"};
+    return {kFailed, "out of memory", -1};
   } catch (const std::exception& other) {
-    return {kFailed, other.what()};
+    return {kFailed, other.what(), -1};
   } catch (...) {
-    return {kFailed, "an exception of an unknown kind"};
+    return {kFailed, "an exception of an unknown kind", -1};
   }
 }
 
@@ -37,7 +39,7 @@ void print_failure(const std::string& message) {
 }
 
 void print_bad_news(const BadNews& news) {
-  print_failure(news.rank == 0 ? news.reason : fmt::format("rank {}: {}", news.rank, news.reason));
+  print_failure(news.reporter == 0 || news.rank != news.reporter ? news.reason : fmt::format("rank {}: {}", news.rank, news.reason));
 }
 
 }  // namespace convoy

@@ -13,6 +13,7 @@ inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2, kBadData = 3, kSto
 struct Failure {
   int status = kFailed;
   std::string message;  // one line
+  int rank = -1;        // to blame, where that is another rank than the one that throws; -1: it is not
 };
 
 /// UsageError 2, DataError 3, everything else 1.
@@ -21,7 +22,7 @@ Failure failure_of(const std::exception_ptr& error);
 /// "convoy: MESSAGE" on stderr.
 void print_failure(const std::string& message);
 
-/// The same for what a rank reported: names the rank where it is not rank 0. World's handlers call this, and
+/// The same for what a rank reported: names it where it is not rank 0 and speaks of itself. World's handlers call this, and
 /// nobody else prints, so that a run that fails says so once.
 void print_bad_news(const BadNews& news);
 

@@ -17,7 +17,7 @@ OptionSpec format_option(const std::string& commands, std::vector<std::string> f
 std::vector<OptionSpec> tool_options() {
   return {
       format_option("evaluate, model list, plan, data import, data info, data verify, data stats, checkpoint "
-       "list, checkpoint show, checkpoint verify, bench step, bench loader, bench reduce, bench checkpoint, "
+       "list, checkpoint show, checkpoint verify, doctor, bench step, bench loader, bench reduce, bench checkpoint, "
        "version", {"text", "json"}, "form of the results on stdout"),
       format_option("predict", {"text", "json"}, "form of the table: text (tab-separated) or json"),
       format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
@@ -86,9 +86,12 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("bench reduce, bench checkpoint, bench step, bench loader"), .least = 1,
        .most = 100000},
 
-      // checkpoint
+      // checkpoint, doctor
       {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",
        .commands = takers("checkpoint list, checkpoint show, checkpoint verify")},
+      {.name = "path", .type = path, .help = "a run's folder", .commands = takers("doctor")},
+      {.name = "verify", .type = yes_no, .value = "no", .help = "also verify checkpoints, from the newest to the "
+       "first good one", .commands = takers("doctor"), .lasting = false},
   };
 }
 

@@ -43,6 +43,21 @@ std::vector<std::pair<int, int>> in_place_pairs(const Op& op, const Kernel* kern
   return pairs;
 }
 
+std::string note_of(const Op& op) {
+  if (op.kind != OpKind::external) return fmt::format("{} {}", op.layer, op_def(op.kind).name);
+  const auto& call = op.as<ExternalAttributes>();
+  return fmt::format("{} {}", call.name, call.index);
+}
+
+trace::Activity activity_of(OpKind kind) {
+  switch (kind) {
+    case OpKind::external: return trace::Activity::exchange;
+    case OpKind::sgd_update:
+    case OpKind::running_update: return trace::Activity::update;
+    default: return trace::Activity::compute;
+  }
+}
+
 }  // namespace
 
 Program::Program(const Graph& graph, const Backend& backend, const ProgramOptions& options) : graph_(graph) {
@@ -63,6 +78,8 @@ Program::Program(const Graph& graph, const Backend& backend, const ProgramOption
     for (Value output : op.outputs)
       if (read.contains(output.id)) written_.back().push_back(output);
     kernels_.push_back(std::move(kernel));
+    notes_.push_back(note_of(op));
+    activities_.push_back(activity_of(op.kind));
   }
   plan_ = plan_memory(graph_, options.outside, options.keep, in_place);
   arena_ = Tensor({static_cast<std::int64_t>(plan_.arena_bytes)}, DType::u8);
@@ -107,8 +124,10 @@ void Program::refresh() {
 void Program::run() {
   if (stale_) refresh();
   using Clock = std::chrono::steady_clock;
+  const trace::Doing program(trace::Activity::compute, "beginning");  // and at the end again what was done before
   for (std::size_t index = 0; index < kernels_.size(); ++index) {
     const auto begin = profile ? Clock::now() : Clock::time_point{};
+    trace::doing(activities_[index], notes_[index]);
     if (kernels_[index])
       kernels_[index]->run({inputs_[index], outputs_[index], scratch_.bytes()});
     else if (graph_.ops()[index].kind == OpKind::external && external_)

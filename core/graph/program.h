@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/backend/backend.h"
 #include "core/graph/passes.h"
+#include "core/trace/trace.h"
 
 namespace convoy {
 
@@ -53,6 +55,8 @@ class Program {
   MemoryPlan plan_;
   std::vector<std::unique_ptr<Kernel>> kernels_;   // null: views and externals
   std::vector<void*> memory_;
+  std::vector<std::string> notes_;                 // per op, for the trace: "conv1 conv"
+  std::vector<trace::Activity> activities_;
   std::vector<std::vector<void*>> inputs_, outputs_;  // per op, rebuilt when a binding changes
   Tensor arena_, scratch_;
   std::size_t scratch_bytes_ = 0;

@@ -32,7 +32,12 @@ class LibraryError : public Error {
 /// Another rank failed or is silent. Status 1; the rank that knows why has said so already.
 class PeerError : public Error {
  public:
-  using Error::Error;
+  explicit PeerError(const std::string& message, int peer = -1) : Error(message), peer_(peer) {}
+  /// The world rank that failed or is silent; -1: not known.
+  int peer() const { return peer_; }
+
+ private:
+  int peer_;
 };
 
 }  // namespace convoy

@@ -6,18 +6,26 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <optional>
 
 namespace convoy::trace {
 namespace {
 
 using Word = std::atomic<std::uint64_t>;
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kAcquire = std::memory_order_acquire;
+constexpr auto kRelease = std::memory_order_release;
 
 // One lane, in words, so that any thread may read it while its owner writes:
-//   [0]      records written; 0: nobody's
-//   [1..2]   the thread's name
+//   [0]      records written, by all the threads that ever had this lane; it never falls
+//   [1]      1 + the number of records when the present owner came; 0: nobody's
+//   [2..3]   the thread's name
 //   then kRecords records: clock, step, bytes, activity | (peer + 1) << 8, what (8 words)
 // The block: step, the clock at which it began, then the lanes.
+//
+// Record n lies in slot n % kRecords, and [0] rises to n + 1 when it is whole. A reader copies the lane between two looks
+// at [0] and [1]. All words are stored with release and loaded with acquire (plain moves on x86): whoever has seen a word
+// of record n then sees [0] >= n and the [1] of its writer, so what was overwritten meanwhile is known and left out.
 struct Block {
   Word step{static_cast<std::uint64_t>(-1)}, since{0};
   std::array<std::array<Word, kLaneWords>, kLanes> lanes{};
@@ -27,12 +35,13 @@ static_assert(sizeof(Block) == kBlockBytes);
 Block block;
 std::array<std::atomic<bool>, kLanes> taken{};
 
-constexpr std::size_t kFirstRecord = 1 + kThreadBytes / 8;
+constexpr std::size_t kName = 2, kFirstRecord = kName + kThreadBytes / 8;
+constexpr int kLooks = 8;  // at a lane whose thread writes faster than it can be copied
 
 void store_text(Word* words, std::size_t bytes, std::string_view text) {
   std::array<std::uint64_t, kWhatBytes / 8> raw{};
   std::memcpy(raw.data(), text.data(), std::min(text.size(), bytes));
-  for (std::size_t i = 0; i < bytes / 8; ++i) words[i].store(raw[i], kRelaxed);
+  for (std::size_t i = 0; i < bytes / 8; ++i) words[i].store(raw[i], kRelease);
 }
 
 /// What this thread owns: its lane, and a copy of its newest record that needs no atomics.
@@ -48,8 +57,8 @@ struct Own {
 
   ~Own() {
     if (lane < 0) return;
-    block.lanes[static_cast<std::size_t>(lane)][0].store(0, std::memory_order_release);
-    taken[static_cast<std::size_t>(lane)].store(false, std::memory_order_release);
+    block.lanes[static_cast<std::size_t>(lane)][1].store(0, kRelease);
+    taken[static_cast<std::size_t>(lane)].store(false, kRelease);
     lane = -1;
   }
   Word* words();
@@ -60,10 +69,11 @@ Word* Own::words() {
   if (!asked) {
     asked = true;
     for (std::size_t i = 0; i < kLanes && lane < 0; ++i) {
-      if (taken[i].exchange(true, std::memory_order_acquire)) continue;
+      if (taken[i].exchange(true, kAcquire)) continue;
       lane = static_cast<int>(i);
-      const std::string name = "thread " + std::to_string(i);
-      store_text(&block.lanes[i][1], kThreadBytes, name);
+      records = block.lanes[i][0].load(kRelaxed);
+      store_text(&block.lanes[i][kName], kThreadBytes, "thread " + std::to_string(i));
+      block.lanes[i][1].store(records + 1, kRelease);
     }
   }
   return lane < 0 ? nullptr : block.lanes[static_cast<std::size_t>(lane)].data();
@@ -73,9 +83,9 @@ std::string text_of(const std::uint64_t* words, std::size_t bytes) {
   char raw[kWhatBytes + 1] = {};
   std::memcpy(raw, words, bytes);
   std::string text(raw);
-  // A file's bytes may be anything: no control characters reach a terminal.
+  // A file's bytes may be anything: nothing that a terminal obeys, and nothing that JSON refuses.
   for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    if (c < 0x20 || c > 0x7e) c = '?';
   return text;
 }
 
@@ -85,22 +95,51 @@ Record record_of(const std::uint64_t* words) {
   record.step = static_cast<std::int64_t>(words[1]);
   record.bytes = static_cast<std::int64_t>(words[2]);
   record.activity = static_cast<Activity>(std::min<std::uint64_t>(words[3] & 0xff, kActivities - 1));
-  record.peer = static_cast<int>((words[3] >> 8) & 0xffffffff) - 1;
+  record.peer = static_cast<int>(static_cast<std::uint32_t>(words[3] >> 8)) - 1;
   record.what = text_of(words + 4, kWhatBytes);
   return record;
 }
 
-/// `before` and `after`: records written, read before and after the words. The slots that were overwritten meanwhile,
-/// or are being overwritten now, are left out.
-Lane lane_of(const std::uint64_t* words, std::uint64_t before, std::uint64_t after) {
-  Lane lane;
-  lane.records = before;
-  lane.thread = text_of(words + 1, kThreadBytes);
-  const std::uint64_t oldest = before > kRecords ? before - kRecords : 0;
-  for (std::uint64_t i = oldest; i < before; ++i) {
-    if (i + kRecords <= after) continue;
-    lane.history.push_back(record_of(words + kFirstRecord + (i % kRecords) * kRecordWords));
+std::uint64_t* slot_of(std::uint64_t* lane, std::uint64_t record) {
+  return lane + kFirstRecord + (record % kRecords) * kRecordWords;
+}
+
+/// Copies a lane, with zeros for the records that were overwritten meanwhile. False: nobody's, or nothing is left.
+bool copy_lane(const std::array<Word, kLaneWords>& lane, std::uint64_t* words) {
+  for (int look = 0; look < kLooks; ++look) {
+    const std::uint64_t owner = lane[1].load(kAcquire);
+    const std::uint64_t before = lane[0].load(kAcquire);
+    if (owner == 0 || before < owner) return false;  // before + 1 == owner: it has noted nothing yet
+    for (std::size_t i = kName; i < kLaneWords; ++i) words[i] = lane[i].load(kAcquire);
+    const std::uint64_t after = lane[0].load(kAcquire);
+    if (lane[1].load(kAcquire) != owner) continue;
+    words[0] = before;
+    words[1] = owner;
+    const std::uint64_t whole = after >= kRecords ? after - kRecords + 1 : 0;  // the first record that is
+    if (whole >= before) continue;
+    for (std::uint64_t i = before > kRecords ? before - kRecords : 0; i < whole; ++i)
+      std::fill_n(slot_of(words, i), kRecordWords, 0);
+    return true;
   }
+  return false;
+}
+
+/// A copied lane. Left out: records that were zeroed, and, in damaged copies, those whose clock falls.
+std::optional<Lane> lane_of(std::uint64_t* words) {
+  const std::uint64_t records = words[0], owner = words[1];
+  if (owner == 0 || records < owner || records > 1ULL << 62) return std::nullopt;
+  Lane lane;
+  lane.records = records - (owner - 1);
+  lane.thread = text_of(words + kName, kThreadBytes);
+  const std::uint64_t oldest = std::max(owner - 1, records > kRecords ? records - kRecords : 0);
+  std::int64_t clock = 1;
+  for (std::uint64_t i = oldest; i < records; ++i) {
+    Record record = record_of(slot_of(words, i));
+    if (record.clock < clock) continue;
+    clock = record.clock;
+    lane.history.push_back(std::move(record));
+  }
+  if (lane.history.empty()) return std::nullopt;
   return lane;
 }
 
@@ -120,12 +159,12 @@ std::int64_t now() {
 }
 
 void name_thread(std::string_view name) {
-  if (Word* words = own.words()) store_text(words + 1, kThreadBytes, name.substr(0, kThreadBytes));
+  if (Word* words = own.words()) store_text(words + kName, kThreadBytes, name);
 }
 
 void at_step(std::int64_t step) {
   block.since.store(static_cast<std::uint64_t>(now()), kRelaxed);
-  block.step.store(static_cast<std::uint64_t>(step), std::memory_order_release);
+  block.step.store(static_cast<std::uint64_t>(step), kRelease);
 }
 
 void doing(Activity activity, std::string_view what, std::int64_t bytes, int peer) {
@@ -137,12 +176,12 @@ void doing(Activity activity, std::string_view what, std::int64_t bytes, int pee
   std::memmove(own.what, what.data(), own.length);
   if (!words) return;
   Word* const record = words + kFirstRecord + (own.records % kRecords) * kRecordWords;
-  record[0].store(static_cast<std::uint64_t>(now()), kRelaxed);
-  record[1].store(block.step.load(kRelaxed), kRelaxed);
-  record[2].store(static_cast<std::uint64_t>(bytes), kRelaxed);
-  record[3].store(static_cast<std::uint64_t>(activity) | static_cast<std::uint64_t>(peer + 1) << 8, kRelaxed);
+  record[0].store(static_cast<std::uint64_t>(now()), kRelease);
+  record[1].store(block.step.load(kRelaxed), kRelease);
+  record[2].store(static_cast<std::uint64_t>(bytes), kRelease);
+  record[3].store(static_cast<std::uint64_t>(activity) | static_cast<std::uint64_t>(peer + 1) << 8, kRelease);
   store_text(record + 4, kWhatBytes, {own.what, own.length});
-  words[0].store(++own.records, std::memory_order_release);
+  words[0].store(++own.records, kRelease);
 }
 
 Doing::Doing(Activity activity, std::string_view what, std::int64_t bytes, int peer)
@@ -154,7 +193,7 @@ Doing::Doing(Activity activity, std::string_view what, std::int64_t bytes, int p
 Doing::~Doing() { doing(activity_, {what_, length_}, bytes_, peer_); }
 
 StepMark step_mark() {
-  const auto step = static_cast<std::int64_t>(block.step.load(std::memory_order_acquire));
+  const auto step = static_cast<std::int64_t>(block.step.load(kAcquire));
   return {step, static_cast<std::int64_t>(block.since.load(kRelaxed))};
 }
 
@@ -162,31 +201,32 @@ std::vector<Lane> lanes() {
   std::vector<Lane> all;
   std::array<std::uint64_t, kLaneWords> words;
   for (const auto& lane : block.lanes) {
-    const std::uint64_t before = lane[0].load(std::memory_order_acquire);
-    if (before == 0) continue;
-    for (std::size_t i = 0; i < kLaneWords; ++i) words[i] = lane[i].load(kRelaxed);
-    std::atomic_thread_fence(std::memory_order_acquire);
-    Lane seen = lane_of(words.data(), before, lane[0].load(kRelaxed) + 1);
-    if (!seen.history.empty()) all.push_back(std::move(seen));
+    if (!copy_lane(lane, words.data())) continue;
+    if (auto seen = lane_of(words.data())) all.push_back(std::move(*seen));
   }
   return all;
 }
 
-void copy_block(std::byte* bytes) {
-  const auto* from = reinterpret_cast<const Word*>(&block);
-  for (std::size_t i = 0; i < kBlockBytes / 8; ++i) {
-    const std::uint64_t word = from[i].load(kRelaxed);
-    std::memcpy(bytes + 8 * i, &word, 8);
+std::size_t copy_block(std::byte* bytes) {
+  std::memset(bytes, 0, kBlockBytes);
+  const StepMark mark = step_mark();
+  std::memcpy(bytes, &mark, sizeof mark);
+  std::byte* next = bytes + sizeof mark;
+  std::array<std::uint64_t, kLaneWords> words;
+  for (const auto& lane : block.lanes) {
+    if (!copy_lane(lane, words.data())) continue;
+    std::memcpy(next, words.data(), sizeof words);
+    next += sizeof words;
   }
+  return static_cast<std::size_t>(next - bytes);
 }
 
 std::vector<Lane> lanes_of(const std::byte* bytes) {
   std::vector<Lane> all;
   std::array<std::uint64_t, kLaneWords> words;
   for (std::size_t i = 0; i < kLanes; ++i) {
-    std::memcpy(words.data(), bytes + 8 * (2 + i * kLaneWords), 8 * kLaneWords);
-    if (words[0] == 0 || words[0] > 1ULL << 62) continue;
-    all.push_back(lane_of(words.data(), words[0], words[0]));
+    std::memcpy(words.data(), bytes + 8 * (2 + i * kLaneWords), sizeof words);
+    if (auto lane = lane_of(words.data())) all.push_back(std::move(*lane));
   }
   return all;
 }

@@ -71,7 +71,7 @@ class Doing {
 /// One thread as another sees it.
 struct Lane {
   std::string thread;
-  std::uint64_t records = 0;    // written in all
+  std::uint64_t records = 0;    // written by this thread in all
   std::vector<Record> history;  // oldest first; the last one is what it does now. Never empty.
   const Record& now() const { return history.back(); }
 };
@@ -88,13 +88,16 @@ StepMark step_mark();
 /// CLOCK_MONOTONIC in ns, the clock of all records.
 std::int64_t now();
 
-/// The bytes of all lanes as they are, for a file: kBlockBytes of them, into `block`. Any thread, any time.
+/// The bytes of all lanes, for a file: kBlockBytes of them, into `block`. Any thread, any time. Records that are being
+/// overwritten meanwhile are left out, so what is copied is whole.
 inline constexpr std::size_t kRecordWords = 4 + kWhatBytes / 8;
-inline constexpr std::size_t kLaneWords = 1 + kThreadBytes / 8 + kRecords * kRecordWords;
+inline constexpr std::size_t kLaneWords = 2 + kThreadBytes / 8 + kRecords * kRecordWords;
 inline constexpr std::size_t kBlockBytes = 8 * (2 + kLanes * kLaneWords);
-void copy_block(std::byte* block);
+/// The lanes in use come first; returns how many bytes they and the step take. The others are zero.
+std::size_t copy_block(std::byte* block);
 
-/// What copy_block wrote, perhaps by another process, perhaps damaged: never fails, leaves out what makes no sense.
+/// What copy_block wrote, perhaps by another process, perhaps damaged: never fails, leaves out what makes no sense. Texts
+/// are printable ASCII: any other byte is a '?'.
 std::vector<Lane> lanes_of(const std::byte* block);
 StepMark step_mark_of(const std::byte* block);
 

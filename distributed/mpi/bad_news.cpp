@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <sstream>
 #include <vector>
 
 #include "core/tensor/error.h"
@@ -21,16 +22,6 @@ constexpr milliseconds kEndMayTake{200};        // to hand a message to MPI
 constexpr milliseconds kMpirunMayTake{100};     // to read what the handler printed: it drops the rest when ranks end
 constexpr milliseconds kLastResort{4000};       // after which a failing process ends whatever it hangs in
 enum Tag { kReport = 1, kEnd = 2 };
-
-/// Ends this process: what is printed gets out, but nothing else is cleaned up, for other threads still run.
-[[noreturn]] void end(int status) {
-  for (std::FILE* stream : {stdout, stderr}) {
-    if (ftrylockfile(stream) != 0) continue;  // another thread hangs in it
-    std::fflush(stream);
-    funlockfile(stream);
-  }
-  ::_exit(status);
-}
 
 [[noreturn]] void wait_for_the_end() {
   for (;;) std::this_thread::sleep_for(kLastResort);
@@ -62,10 +53,35 @@ void BadNewsChannel::on_bad_news(std::function<void(const BadNews&)> handler) {
   handler_ = std::move(handler);
 }
 
-void BadNewsChannel::fail(int status, const std::string& reason) {
+void BadNewsChannel::explain_bad_news(std::function<void(BadNews&)> explain) {
+  const std::lock_guard lock(mutex_);
+  explain_ = std::move(explain);
+}
+
+void BadNewsChannel::at_bad_end(std::function<void()> last_act) {
+  const std::lock_guard lock(mutex_);
+  last_act_ = std::move(last_act);
+}
+
+void BadNewsChannel::end(int status) {
+  {
+    // Another thread may hold it while it runs the handler; the end does not wait for that.
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock && last_act_) last_act_();
+  }
+  for (std::FILE* stream : {stdout, stderr}) {
+    if (ftrylockfile(stream) != 0) continue;  // another thread hangs in it
+    std::fflush(stream);
+    funlockfile(stream);
+  }
+  ::_exit(status);
+}
+
+void BadNewsChannel::fail(int status, const std::string& reason, const Blame& blame) {
   end_at_last(status);
-  if (rank_ != 0) report(status, reason);
-  lead({rank_, status, reason});
+  const BadNews news{blame.rank < 0 ? rank_ : blame.rank, status, reason, rank_};
+  if (rank_ != 0 && blame.rank_zero_answers) report(news);
+  lead(news);
   wait_for_the_end();  // another failure came first: its status is the world's
 }
 
@@ -85,7 +101,7 @@ void BadNewsChannel::listen() {
       if (first_report) lead(*first_report);
     }
   } catch (const LibraryError& error) {
-    fail(1, error.what());
+    fail(1, error.what(), {});
   }
 }
 
@@ -100,14 +116,15 @@ std::optional<BadNews> BadNewsChannel::hear() {
   CONVOY_MPI(MPI_Get_count(&status, MPI_BYTE, &length));
   std::string bytes(static_cast<std::size_t>(length), '\0');
   CONVOY_MPI(MPI_Mrecv(bytes.data(), length, MPI_BYTE, &message, MPI_STATUS_IGNORE));
-  const std::size_t newline = bytes.find('\n');
-  const int exit_status = std::stoi(bytes.substr(0, newline));
+  std::istringstream words(bytes);
+  int exit_status = 1, to_blame = 0;
+  words >> exit_status >> to_blame;
   if (status.MPI_TAG == kEnd) end(exit_status);
-  return BadNews{status.MPI_SOURCE, exit_status, bytes.substr(newline + 1)};
+  return BadNews{to_blame, exit_status, bytes.substr(bytes.find('\n') + 1), status.MPI_SOURCE};
 }
 
-void BadNewsChannel::report(int status, const std::string& reason) {
-  send(fmt::format("{}\n{}", status, reason), kReport, 0, 1, kEndMayTake);
+void BadNewsChannel::report(const BadNews& news) {
+  send(fmt::format("{} {}\n{}", news.status, news.rank, news.reason), kReport, 0, 1, kEndMayTake);
   std::this_thread::sleep_for(kRankZeroMayTake);  // the listener ends this process as soon as rank 0 answers
 }
 
@@ -117,13 +134,14 @@ void BadNewsChannel::lead(const BadNews& news) {
   run_handler(news);
   std::fflush(stderr);
   std::this_thread::sleep_for(kMpirunMayTake);
-  send(fmt::format("{}\n", news.status), kEnd, 0, size_, kEndMayTake);
+  send(fmt::format("{} {}\n", news.status, news.rank), kEnd, 0, size_, kEndMayTake);
   end(news.status);
 }
 
-void BadNewsChannel::run_handler(const BadNews& news) {
+void BadNewsChannel::run_handler(BadNews news) {
   const std::lock_guard lock(mutex_);
   try {
+    if (explain_) explain_(news);
     if (handler_) handler_(news);
   } catch (...) {
     // The handler is the voice of this room: when it fails there is nobody to tell, and the end must come all

@@ -15,7 +15,7 @@ constexpr std::size_t kLongestPart = std::size_t{1} << 30;
 
 class MpiRequest final : public PolledRequest {
  public:
-  MpiRequest(const WaitSite& site, int peer) : PolledRequest(site, peer) {}
+  MpiRequest(const WaitSite& site, int peer, std::size_t bytes) : PolledRequest(site, peer, bytes) {}
   ~MpiRequest() override {
     if (done()) return;
     // An exception is passing. A receive must not write into a buffer that is about to go; a send cannot be
@@ -99,14 +99,14 @@ MpiCommunicator::~MpiCommunicator() {
 
 PolledCommunicator::PolledRequestPtr MpiCommunicator::start_send(const void* data, std::size_t bytes, int peer,
                                                                  int tag) {
-  auto request = std::make_unique<MpiRequest>(site(), peer);
+  auto request = std::make_unique<MpiRequest>(site(), peer, bytes);
   request->send(static_cast<const std::byte*>(data), bytes, peer, tag, comm_);
   return request;
 }
 
 PolledCommunicator::PolledRequestPtr MpiCommunicator::start_receive(void* data, std::size_t bytes, int peer,
                                                                     int tag) {
-  auto request = std::make_unique<MpiRequest>(site(), peer);
+  auto request = std::make_unique<MpiRequest>(site(), peer, bytes);
   request->receive(static_cast<std::byte*>(data), bytes, peer, tag, comm_);
   return request;
 }

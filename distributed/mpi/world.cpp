@@ -58,6 +58,8 @@ World::~World() {
   try {
     state_->all.at("the end of the run", -1);
     state_->all.barrier();
+  } catch (const PeerError& error) {
+    fail(1, error.what(), {.rank = error.peer()});
   } catch (const std::exception& error) {
     fail(1, error.what());
   }
@@ -86,6 +88,14 @@ void World::on_bad_news(std::function<void(const BadNews&)> handler) {
   state_->bad_news.on_bad_news(std::move(handler));
 }
 
-void World::fail(int status, const std::string& reason) { state_->bad_news.fail(status, reason); }
+void World::fail(int status, const std::string& reason, const Blame& blame) {
+  state_->bad_news.fail(status, reason, blame);
+}
+
+void World::explain_bad_news(std::function<void(BadNews&)> explain) {
+  state_->bad_news.explain_bad_news(std::move(explain));
+}
+
+void World::at_bad_end(std::function<void()> last_act) { state_->bad_news.at_bad_end(std::move(last_act)); }
 
 }  // namespace convoy

@@ -82,7 +82,7 @@ class ThreadRequest final : public PolledRequest {
  public:
   ThreadRequest(const WaitSite& site, int peer, std::shared_ptr<Hub> hub, const Route& route, const void* data,
                 std::size_t bytes, bool sending)
-      : PolledRequest(site, peer), hub_(std::move(hub)), route_(route), post_{const_cast<void*>(data), bytes} {
+      : PolledRequest(site, peer, bytes), hub_(std::move(hub)), route_(route), post_{const_cast<void*>(data), bytes} {
     sending ? hub_->send(route_, post_) : hub_->receive(route_, post_);
   }
   ~ThreadRequest() override {

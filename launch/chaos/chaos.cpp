@@ -115,8 +115,6 @@ void Chaos::before_input(std::int64_t step) { delay(&InjectClause::input, trace:
 
 void Chaos::before_compute(std::int64_t step) { delay(&InjectClause::compute, trace::Activity::compute, step); }
 
-void Chaos::slow_save() { delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_); }
-
 void Chaos::before_reduction(std::int64_t step) {
   if (reduced_step_.exchange(step) == step) return;  // another bucket of the same step
   delay(&InjectClause::reduce, trace::Activity::exchange, step);
@@ -148,10 +146,9 @@ void Chaos::flip_bit(Armed& armed, std::int64_t step, ModelState& state) {
 }
 
 std::optional<int> Chaos::before_save(std::int64_t saves_so_far) {
-  save_ = saves_so_far + 1;
   for (Armed& armed : clauses_) {
     const InjectClause& clause = armed.clause;
-    if (clause.save != save_ || (clause.kind != InjectKind::enospc && clause.kind != InjectKind::eio)) continue;
+    if (clause.save != saves_so_far + 1 || (clause.kind != InjectKind::enospc && clause.kind != InjectKind::eio)) continue;
     const bool full = clause.kind == InjectKind::enospc;
     if (strikes(armed, fmt::format("save {} meets {}", clause.save, full ? "a full disk" : "an I/O error")))
       return full ? ENOSPC : EIO;
@@ -160,6 +157,7 @@ std::optional<int> Chaos::before_save(std::int64_t saves_so_far) {
 }
 
 void Chaos::during_save(double fraction) {
+  if (fraction <= 0) ++save_;
   for (Armed& armed : clauses_) {
     const InjectClause& clause = armed.clause;
     if (clause.kind != InjectKind::kill || clause.save == 0 || clause.save != save_) continue;
@@ -169,6 +167,8 @@ void Chaos::during_save(double fraction) {
       std::raise(SIGKILL);
   }
 }
+
+void Chaos::slow_save() { delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_); }
 
 bool Chaos::poison(std::int64_t sample) {
   bool hit = false;

@@ -45,18 +45,18 @@ class Chaos {
   /// flip. The main thread, after the update of `step`.
   void after_update(std::int64_t step, ModelState& state);
 
-  /// enospc, eio: the errno that this save is to fail with. The writer, `saves_so_far` of this life being done before
-  /// (tried, whether or not they failed).
+  /// enospc, eio: the errno that the next save is to fail with (CheckpointSaver::inject_write_error). Rank 0, before each
+  /// save; `saves_so_far`: of this life, whether or not they failed.
   std::optional<int> before_save(std::int64_t saves_so_far);
-  /// kill@checkpoint. The writer as it goes: `fraction` of the bytes are written; the last call, before the rename, says
-  /// 1.
+  /// kill@checkpoint. The writer as it goes (CheckpointSaver::observe_writes): `fraction` of the bytes are written; 0
+  /// begins a save, 1 comes before the rename.
   void during_save(double fraction);
-  /// slow checkpoint. The writer, once a save, inside what is measured as writing.
+  /// slow checkpoint. The writer, once a save.
   void slow_save();
 
   /// nan: is this sample (id in the training split) to be NaN after `prepare`?
   bool poison(std::int64_t sample);
-  /// Is there any sample for poison() to find?
+  /// Are there any such samples? Else poison() need not be called.
   bool poisons() const { return poisons_; }
 
   /// Clauses that struck in no life so far, for the run's end: as given.
@@ -73,7 +73,8 @@ class Chaos {
   std::filesystem::path log_;
   std::uint64_t seed_;
   bool poisons_ = false;
-  std::atomic<std::int64_t> step_{0}, save_{0}, reduced_step_{0};
+  std::atomic<std::int64_t> step_{0}, reduced_step_{0};
+  std::atomic<std::int64_t> save_{0};  // under way in the writer, from 1
 
   bool strikes(Armed& armed, const std::string& what);
   void announce(const std::string& what) const;
@@ -81,8 +82,8 @@ class Chaos {
   void flip_bit(Armed& armed, std::int64_t step, ModelState& state);
 };
 
-/// Collective. Null where --inject is empty. Throws UsageError (as AgreedError, on every rank) for a bad clause, and
-/// LibraryError where the run folder's log cannot be read.
+/// Collective. Null where --inject is empty. Throws AgreedError on every rank for a bad clause (status 2), or where the
+/// run folder's log cannot be read.
 std::unique_ptr<Chaos> make_chaos(Communicator& world, const ChaosOptions& options);
 
 }  // namespace convoy

@@ -224,6 +224,9 @@ std::vector<InjectClause> settle_inject(std::vector<InjectClause> clauses, const
     if (clause.sample >= scene.samples)
       not_on_the_scene(clause, fmt::format("expected a sample from 0 to {}, found sample={}", scene.samples - 1,
                                            clause.sample));
+    if (clause.sample >= 0 && scene.held_out && scene.held_out(clause.sample))
+      not_on_the_scene(clause, fmt::format("expected a sample that is trained on; sample {} is held out for validation "
+                                           "(data.validation)", clause.sample));
     if (clause.first_step > scene.last_step)
       not_on_the_scene(clause, fmt::format("expected a step up to the run's last, {}, found step={}", scene.last_step,
                                            clause.first_step));

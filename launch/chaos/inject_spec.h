@@ -12,7 +12,7 @@
 //   flip    after the update of step N, flips one bit of the parameter tensor=NAME (whole, or how it begins; or any)
 //   enospc  the Nth save meets a full disk
 //   eio     the Nth save meets an I/O error
-//   nan     sample=ID of the training split is not a number, wherever it is drawn
+//   nan     sample=ID of the training split (its index as stored) is not a number, whenever it is drawn
 //
 //   rank=N or rank=any (the default: a seeded choice). step=A-B: a seeded choice, except for slow. Steps count from 1;
 //   saves count from 1 in every life of a run, and @checkpoint alone is the first. Durations: 50ms, 200us, 1.5s.
@@ -21,6 +21,7 @@
 // nan strike once in a run, whatever the number of its restarts.
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,7 +57,8 @@ struct InjectScene {
   int ranks = 1;
   std::uint64_t seed = 1;
   std::int64_t last_step = 0;           // of the run
-  std::int64_t samples = 0;             // ids are below
+  std::int64_t samples = 0;             // of the training split as stored: ids are below
+  std::function<bool(std::int64_t)> held_out;  // is the sample of this id kept for validation? Null: none is
   std::vector<std::string> parameters;  // names, in the order in which "the first" is meant
 };
 

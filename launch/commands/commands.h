@@ -40,6 +40,7 @@ Command data_command();
 Command model_command();
 Command plan_command();
 Command checkpoint_command();
+Command doctor_command();
 Command bench_command();
 Command version_command();
 

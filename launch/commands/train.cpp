@@ -1,6 +1,11 @@
 // convoy train: trains a model on any number of ranks.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include "core/trace/trace.h"
+#include "io/atomic_file.h"
+#include "io/ring_file.h"
+#include "io/run_lives.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
@@ -28,10 +33,24 @@ void record_failure(RunFolder* folder, const Trainer* trainer, int status, const
   }
 }
 
+/// Collective. The files of an earlier life are put aside, with its status.json, before the trainer removes that.
+std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::path& run_folder) {
+  int life = 0;
+  std::string warning;
+  if (world.rank() == 0) life = begin_life(run_folder, warning);
+  if (!warning.empty()) fmt::print(stderr, "[run] {}\n", warning);
+  world.all().broadcast(&life, sizeof life, 0);
+  return std::make_unique<RingFile>(
+      watch_folder(run_folder),
+      RingIdentity{.rank = world.rank(), .size = world.size(), .pid = getpid(), .host = host_name(), .life = life});
+}
+
 int train(const Config& config, World& world) {
   watch_signals();
   std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else: who holds the lock writes status.json
   std::unique_ptr<Trainer> trainer;
+  std::unique_ptr<RingFile> recorder;
+  trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
     record_failure(folder.get(), trainer.get(), news.status, news.reason, news.rank);
@@ -47,6 +66,7 @@ int train(const Config& config, World& world) {
       folder = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"));
       for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
     });
+    recorder = start_recorder(world, config.get<std::filesystem::path>("runs") / config.get<std::string>("run"));
     trainer = std::make_unique<Trainer>(config, world, folder.get());
     return trainer->run();
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks

@@ -21,8 +21,8 @@ std::string spoiled_tensor(const ModelState& state) {
 }
 
 std::string sentence_of(const NotFinite& found, const Dataset& data, const std::string& rank) {
-  std::string text = fmt::format("the first {} came from the op {} of layer \"{}\"",
-                                 std::isnan(found.value) ? "NaN" : "infinity", found.op, found.layer);
+  std::string text = fmt::format("the first {} came from the op {}", std::isnan(found.value) ? "NaN" : "infinity", found.op);
+  if (!found.layer.empty()) text += fmt::format(" of layer \"{}\"", found.layer);
   if (found.index >= 0)
     text += fmt::format(", for sample {} ({})", found.id, data.where(found.index));
   else

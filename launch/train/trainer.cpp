@@ -238,6 +238,7 @@ bool Trainer::evaluate_validation() {
 }
 
 void Trainer::finish_step(const StepOutcome& outcome) {
+  mark_standing();
   const Standing now = standing();
   if (progress_->due(now)) {
     const std::string record = progress_->record(now, stragglers_->record(step_));

@@ -1,0 +1,260 @@
+#include "distributed/watch/watch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <numeric>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "core/tensor/error.h"
+#include "distributed/mailbox.h"
+#include "distributed/watch/words.h"
+
+namespace convoy {
+namespace {
+
+constexpr double kLongestWake = 1.5;        // beats: longer between two wakes, and this process did not run
+constexpr double kSecondJudge = 0.4;        // of the time of silence: by so much later does rank R - 1 judge rank 0
+constexpr double kAnswersMayTake = 0.3;     // s, for the beats that a judge asks for
+constexpr char kBeat = 'b', kQuestion = '?';
+
+/// Equal where processes see each other in /proc.
+std::string machine() {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  char space[64] = "";
+  if (::readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0) space[0] = '\0';
+  char host[256] = "";
+  if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+  return fmt::format("{} {} {}", host, boot, space);
+}
+
+std::vector<Place> places_of(World& world) {
+  std::vector<Place> places;
+  world.all().at("the start of the watch", -1);
+  const std::string mine = fmt::format("{}\n{}\n{}", ::getpid(), world.host(), machine());
+  for (const std::string& text : world.all().all_gather_strings(mine)) {
+    std::istringstream lines(text);
+    Place& place = places.emplace_back();
+    lines >> place.pid >> std::ws;
+    std::getline(lines, place.host);
+    std::getline(lines, place.machine);
+  }
+  return places;
+}
+
+/// Those who hear the beats of `rank`: its judges.
+std::vector<int> judges_of(int rank, int size) {
+  if (size == 1) return {};
+  if (rank != 0) return {0};
+  return size == 2 ? std::vector<int>{1} : std::vector<int>{1, size - 1};
+}
+
+std::vector<int> judged_by(int rank, int size) {
+  std::vector<int> ranks;
+  for (int other = 0; other < size; ++other)
+    if (const auto judges = judges_of(other, size); std::find(judges.begin(), judges.end(), rank) != judges.end())
+      ranks.push_back(other);
+  return ranks;
+}
+
+}  // namespace
+
+struct Watch::State {
+  State(World& of, const WatchOptions& limits, std::function<void(const std::string&)> tell)
+      : world(of),
+        options(limits),
+        on_late(std::move(tell)),
+        me(of.rank()),
+        size(of.size()),
+        roll(places_of(of)),
+        mailbox(size),
+        suspects(judged_by(me, size)),
+        neighbour(roll.neighbour_of(me)),
+        news(limits) {
+    if (neighbour >= 0) process = std::make_unique<WatchedProcess>(roll.place(neighbour).pid);
+    if (me != 0 && me != 1) patience = kSecondJudge * std::chrono::duration<double>(options.silent).count();
+  }
+
+  World& world;
+  const WatchOptions options;
+  const std::function<void(const std::string&)> on_late;
+  const int me, size;
+  std::mutex mutex;
+  Roll roll;  // guarded by mutex: written by the helper thread, read by that of bad news too
+  std::atomic<bool> has_spoken = false;
+
+  // Of the helper thread alone.
+  Mailbox mailbox;
+  std::vector<int> suspects;
+  double patience = 0;
+  int neighbour;
+  std::unique_ptr<WatchedProcess> process;  // the neighbour's
+  ProcessState seen = ProcessState::unknown;
+  AwakeClock clock{trace::now(), kLongestWake * std::chrono::duration<double>(options.beat).count()};
+  double since_beat = 1e9;
+  std::optional<Suspicion> suspicion;
+  double asked = 0;  // s since the question to all, awake
+  StallNews news;
+
+  std::mutex stop_mutex;
+  std::condition_variable stop_changed;
+  bool stop = false;  // guarded by stop_mutex
+  std::thread thread; // last: it uses all the others
+
+  void run();
+  bool sleep();
+  void turn();
+  void read_letters();
+  bool look();
+  Beat beat_now();
+  void beat();
+  void judge();
+  void tell_late();
+  void explain(BadNews& bad);
+};
+
+/// Until the next turn; false: it is time to go.
+bool Watch::State::sleep() {
+  std::unique_lock lock(stop_mutex);
+  return !stop_changed.wait_for(lock, options.beat / 10, [&] { return stop; });
+}
+
+void Watch::State::run() {
+  try {
+    while (sleep()) turn();
+    Beat last = beat_now();
+    last.leaving = true;
+    for (const int judge : judges_of(me, size)) mailbox.send(judge, kBeat + pack(last));
+  } catch (const std::exception& error) {
+    world.fail(1, fmt::format("the watch of rank {} failed: {}", me, error.what()));
+  }
+}
+
+void Watch::State::turn() {
+  const double passed = clock.tick(trace::now());
+  {
+    const std::lock_guard lock(mutex);
+    roll.pass(passed);
+  }
+  since_beat += passed;
+  asked += passed;
+  read_letters();  // all of them before anybody is judged by them
+  const bool is_news = look();
+  const bool is_due = since_beat >= std::chrono::duration<double>(options.beat).count();
+  if (is_news || is_due) beat();
+  judge();
+  if (is_due && me == 0) tell_late();
+}
+
+void Watch::State::read_letters() {
+  while (const auto letter = mailbox.receive()) {
+    if (letter->bytes.starts_with(kQuestion)) {
+      mailbox.send(letter->from, kBeat + pack(beat_now()));
+    } else if (letter->bytes.starts_with(kBeat)) {
+      Beat beat = unpack(letter->bytes.substr(1));
+      const std::lock_guard lock(mutex);
+      roll.heard(letter->from, std::move(beat));
+    }
+  }
+}
+
+/// How the neighbour is. True: its judges should know at once.
+bool Watch::State::look() {
+  if (!process) return false;
+  const ProcessState before = std::exchange(seen, process->state());
+  const std::lock_guard lock(mutex);
+  roll.saw(neighbour, seen);
+  return seen != before && (seen == ProcessState::gone || seen == ProcessState::stopped);
+}
+
+Beat Watch::State::beat_now() {
+  const trace::StepMark mark = trace::step_mark();
+  Beat beat{.step = mark.step, .neighbour = seen, .lanes = beats_of(trace::lanes(), clock)};
+  if (mark.step >= 0) beat.step_seconds = clock.seconds_since(mark.since);
+  return beat;
+}
+
+void Watch::State::beat() {
+  since_beat = 0;
+  const Beat beat = beat_now();
+  {
+    const std::lock_guard lock(mutex);
+    roll.heard(me, beat);
+  }
+  std::vector<int> to = judges_of(me, size);
+  // Rank 0 cannot hear that it is itself in trouble.
+  if (neighbour == 0 && seen != ProcessState::runs)
+    for (const int judge : judges_of(0, size)) to.push_back(judge);
+  for (const int judge : to)
+    if (judge != me) mailbox.send(judge, kBeat + pack(beat));
+}
+
+void Watch::State::judge() {
+  std::unique_lock lock(mutex);
+  const auto now = find_suspicion(roll, options, suspects, patience);
+  if (!now || now != suspicion) {
+    suspicion = now;
+    asked = 0;
+    lock.unlock();
+    if (!now) return;
+    for (int rank = 0; rank < size; ++rank)
+      if (rank != me && rank != now->rank) mailbox.send(rank, std::string(1, kQuestion));
+    return;
+  }
+  if (asked < kAnswersMayTake) return;
+  roll.heard(me, beat_now());
+  const std::string text = verdict_text(roll, *now);
+  lock.unlock();
+  has_spoken = true;
+  world.fail(1, text, {.rank = now->rank, .rank_zero_answers = now->rank != 0});
+}
+
+void Watch::State::tell_late() {
+  std::string text;
+  {
+    const std::lock_guard lock(mutex);
+    const std::vector<Stall> stalls = find_stalls(roll, options);
+    if (!news.worth_telling(stalls)) return;
+    text = late_text(roll, stalls, world.all().deadline());
+  }
+  on_late(text);
+}
+
+void Watch::State::explain(BadNews& bad) {
+  if (has_spoken || bad.rank == bad.reporter || bad.rank < 0 || bad.rank >= size) return;
+  const std::lock_guard lock(mutex);
+  if (roll.of(bad.rank).heard) bad.reason += "; " + explanation(roll, options, bad.rank);
+}
+
+Watch::Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late)
+    : state_(std::make_unique<State>(world, options, std::move(on_late))) {
+  State& state = *state_;
+  world.explain_bad_news([&state](BadNews& bad) { state.explain(bad); });
+  if (state.process) world.at_bad_end([&state] { state.process->kill_if_stopped(); });
+  state.thread = std::thread([&state] { state.run(); });
+}
+
+Watch::~Watch() {
+  leave();
+  state_->world.explain_bad_news(nullptr);
+  state_->world.at_bad_end(nullptr);
+}
+
+void Watch::leave() {
+  {
+    const std::lock_guard lock(state_->stop_mutex);
+    state_->stop = true;
+  }
+  state_->stop_changed.notify_all();
+  if (state_->thread.joinable()) state_->thread.join();
+}
+
+}  // namespace convoy

@@ -1,0 +1,41 @@
+#pragma once
+// The live watch: every rank beats once a second from a helper thread, and none hangs in silence.
+//
+//   every rank -> rank 0: beat            what its threads do, and how its neighbour (the next rank on its host) is
+//   rank 0 -> ranks 1 and R - 1: beat     they judge rank 0, the second one later, in case that the first is gone too
+//   a judge -> every rank: question       a beat at once, so that the verdict is up to date
+//
+// A rank that died, or has not beaten for 10 s, ends the run: one message says who, doing what, since when, and who
+// waits for it in what. A rank that beats but lets others wait for 30 s is told, and the run goes on.
+//
+// The threads write no file and wait for nobody. Time counts only while the own process runs: a judge that was itself
+// stopped, or whose machine was suspended, blames nobody for that. About ten wakes and one small message a second.
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "distributed/watch/judge.h"
+#include "distributed/world.h"
+
+namespace convoy {
+
+class Watch {
+ public:
+  /// Collective. `on_late` is called on rank 0, by the helper thread, with one line about ranks that are late. While this
+  /// object lives, messages of World::fail() about another rank than the failing one say what that rank was doing, and
+  /// a run that fails takes a stopped neighbour with it.
+  Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late);
+  /// leave(). Goes before the World does.
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  /// This rank has come to its end in order: it says so, and its silence means nothing from now on. Not collective.
+  void leave();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace convoy
