@@ -67,6 +67,8 @@ void Trainer::make_faults() {
   InjectScene scene{.seed = config_.get<std::uint64_t>("seed"),
                     .last_step = spec_.last_step,
                     .samples = train_data_->info().stored_samples};
+  if (train_data_->info().samples < train_data_->info().stored_samples)
+    scene.held_out = [share = config_.get<double>("data.validation")](std::int64_t id) { return is_held_out(id, share); };
   for (Value parameter : training_.graph.with_role(Role::parameter))
     scene.parameters.push_back(training_.graph.info(parameter).name);
   chaos_ = make_chaos(all_, {.spec = config_.get<std::string>("inject"),
@@ -241,7 +243,9 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   mark_standing();
   const Standing now = standing();
   if (progress_->due(now)) {
-    const std::string record = progress_->record(now, stragglers_->record(step_));
+    const StragglerReport& report = stragglers_->record(step_);
+    const std::string record = progress_->record(now, report);
+    for (const std::string& text : report.news) progress_->say("slow", text);
     log(record);
     train_metrics_ = record;
   } else {
@@ -309,6 +313,7 @@ int Trainer::run() {
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
     progress_->say("checkpoint", saves_.summary());
+    if (const std::string summary = stragglers_->summary(); !summary.empty()) progress_->say("slow", summary);
     if (chaos_)
       for (const std::string& clause : chaos_->not_struck()) progress_->say("inject", clause + " struck nothing");
   }
