@@ -83,7 +83,10 @@ int train(const Config& config, World& world) {
     watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
     recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
-    return trainer->run();
+    const int status = trainer->run();
+    if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0)
+      fmt::print(stderr, "[run] {}\n", lost);
+    return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());

@@ -49,6 +49,7 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
 Trainer::~Trainer() = default;
 
 void Trainer::open_data() {
+  const trace::Doing starting(trace::Activity::start, "opening the data");
   backend_ = make_backend(config_);
   train_data_ = open_dataset(dataset_options(config_, Split::train));
   spec_ = make_run_spec(config_, train_data_->info());
@@ -78,6 +79,7 @@ void Trainer::make_faults() {
 }
 
 void Trainer::build_engine() {
+  const trace::Doing starting(trace::Activity::start, "building the programs");
   const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
   ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
   const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
@@ -225,6 +227,7 @@ void Trainer::apply_update(const StepParts& parts) {
 
 bool Trainer::evaluate_validation() {
   if (!validation_data_) return false;
+  const trace::Doing evaluating(trace::Activity::evaluate, "the validation split");
   const EvaluationResult result = evaluator_->run(*validation_data_, all_);
   const double epoch = exact_epoch(step_);
   progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
