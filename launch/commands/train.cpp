@@ -12,6 +12,7 @@
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
+#include "launch/train/last_words.h"
 #include "launch/train/signals.h"
 #include "launch/train/trainer.h"
 
@@ -79,7 +80,7 @@ int train(const Config& config, World& world) {
       for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
     });
     path = world.all().broadcast_string(path.string(), 0);
-    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(path));
     recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
     return trainer->run();
