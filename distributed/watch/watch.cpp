@@ -251,7 +251,7 @@ void Watch::State::take_recalled(int rank) {
   if (!recalled) return;
   const std::lock_guard lock(recalled->mutex);
   if (recalled->words && recalled->words->pid == roll.place(rank).pid)
-    roll.recalled(rank, recalled->words->beat, recalled->words->seconds_ago);
+    roll.recalled(rank, recalled->words->beat, recalled->words->seconds_ago + asked);
 }
 
 void Watch::State::tell_late() {
