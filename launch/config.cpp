@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -20,6 +21,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view kCommandLine = "command line";
+constexpr std::size_t kShown = 200;                      // characters of a name or word, in messages
+constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // of a config file
 
 std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options) {
   std::vector<std::string> names;
@@ -28,7 +31,8 @@ std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options)
 }
 
 /// Nobody knows the name, or another command does.
-[[noreturn]] void reject_name(const std::string& command, const std::string& name, const std::string& where) {
+[[noreturn]] void reject_name(const std::string& command, const std::string& given, const std::string& where) {
+  const std::string name = given.substr(0, kShown);
   const std::vector<std::string> takers = takers_of(name);
   if (!takers.empty()) {
     throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help",
@@ -50,6 +54,18 @@ po::options_description described(const std::string& command) {
   return description;
 }
 
+/// `--dry-run PATH` where the command takes words: PATH is one of them, not the option's value.
+std::vector<std::string> with_bare_switches(const std::string& command, std::vector<std::string> arguments) {
+  constexpr std::array<std::string_view, 8> kValues{"yes", "true", "on", "1", "no", "false", "off", "0"};
+  for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
+    if (!arguments[i].starts_with("--") || arguments[i + 1].starts_with("-")) continue;
+    const OptionSpec* option = find_option(command, arguments[i].substr(2));
+    if (option == nullptr || option->type != OptionType::yes_no) continue;
+    if (std::find(kValues.begin(), kValues.end(), arguments[i + 1]) == kValues.end()) arguments[i] += "=yes";
+  }
+  return arguments;
+}
+
 /// What the command line gives: (name, words), in its order; words without a name go to `positional`.
 using Given = std::vector<std::pair<std::string, std::vector<std::string>>>;
 
@@ -59,13 +75,13 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
   namespace style = po::command_line_style;
   po::parsed_options parsed(&description);
   try {
-    parsed = po::command_line_parser(arguments)
+    parsed = po::command_line_parser(positional.empty() ? arguments : with_bare_switches(command, arguments))
                  .options(description)
                  .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
                  .allow_unregistered()
                  .run();
   } catch (const po::error& error) {
-    throw UsageError(fmt::format("{}: {}; see convoy {} --help", kCommandLine, error.what(), command));
+    throw UsageError(fmt::format("{}: {}; see convoy {} --help", kCommandLine, std::string_view(error.what()).substr(0, 2 * kShown), command));
   }
   Given given;
   for (const po::option& option : parsed.options) {
@@ -75,7 +91,7 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
       throw UsageError(
           fmt::format("{}: unexpected word '{}': convoy {} takes options only (--name=value); see convoy "
                       "{} --help",
-                      kCommandLine, option.value.front(), command, command));
+                      kCommandLine, option.value.front().substr(0, kShown), command, command));
     }
     const std::string name = is_word ? positional : option.string_key;
     const bool is_bare = option.value.empty() && find_option(command, name)->type == OptionType::yes_no;
@@ -88,7 +104,8 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
       before->second.insert(before->second.end(), words.begin(), words.end());
     } else {
       throw UsageError(fmt::format("{}: {} is given a second time ('{}', then '{}'); keep one of them",
-                                   kCommandLine, name, before->second.front(), fmt::join(words, " ")));
+                                   kCommandLine, name, before->second.front().substr(0, kShown),
+                                   fmt::format("{}", fmt::join(words, " ")).substr(0, kShown)));
     }
   }
   return given;
@@ -107,8 +124,14 @@ std::optional<ConfigFile> read_config_file(const std::string& command,
     }
     const std::string name = argument == prefix ? arguments[i + 1] : argument.substr(prefix.size() + 1);
     std::ifstream stream(name, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream || std::filesystem::is_directory(name)) {
+    std::string text(kMostBytes + 1, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    const bool is_read = stream.gcount() > 0 || stream.eof();
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > kMostBytes) {
+      throw UsageError(fmt::format("{}: --config={}: more than {} bytes, which no config file has", kCommandLine, name, kMostBytes));
+    }
+    if (!is_read || std::filesystem::is_directory(name)) {
       throw UsageError(fmt::format("{}: --config={}: expected a config file that can be read, found none",
                                    kCommandLine, name));
     }

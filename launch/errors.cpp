@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/tensor/error.h"
+#include "launch/printable.h"
 
 namespace convoy {
 
@@ -34,7 +35,7 @@ Failure failure_of(const std::exception_ptr& error) {
 void print_failure(const std::string& message) {
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
-  fmt::print(stderr, "convoy: {}\n", line);
+  fmt::print(stderr, "convoy: {}\n", printable(line));
   std::fflush(stderr);
 }
 
