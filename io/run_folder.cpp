@@ -145,7 +145,9 @@ void RunFolder::append_metrics(std::string_view json) {
     throw_system_error("write", path_ / kMetrics, written < 0 ? errno : ENOSPC);
 }
 
-void RunFolder::write_status(RunStatus status) {
+void RunFolder::write_status(RunStatus status) { convoy::write_status(path_, std::move(status)); }
+
+void write_status(const fs::path& run_folder, RunStatus status) {
   status.time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   const nlohmann::ordered_json json{
       {"status", status.status}, {"reason", status.reason}, {"step", status.step}, {"epoch", status.epoch},
@@ -153,7 +155,7 @@ void RunFolder::write_status(RunStatus status) {
       {"rank", status.rank < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(status.rank)},
       {"time", status.time}};
   // A reason may quote a damaged file: bytes that are not UTF-8 become U+FFFD.
-  write_file_atomically(path_ / kStatus,
+  write_file_atomically(run_folder / kStatus,
                         json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 

@@ -43,4 +43,9 @@ void print_bad_news(const BadNews& news) {
   print_failure(news.reporter == 0 || news.rank != news.reporter ? news.reason : fmt::format("rank {}: {}", news.rank, news.reason));
 }
 
+void print_watch(const std::string& message) {
+  fmt::print(stderr, "[watch] {}\n", message);
+  std::fflush(stderr);
+}
+
 }  // namespace convoy

@@ -92,8 +92,32 @@ status_of_life() {
   echo "${status:-crash}"
 }
 
-# reason_of_life FOLDER: the sentence of status.json, still escaped as JSON.
-reason_of_life() { sed -n 's/^ *"reason": *"\(.*\)",\{0,1\}$/\1/p' "$1/status.json" 2>/dev/null || true; }
+# reason_of_life FOLDER MARK: ": rank 2: WHY" as status.json tells it, still escaped as JSON, if the life that began at MARK
+# wrote it; else nothing. The rank is named where one failed.
+reason_of_life() {
+  if [ "$(status_mark "$1")" = "$2" ]; then return 0; fi
+  local reason rank
+  reason=$(sed -n 's/^ *"reason": *"\(.*\)",\{0,1\}$/\1/p' "$1/status.json" 2>/dev/null) || reason=''
+  rank=$(sed -n 's/^ *"rank": *\([0-9][0-9]*\),\{0,1\}$/\1/p' "$1/status.json" 2>/dev/null) || rank=''
+  if [ -n "$reason" ]; then printf ': %s%s\n' "${rank:+rank $rank: }" "$reason"; fi
+}
+
+# times_of_run FOLDER: the slowest step, save and validation that the tail of metrics.jsonl tells of, in seconds, and how
+# many saves those were: "0.21 11.4 3 8". A save counts with its stall; a step is batch / samples_per_second.
+times_of_run() {
+  local batch
+  batch=$(sed -n '/^\[train\]/,/^\[/s/^batch *= *\([0-9][0-9]*\).*/\1/p' "$1/config.cfg" 2>/dev/null) || batch=''
+  { tail -c 4000000 "$1/metrics.jsonl" 2>/dev/null || true; } | LC_ALL=C awk -v batch="${batch:-0}" '
+    function field(name) { return match($0, "\"" name "\": *[-+.0-9eE]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) + 0 : 0 }
+    /"kind": *"train"/ { rate = field("samples_per_second"); if (rate > 0 && batch / rate > step) step = batch / rate }
+    /"kind": *"checkpoint"/ { saves++; took = field("seconds") + field("stall_seconds"); if (took > save) save = took }
+    /"kind": *"validation"/ { took = field("seconds"); if (took > validation) validation = took }
+    END { printf "%.4g %.4g %.4g %d\n", step, save, validation, saves }'
+}
+
+# seconds_to_stop STEP SAVE VALIDATION: how long before its end a life must be asked to stop: twice what it measured, and
+# half a minute for what it did not (ranks that end, a requeue, a busy file system).
+seconds_to_stop() { LC_ALL=C awk -v step="$1" -v save="$2" -v validation="$3" 'BEGIN { printf "%.0f\n", 30 + 2 * (step + save + validation) + 0.5 }'; }
 
 # await_leftovers WHO FOLDER: ranks may outlive a killed mpirun by seconds and still hold the run folder's lock; convoy
 # would then rightly refuse to start (status 2). Waits for the lock at most a minute.

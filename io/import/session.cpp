@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/tensor/error.h"
+#include "io/atomic_file.h"
 #include "io/shard.h"
 
 namespace convoy {
@@ -24,6 +25,17 @@ FileLock lock_output(const fs::path& folder) {
   return lock;
 }
 
+/// There while finished shards get their names, one split after the other: the splits that an import was naming. Where it
+/// was killed then, the next one may take their place.
+fs::path marker_of(const fs::path& folder) { return folder / ".import-unfinished"; }
+
+bool is_unfinished(const fs::path& folder, Split split) {
+  std::ifstream marker(marker_of(folder));
+  for (std::string line; std::getline(marker, line);)
+    if (line == name_of(split)) return true;
+  return false;
+}
+
 }  // namespace
 
 ImportSession::ImportSession(const ImportOptions& options) : options_(options), lock_(lock_output(options.output)) {
@@ -36,7 +48,8 @@ ImportSession::ImportSession(const ImportOptions& options) : options_(options), 
 
 void ImportSession::expect_free(Split split) const {
   const std::vector<Split> held = splits_in(options_.output);
-  if (!options_.overwrite && std::find(held.begin(), held.end(), split) != held.end())
+  if (!options_.overwrite && std::find(held.begin(), held.end(), split) != held.end() &&
+      !is_unfinished(options_.output, split))
     throw UsageError(fmt::format("{} already holds {} shards; choose another folder, or --overwrite to replace them",
                                  options_.output.string(), name_of(split)));
 }
@@ -64,7 +77,16 @@ ImportReport ImportSession::finish(const std::vector<std::string>& class_names, 
   const std::vector<double> deviation = writers_[static_cast<std::size_t>(reference)].channel_std();
   for (ShardWriter& writer : writers_) writer.seal(mean, deviation);
   ImportReport report{.splits = {}, .class_names = class_names, .sample = sample, .dtype = dtype, .skipped = {}};
-  for (ShardWriter& writer : writers_) report.splits.push_back(writer.commit());
+  report.splits.resize(writers_.size());
+  std::string names;
+  for (Split split : splits_) names += fmt::format("{}\n", name_of(split));
+  write_file_atomically(marker_of(options_.output), names);
+  // The training split comes last: where it is complete, so are the others, and nobody trains beside half an import.
+  for (const bool is_train : {false, true})
+    for (std::size_t i = 0; i < writers_.size(); ++i)
+      if ((splits_[i] == Split::train) == is_train) report.splits[i] = writers_[i].commit();
+  fs::remove(marker_of(options_.output));
+  sync_folder(options_.output);
   return report;
 }
 

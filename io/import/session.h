@@ -19,7 +19,8 @@ class ImportSession {
   /// A writer for one split. `spec.shards` and `spec.source` are filled in.
   ShardWriter& add_split(SplitSpec spec);
   void progress(const std::string& what, std::int64_t done, std::int64_t total);
-  /// Seals all splits with the statistics of train (or of the first split where there is no train), then names them.
+  /// Seals all splits with the statistics of train (or of the first split where there is no train), then names them, train
+  /// last. Killed at any moment, it leaves no train split without the others, and can be run again.
   ImportReport finish(const std::vector<std::string>& class_names, const Shape& sample, DType dtype);
 
  private:

@@ -2,10 +2,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "core/trace/trace.h"
+#include "distributed/watch/watch.h"
 #include "io/atomic_file.h"
 #include "io/ring_file.h"
 #include "io/run_lives.h"
+#include "launch/chaos/inject_spec.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
@@ -15,19 +19,25 @@
 namespace convoy {
 namespace {
 
-/// status.json of a run that failed; best effort, for the message matters more.
-void record_failure(RunFolder* folder, const Trainer* trainer, int status, const std::string& reason, int rank) {
-  if (!folder) return;
+/// status.json of a run that failed; best effort, for the message matters more. `folder`: empty before rank 0 holds it.
+void record_failure(const std::filesystem::path& folder, const Trainer* trainer, int status, const std::string& reason,
+                    int rank) {
+  if (folder.empty()) return;
   try {
     RunStatus told{.status = status, .reason = reason, .rank = rank};
     if (trainer) {
       told = trainer->status(status, reason, rank);
-    } else if (const auto before = read_status(folder->path())) {  // refused: the run stands where it stood
+    } else if (const auto before = read_status(folder)) {  // refused: the run stands where it stood
       told.step = before->step;
       told.epoch = before->epoch;
       told.checkpoint = before->checkpoint;
     }
-    folder->write_status(told);
+    if (told.checkpoint.empty()) {  // only rank 0 knows it, and may be the one that is gone
+      const CheckpointFolder checkpoints(folder / "checkpoints");
+      const std::vector<std::int64_t> steps = checkpoints.steps();
+      if (!steps.empty()) told.checkpoint = "checkpoints/" + checkpoints.file_for(steps.front()).filename().string();
+    }
+    write_status(folder, told);
   } catch (const std::exception& error) {
     print_failure(fmt::format("status.json could not be written: {}", error.what()));
   }
@@ -47,13 +57,15 @@ std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::pa
 
 int train(const Config& config, World& world) {
   watch_signals();
-  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else: who holds the lock writes status.json
+  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else
+  std::filesystem::path path;         // the same on every rank: whoever takes a dead rank 0's place writes status.json
+  std::unique_ptr<Watch> watch;
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<RingFile> recorder;
   trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
-    record_failure(folder.get(), trainer.get(), news.status, news.reason, news.rank);
+    record_failure(path, trainer.get(), news.status, news.reason, news.rank);
   });
   // The handler must not outlive the trainer that it captures: the world may still fail while it ends.
   struct Forget {
@@ -64,20 +76,26 @@ int train(const Config& config, World& world) {
     agree(world.all(), "the run folder", [&] {
       if (world.rank() != 0) return;
       folder = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"));
+      path = std::filesystem::absolute(folder->path());
       for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
     });
-    recorder = start_recorder(world, config.get<std::filesystem::path>("runs") / config.get<std::string>("run"));
+    path = world.all().broadcast_string(path.string(), 0);
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
+    recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
-    return trainer->run();
+    const int status = trainer->run();
+    if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0)
+      fmt::print(stderr, "[run] {}\n", lost);
+    return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());
-      record_failure(folder.get(), trainer.get(), error.status(), error.what(), error.rank());
+      record_failure(path, trainer.get(), error.status(), error.what(), error.rank());
     }
     return error.status();
   } catch (...) {  // this rank alone: tell the others while the trainer still stands
     const Failure failure = failure_of(std::current_exception());
-    world.fail(failure.status, failure.message);
+    world.fail(failure.status, failure.message, {.rank = failure.rank});
   }
 }
 
@@ -99,7 +117,8 @@ Command train_command() {
                 "Signals: SIGUSR1 writes a checkpoint and goes on; SIGUSR2, SIGTERM and SIGINT write one and end with "
                 "status 75.\n\n"
                 "Exit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 bad data, 75 stopped by a signal "
-                "with a checkpoint written.",
+                "with a checkpoint written.\n\n" +
+                inject_help(),
             .examples = "convoy train --config=experiments/lenet/fashion-mnist.cfg\n"
                         "mpirun -n 4 convoy train --config=experiments/lenet/fashion-mnist.cfg --run=four --resume=latest\n"
                         "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",

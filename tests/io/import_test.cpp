@@ -181,6 +181,23 @@ TEST_F(ImportIdx, AFaultOfTheTestSplitLeavesNoTrainSplit) {
   EXPECT_TRUE(output_is_empty());
 }
 
+TEST_F(ImportIdx, OneThatEndedWhileItNamedItsShardsRunsAgain) {
+  for (const char* name : {"train", "t10k"}) {
+    put(std::string(name) + "-images-idx3-ubyte", idx_images(20));
+    put(std::string(name) + "-labels-idx1-ubyte", idx_labels(20));
+  }
+  const fs::path obstacle = output_.path() / "train-00000-of-00001.h5";  // no file that the new one could replace
+  fs::create_directories(obstacle / "inside");
+  ImportOptions o = options();
+  o.overwrite = true;
+  EXPECT_THROW(import_idx(o), fs::filesystem_error);
+  EXPECT_EQ(open_dataset(at(output_.path(), Split::test))->info().samples, 20);  // train comes last
+  fs::remove_all(obstacle);
+  import_idx(options());
+  EXPECT_EQ(open_dataset(at(output_.path()))->info().samples, 20);
+  EXPECT_HAS(error_of<UsageError>([&] { import_idx(options()); }), "--overwrite");
+}
+
 TEST_F(ImportIdx, MissingOrDoubleFilesAreErrors) {
   EXPECT_HAS(error_of<DataError>([&] { import_idx(options()); }), "no IDX images");
   put("train-images-idx3-ubyte", idx_images(10));

@@ -101,6 +101,14 @@ TEST_F(StandIn, GivesUpAfterLivesWithoutProgress) {
   test::expect_parts(outcome.err, {"giving up after 2 lives without progress beyond step 8"});
 }
 
+TEST_F(StandIn, NamesTheRankThatFailedAndTheReason) {
+  const Outcome outcome = run("--give-up-after=2", "printf '{\\n  \"status\": 1,\\n  \"reason\": \"host b: no answer\",\\n"
+                                                   "  \"rank\": 2\\n}\\n' > new; mv new status.json; exit 1");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(count_of(outcome.err, "rank 2: host b: no answer"), 2) << outcome.err;
+  test::expect_parts(outcome.err, {"giving up after 2 lives", "doctor " + run_folder().string()});
+}
+
 TEST_F(StandIn, GoesOnAsLongAsThereIsProgress) {
   const Outcome outcome = run("--give-up-after=1", "[ $n = 4 ] && end 0; touch checkpoints/step-0000000$((n + 6)).h5; kill -9 $$");
   EXPECT_EQ(outcome.status, 0) << outcome.err;

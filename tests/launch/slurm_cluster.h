@@ -87,22 +87,42 @@ class SlurmCluster {
                                       "'/log/d-n1.log; tail -n 25 '" + folder + "'/log/d-n2.log")
                               .out;
   }
-  /// Lets a requeued job start at once: SLURM holds it back for two minutes.
+  /// Whether life number `life` of the job began; a requeued job does not wait for its two minutes.
   bool start_again(const std::string& job, int life) {
-    return eventually([&] { return state(job) == "PENDING"; }) && eventually([&] {
-             run_command("scontrol update jobid=" + job + " StartTime=now");
-             return job_log(job).find("life " + std::to_string(life) + " (SLURM_RESTART_COUNT)") != std::string::npos;
-           });
+    const std::string words = "life " + std::to_string(life) + " (SLURM_RESTART_COUNT)";
+    return hastening(job, [&] { return job_log(job).find(words) != std::string::npos; }, std::chrono::seconds(90));
   }
-  bool ends(const std::string& job) {
-    return eventually([&] {
+  /// Whether the job ended for good, with as many lives as it takes.
+  bool ends(const std::string& job, std::chrono::seconds limit = std::chrono::seconds(120)) {
+    return hastening(job, [&] {
       const std::string now = state(job);
       return now == "COMPLETED" || now == "FAILED" || now == "CANCELLED" || now == "TIMEOUT";
-    }, std::chrono::seconds(90));
+    }, limit);
   }
   std::string log(const std::string& name) const { return bytes_of(path() / "log" / (name + ".log")); }
 
  private:
+  /// eventually(), while it lets the job start again after each requeue: 3 s later, not the two minutes of SLURM. Nodes
+  /// refuse a job that they ended in this very second, and srun --mpi=pmix fails while the old life's socket is there.
+  template <typename Condition>
+  bool hastening(const std::string& job, Condition condition, std::chrono::seconds limit) {
+    using Clock = std::chrono::steady_clock;
+    std::optional<Clock::time_point> held_since;
+    return eventually([&] {
+      if (condition()) return true;
+      if (state(job) != "PENDING") {
+        held_since.reset();
+      } else if (!held_since) {
+        held_since = Clock::now();
+      } else if (Clock::now() - *held_since > std::chrono::seconds(3)) {
+        run_command("scontrol update jobid=" + job + " StartTime=now");
+        held_since.reset();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      return false;
+    }, limit);
+  }
+
   static std::string with_sbin(const std::string& command) { return "PATH=$PATH:/usr/sbin:/sbin; " + command; }
 
   static std::string random_bytes(std::size_t count) {
@@ -142,7 +162,7 @@ class SlurmCluster {
                        k + "/log/d-%n.log\nTmpFS=" + k + "/tmp/%n\n";
     text += "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none\n"
             "AccountingStorageType=accounting_storage/none\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core\n"
-            "SchedulerType=sched/builtin\nSchedulerParameters=batch_sched_delay=0,sched_interval=2,sched_min_interval=100000\n"
+            "SchedulerType=sched/builtin\nSchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=100000\n"
             "ReturnToService=2\nSlurmctldTimeout=300\nSlurmdTimeout=300\nInactiveLimit=0\nMpiDefault=none\n"
             "SlurmdParameters=config_overrides\nSwitchType=switch/none\nJobRequeue=1\nKillWait=5\n";
     for (int node = 1; node <= 2; ++node)

@@ -1,36 +1,11 @@
 // launch/slurm/train.sbatch in a real SLURM of two nodes that each test starts and stops.
-#include <gtest/gtest.h>
-
-#include "expect_message.h"
-#include "slurm_cluster.h"
-#include "small_run.h"
+#include "slurm_fixture.h"
 
 namespace convoy {
 namespace {
 
+using Slurm = SlurmTest;
 constexpr int kSteps = 120;
-const std::string kTwoNodes = "--nodes=2 --ntasks-per-node=1";
-
-class Slurm : public testing::Test {
- protected:
-  void SetUp() override {
-    if (const auto obstacle = SlurmCluster::obstacle()) GTEST_SKIP() << *obstacle;
-    cluster_.emplace();
-  }
-  /// The nodes share a host name, so that Open MPI would mistake them for one host with shared memory.
-  std::string submit(const std::string& options, const std::string& arguments, const std::string& more = "") {
-    return cluster_->submit("CONVOY_HOME='" CONVOY_SOURCE "' CONVOY='" CONVOY_BINARY "' " + more +
-                                (more.find("srun") == more.npos ? " OMPI_MCA_btl=tcp,self" : ""),
-                            options, arguments);
-  }
-  bool has_saved(const std::string& run, int step) {
-    return eventually([&] { return small_.newest_step(run) >= step; });
-  }
-  static void warn(const std::string& job) { run_command("scancel --signal=USR2 --batch " + job); }
-
-  SmallRuns small_;
-  std::optional<SlurmCluster> cluster_;
-};
 
 TEST_F(Slurm, GivesTheDigestOfACalmRunAfterAWarningAndACrash) {
   const std::string job = submit(kTwoNodes, small_.options("lives", kSteps));
@@ -95,16 +70,53 @@ TEST_F(Slurm, EndsTheJobOnABadConfig) {
 }
 
 TEST_F(Slurm, GivesUpAfterLivesWithoutProgress) {
-  const auto stand_in = small_.path() / "stand-in";
-  write_bytes(stand_in, "#!/bin/bash\nkill -9 $$\n");
-  std::filesystem::permissions(stand_in, std::filesystem::perms::owner_all);
-  const std::string job = cluster_->submit("CONVOY_HOME='" CONVOY_SOURCE "' CONVOY_GIVE_UP_AFTER=2 CONVOY='" + stand_in.string() + "'",
-                                           "--ntasks=1", small_.options("futile", 10));
+  const std::string job =
+      submit_stand_in("kill -9 $$\n", "--ntasks=1", small_.options("futile", 10), "CONVOY_GIVE_UP_AFTER=2");
   ASSERT_TRUE(cluster_->start_again(job, 1)) << cluster_->story(job);
   ASSERT_TRUE(cluster_->ends(job)) << cluster_->story(job);
   EXPECT_EQ(cluster_->state(job), "FAILED");
   EXPECT_EQ(cluster_->field(job, "Restarts"), "1");
-  test::expect_parts(cluster_->job_log(job), {"giving up after 2 lives without progress"});
+  test::expect_parts(cluster_->job_log(job), {"giving up after 2 lives without progress", "doctor " + small_.run("futile").string()});
+}
+
+TEST_F(Slurm, GivesTheDigestOfACalmRunInThreeLivesOfATwoMinuteJob) {
+  constexpr int kManySteps = 1600;
+  const std::string job = submit(kTwoNodes + " --time=2 --signal=B:USR2@95",
+                                 small_.options("limited", kManySteps) + " '--inject=slow:rank=1,compute=50ms'");
+  ASSERT_TRUE(cluster_->ends(job, std::chrono::seconds(420))) << cluster_->story(job);
+  EXPECT_EQ(cluster_->state(job), "COMPLETED") << cluster_->story(job);
+  EXPECT_GE(std::stoi(cluster_->field(job, "Restarts")), 2) << cluster_->story(job);
+  EXPECT_EQ(small_.digest("limited"), small_.calm_digest(kManySteps));
+}
+
+/// A save of 132 s needs 30 + 2 * 132 = 294 of the job's 300 s, long before SLURM's own warning at 180 s.
+TEST_F(Slurm, StopsALifeInTimeForTheSlowestSaveThatTheRunMeasured) {
+  const std::string run = small_.run("slow").string();
+  const std::string job = submit_stand_in(
+      "trap 'touch " + run + "/checkpoints/step-00000007.h5; printf \"{\\n  \\\"status\\\": 75\\n}\\n\" > " + run +
+          "/status.json; exit 75' USR2\nmkdir -p " + run + "/checkpoints\n"
+          "echo '{\"kind\":\"checkpoint\",\"step\":5,\"bytes\":9,\"seconds\":2.5,\"stall_seconds\":0.1}\n"
+          "{\"kind\":\"checkpoint\",\"step\":6,\"bytes\":9,\"seconds\":131.5,\"stall_seconds\":0.5}' > " + run +
+          "/metrics.jsonl\nwhile :; do sleep 0.1; done\n",
+      "--ntasks=1 --time=5", small_.options("slow", 10));
+  const auto stopped = [&] { return cluster_->job_log(job).find("requeued; life 1") != std::string::npos; };
+  ASSERT_TRUE(eventually(stopped)) << cluster_->story(job);
+  test::expect_parts(cluster_->job_log(job), {"a stop needs 294 s", "save (132 s, of 2)", "asking the ranks to save and stop",
+                                              "newest checkpoint is at step 7"});
+}
+
+TEST_F(Slurm, RefusesToTrainInWorldsOfOne) {
+  const std::string train = std::string("'") + CONVOY_BINARY + "' train " + small_.options("alone", 10);
+  const Outcome step = run_command("srun --ntasks=2 " + train);
+  EXPECT_EQ(step.status, 2) << step.err;
+  test::expect_parts(step.err, {"srun started 2 tasks", "srun --mpi=pmix"});
+  EXPECT_EQ(step.err.find("Open MPI"), std::string::npos) << step.err;
+  write_bytes(small_.path() / "job", "#!/bin/bash\n" + train + " && exit 9\n[ $? = 2 ] || exit 8\nOMPI_MCA_btl=tcp,self mpirun "
+                                     "-q --allow-run-as-root -n 1 " + train + "\n");
+  const Outcome batch = run_command("sbatch --wait " + kTwoNodes + " --output='" + (small_.path() / "log").string() + "' '" +
+                                    (small_.path() / "job").string() + "'");
+  EXPECT_EQ(batch.status, 0) << bytes_of(small_.path() / "log");
+  test::expect_parts(bytes_of(small_.path() / "log"), {"2 tasks on 2 nodes", "1 ranks on 1 hosts", "done: 10 steps"});
 }
 
 }  // namespace

@@ -26,10 +26,11 @@ class SmallRuns {
   std::filesystem::path runs() const { return path() / "runs"; }
   std::filesystem::path run(const std::string& name) const { return runs() / name; }
   /// Options of `convoy train`: dropout, momentum and crops, so that a wrong seed, slot or position changes the digest.
-  std::string options(const std::string& name, int steps) const {
+  std::string options(const std::string& name, int steps, int every_steps = 10) const {
     return "--runs=" + runs().string() + " --run=" + name + " --data.path=" + (path() / "data").string() +
            " --data.stage=none --data.pad=2 --model.name=mlp --model.dropout=0.3 --train.batch=40 --train.epochs=60"
-           " --optim.rate=0.05 --device.threads=1 --checkpoint.every-steps=10 --train.steps=" + std::to_string(steps);
+           " --optim.rate=0.05 --device.threads=1 --checkpoint.every-steps=" + std::to_string(every_steps) +
+           " --train.steps=" + std::to_string(steps);
   }
   /// Digest of the newest checkpoint.
   std::string digest(const std::string& name) const {
