@@ -1,6 +1,7 @@
 #pragma once
 // Small messages between any two ranks that nobody waits for: beats, and questions for them. Neither call ever blocks,
 // so a peer that is stopped or gone holds nobody up.
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,9 +11,9 @@ namespace convoy {
 /// One thread at a time.
 class Mailbox {
  public:
-  /// Collective over all ranks of the world, which must be known to be there (it waits for them without a deadline).
-  /// Its channel is apart from all others. Goes before the World does.
-  explicit Mailbox(int size);
+  /// Collective over all ranks of the world, whose size this is; its channel is apart from all others. PeerError where
+  /// not all have come within the deadline. Goes before the World does.
+  Mailbox(int size, std::chrono::milliseconds deadline);
   /// Gives what was sent last a moment to leave.
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;

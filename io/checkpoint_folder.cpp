@@ -10,6 +10,7 @@
 #include "io/checkpoint.h"
 #include "io/checkpoint_format.h"
 #include "io/hdf5.h"
+#include "io/rehearsal.h"
 
 namespace convoy {
 namespace {
@@ -41,10 +42,14 @@ std::optional<fs::path> linked_best(const fs::path& folder) {
 
 /// The best step that a checkpoint records in itself, read without the tensors.
 std::optional<std::int64_t> recorded_best(const fs::path& file) {
-  try {
+  const auto read = [&]() -> std::optional<std::int64_t> {
     const hdf5::File opened = hdf5::open_file(file);
     if (!hdf5::has_attribute(opened.get(), "best_step")) return {};
     return hdf5::read_number<std::int64_t>(opened.get(), "best_step");
+  };
+  try {
+    rehearse(file.string(), read);
+    return read();
   } catch (const Error&) {
     return {};  // damaged: an older one may still know
   }

@@ -16,6 +16,7 @@
 #include "io/crc32c.h"
 #include "io/hdf5.h"
 #include "io/hdf5_descriptor.h"
+#include "io/rehearsal.h"
 
 namespace convoy {
 namespace checkpoint_format {
@@ -28,10 +29,12 @@ constexpr std::int64_t kOldestSuperblock = 2;  // the first whose metadata HDF5 
 /// What "/" holds beside the groups of tensors.
 constexpr std::array<const char*, 5> kPlainDatasets{"ledgers", "skipped_steps", "run_record", "config", "metrics"};
 
+enum class Depth { metadata, all };  // without the bytes of datasets, or with them
+
 class Scanner {
  public:
   /// `descriptor` < 0: the file of that path.
-  Scanner(int descriptor, const fs::path& path) : descriptor_(descriptor), path_(path) {}
+  Scanner(int descriptor, const fs::path& path, Depth depth) : descriptor_(descriptor), path_(path), depth_(depth) {}
   Scan run();
 
  private:
@@ -57,6 +60,7 @@ class Scanner {
 
   int descriptor_;
   fs::path path_;
+  Depth depth_;
   Scan scan_;
   hdf5::File file_;
   std::uint64_t file_size_ = 0;
@@ -279,10 +283,11 @@ void Scanner::take_space(hid_t dataset, std::uint64_t size_bytes) {
 
 void Scanner::read_bytes(hid_t dataset, hid_t type, void* bytes, std::uint64_t size_bytes, DType dtype,
                          const Shape& shape) {
+  const auto expected = hdf5::read_number<std::uint32_t>(dataset, kChecksum);
+  if (depth_ == Depth::metadata) return;
   hdf5::quiet();
   if (size_bytes > 0 && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) < 0)
     refuse("cannot be read: " + hdf5::take_error_stack());
-  const auto expected = hdf5::read_number<std::uint32_t>(dataset, kChecksum);
   const std::uint32_t found = crc32c(bytes, size_bytes);
   if (found == expected) return;
   damage_ = DamagedBytes{H5Dget_offset(dataset), size_bytes, found, expected, stored_sums(dataset), dtype, shape};
@@ -298,8 +303,18 @@ const ScanItem* Scan::first_problem() const {
   return found == items.end() ? nullptr : &*found;
 }
 
-Scan scan_checkpoint(const fs::path& file) { return Scanner(-1, file).run(); }
-Scan scan_checkpoint(int descriptor, const fs::path& name) { return Scanner(descriptor, name).run(); }
+Scan scan_checkpoint(const fs::path& file) {
+  try {
+    rehearse("the file", [&] { Scanner(-1, file, Depth::metadata).run(); });
+  } catch (const Error& error) {
+    Scan scan;
+    scan.items.push_back({"file", error.what(), {}});
+    return scan;
+  }
+  return Scanner(-1, file, Depth::all).run();
+}
+
+Scan scan_checkpoint(int descriptor, const fs::path& name) { return Scanner(descriptor, name, Depth::all).run(); }
 
 }  // namespace checkpoint_format
 

@@ -47,9 +47,10 @@ std::thread thread_without_signals(Work work) {
   return thread;
 }
 
+/// `fault.at_byte` < 0: in the middle.
 struct Injection {
-  int error_number = 0, count = 0;
-  std::int64_t at_byte = -1;
+  WriteFaultSpec fault;
+  int count = 0;
 };
 
 }  // namespace
@@ -80,9 +81,9 @@ struct CheckpointSaver::Shared {
 };
 
 Injection CheckpointSaver::Shared::take_injection() {
-  if (injection.count == 0) return {};
-  --injection.count;
-  return injection;
+  const Injection now = injection;
+  if (injection.count > 0) --injection.count;
+  return now;
 }
 
 namespace {
@@ -98,8 +99,11 @@ void write_and_report(const CheckpointFolder& folder, int keep, const Checkpoint
       observer(offset < 0 ? 1.0 : std::min(0.99, static_cast<double>(offset) / total));
     });
   std::optional<WriteFault> fault;
-  if (injection.error_number != 0)
-    fault.emplace(injection.error_number, injection.at_byte < 0 ? bytes / 2 : std::min(injection.at_byte, bytes));
+  if (injection.count > 0) {
+    WriteFaultSpec spec = injection.fault;
+    spec.at_byte = spec.at_byte < 0 ? bytes / 2 : std::min(spec.at_byte, bytes);
+    fault.emplace(spec);
+  }
   const auto begin = Clock::now();
   try {
     report.file = folder.save(copy, keep, report.is_best);
@@ -168,8 +172,10 @@ bool CheckpointSaver::Shared::idle_within(std::unique_lock<std::mutex>& lock, st
   return changed.wait_for(lock, limit, [&] { return !writing; });
 }
 
-CheckpointSaver::CheckpointSaver(CheckpointFolder folder, int keep)
-    : shared_(std::make_shared<Shared>(std::move(folder), keep)), exceptions_(std::uncaught_exceptions()) {
+CheckpointSaver::CheckpointSaver(CheckpointFolder folder, int keep, std::chrono::milliseconds patience)
+    : shared_(std::make_shared<Shared>(std::move(folder), keep)),
+      exceptions_(std::uncaught_exceptions()),
+      patience_(patience) {
   if (keep < 1)
     throw UsageError(fmt::format("checkpoint.keep={}: expected at least 1, for a run keeps its newest checkpoint", keep));
   shared_->thread = thread_without_signals([shared = shared_] { shared->work(); });
@@ -184,7 +190,7 @@ CheckpointSaver::~CheckpointSaver() {
     const auto ended = [&] { return shared_->ended; };
     const auto must_end = [&] { return shared_->ended || shared_->abandoned; };
     if (std::uncaught_exceptions() == exceptions_) shared_->changed.wait(lock, must_end);
-    shared_->changed.wait_for(lock, kPatience, ended);
+    shared_->changed.wait_for(lock, patience_, ended);
     thread = std::move(shared_->thread);
     if (!shared_->ended) thread.detach();
   }
@@ -264,7 +270,13 @@ void CheckpointSaver::observe_writes(std::function<void(double)> observer) {
 void CheckpointSaver::inject_write_error(int error_number, int count, std::int64_t at_byte) {
   if (error_number <= 0 || count < 0) throw UsageError("inject_write_error: expected an errno value and a count");
   const std::lock_guard lock(shared_->mutex);
-  shared_->injection = {error_number, count, at_byte};
+  shared_->injection = {{.error_number = error_number, .delay = {}, .at_byte = at_byte}, count};
+}
+
+void CheckpointSaver::inject_write_delay(std::chrono::milliseconds delay, int count) {
+  if (delay.count() < 0 || count < 0) throw UsageError("inject_write_delay: expected a time and a count");
+  const std::lock_guard lock(shared_->mutex);
+  shared_->injection = {{.error_number = 0, .delay = delay, .at_byte = -1}, count};
 }
 
 void CheckpointSaver::abandon() {

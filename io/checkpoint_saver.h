@@ -56,14 +56,14 @@ struct SaverStatus {
 
 class CheckpointSaver {
  public:
+  static constexpr std::chrono::seconds kPatience{10};
   /// As CheckpointFolder::save: `keep` newest are kept. Throws UsageError for keep < 1. Touches no file.
-  CheckpointSaver(CheckpointFolder folder, int keep);
+  CheckpointSaver(CheckpointFolder folder, int keep, std::chrono::milliseconds patience = kPatience);
   CheckpointSaver(const CheckpointSaver&) = delete;
   CheckpointSaver& operator=(const CheckpointSaver&) = delete;
-  /// Waits for the write under way; where an exception is passing, or after abandon(), for at most kPatience. A write
+  /// Waits for the write under way; where an exception is passing, or after abandon(), for at most `patience`. A write
   /// that then still hangs (a lost file system) is left behind: end such a process with _exit.
   ~CheckpointSaver();
-  static constexpr std::chrono::seconds kPatience{10};
 
   /// Takes the memory of the copy now, so that the first save is as short as the others. Throws std::bad_alloc.
   void reserve(const Checkpoint& like);
@@ -90,13 +90,17 @@ class CheckpointSaver {
   /// Fault injection: each of the next `count` writes fails with this errno at about byte `at_byte` of its file (-1: in
   /// the middle), through the same path as a real error of the disk.
   void inject_write_error(int error_number, int count = 1, std::int64_t at_byte = -1);
-  /// The destructor will wait for kPatience at most.
+  /// Each of the next `count` writes hangs for so long about its middle, and then goes on, as on a slow disk. This and
+  /// inject_write_error each take the other's place.
+  void inject_write_delay(std::chrono::milliseconds delay, int count = 1);
+  /// The destructor will wait for `patience` at most.
   void abandon();
 
  private:
   struct Shared;  // what both threads use; outlives this object where a write hangs
   std::shared_ptr<Shared> shared_;
-  int exceptions_;
+  const int exceptions_;
+  const std::chrono::milliseconds patience_;
 };
 
 }  // namespace convoy

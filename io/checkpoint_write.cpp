@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
@@ -95,10 +98,11 @@ std::int64_t write_checkpoint(const std::filesystem::path& file, const Checkpoin
     if (out.error() == 0) throw LibraryError(fmt::format("cannot write {}: {}", file.string(), error.what()));
   }
   if (out.error() != 0) throw_system_error("write", file, out.error());
-  const auto size_bytes = static_cast<std::int64_t>(std::filesystem::file_size(temporary.path()));
-  const trace::Doing syncing(trace::Activity::checkpoint, "syncing " + file.filename().string(), size_bytes);
+  struct stat status{};  // by descriptor: the folder may be gone, and that is commit's to say
+  if (fstat(temporary.descriptor(), &status) != 0) throw_system_error("write", file, errno);
+  const trace::Doing syncing(trace::Activity::checkpoint, "syncing " + file.filename().string(), status.st_size);
   temporary.commit();
-  return size_bytes;
+  return status.st_size;
 }
 
 }  // namespace convoy

@@ -1,6 +1,7 @@
 # Checkpoints and the run folder.
 set(checkpoints_sources
   atomic_file.cpp
+  checkpoint_diff.cpp
   checkpoint_digest.cpp
   checkpoint_folder.cpp
   checkpoint_hdf5.cpp
@@ -10,6 +11,7 @@ set(checkpoints_sources
   checkpoint_snapshot.cpp
   checkpoint_write.cpp
   describe_checkpoint.cpp
+  describe_diff.cpp
   describe_repair.cpp
   flipped_bit.cpp
   hdf5_descriptor.cpp

@@ -8,12 +8,15 @@ set(datasets_sources
   foreign_dataset.cpp
   hdf5.cpp
   hdf5_attributes.cpp
+  hdf5_contents.cpp
   hdf5_reader.cpp
+  inside.cpp
   inspect.cpp
   ledger.cpp
   library_version.cpp
   loader.cpp
   parts_dataset.cpp
+  rehearsal.cpp
   sample_order.cpp
   sample_store.cpp
   shard.cpp

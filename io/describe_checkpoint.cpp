@@ -85,12 +85,15 @@ CheckpointDescription describe_checkpoint(const std::filesystem::path& path) {
   return description;
 }
 
-std::string to_text(const CheckpointDescription& description) {
+std::string to_text(const CheckpointDescription& description, std::size_t most) {
+  const auto& all = description.tensors;
+  const std::size_t shown = std::min(most, all.size());
   std::string text = facts(description) + "\ntensors\n";
   std::size_t width = 0;
-  for (const TensorSummary& tensor : description.tensors) width = std::max(width, tensor.name.size());
-  for (const TensorSummary& tensor : description.tensors)
-    text += fmt::format("  {:<{}}  {:<8}  {}\n", tensor.name, width, name_of(tensor.dtype), tensor.shape.str());
+  for (std::size_t i = 0; i < shown; ++i) width = std::max(width, all[i].name.size());
+  for (std::size_t i = 0; i < shown; ++i)
+    text += fmt::format("  {:<{}}  {:<8}  {}\n", all[i].name, width, name_of(all[i].dtype), all[i].shape.str());
+  if (shown < all.size()) text += fmt::format("  and {} more (--all shows them)\n", all.size() - shown);
   text += "\nrun record\n";
   for (const auto& [name, value] : description.checkpoint.run_record) text += fmt::format("  {} = {}\n", name, value);
   text += "\nconfig\n" + description.checkpoint.config;

@@ -28,8 +28,9 @@ struct CheckpointDescription {
 /// Reads and verifies the checkpoint that `path` names (resolve_checkpoint). Throws as read_checkpoint does.
 CheckpointDescription describe_checkpoint(const std::filesystem::path& path);
 
-/// A few lines of facts, a table of tensors, the run record and the config.
-std::string to_text(const CheckpointDescription& description);
+/// A few lines of facts, a table of tensors (the first `most` of them, and how many more there are), the run record and
+/// the config.
+std::string to_text(const CheckpointDescription& description, std::size_t most = 20);
 /// One JSON object: file, bytes, step, epoch, digest, world_size, graph_hash, updates, loss_scale, loss_scale_counter,
 /// best ({metric, step} or null), ledgers, skipped_steps, run_record (object of strings), config (text), metrics (as
 /// stored when that is JSON, else text), parameter_count, tensors ([{name, dtype, shape, bytes}]).

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,9 +46,13 @@ FileDescriptor::~FileDescriptor() {
 std::string system_message(int error) { return std::generic_category().message(error); }
 
 FileDescriptor open_for_reading(const std::filesystem::path& path) {
-  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not to wait for the writer of a pipe; for regular files O_NONBLOCK means nothing.
+  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor.valid())
     throw DataError(fmt::format("{}: cannot be opened: {}", path.string(), system_message(errno)));
+  struct stat status {};
+  if (::fstat(descriptor.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    throw DataError(fmt::format("{}: not a file but a folder, pipe or device", path.string()));
   return descriptor;
 }
 

@@ -26,7 +26,7 @@ class FileDescriptor {
   int raw_ = -1;
 };
 
-/// Opens for reading. Throws DataError with the system's words.
+/// Opens a regular file for reading. Throws DataError with the system's words.
 FileDescriptor open_for_reading(const std::filesystem::path& path);
 /// Reads exactly `size_bytes` from `offset`. Returns false, with the reason in `why`, when the file ends before or the
 /// system reports an error. Any number of threads at once.

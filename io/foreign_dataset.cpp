@@ -8,6 +8,8 @@
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
 #include "io/hdf5.h"
+#include "io/hdf5_contents.h"
+#include "io/inside.h"
 #include "io/parts_dataset.h"
 #include "io/shard.h"
 #include "io/statistics.h"
@@ -33,6 +35,7 @@ std::vector<fs::path> find_files(const fs::path& path, Split split) {
   for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with('.') || (!name.ends_with(".h5") && !name.ends_with(".hdf5"))) continue;
+    refuse_link_out(path, entry.path());
     all.push_back(entry.path());
     if (name.starts_with(split == Split::validation ? "val" : name_of(split))) of_split.push_back(entry.path());
   }
@@ -68,6 +71,8 @@ std::vector<std::int32_t> read_labels(const hdf5::File& file, const fs::path& pa
                            expected, expected));
   const hdf5::Type type(CONVOY_HDF5(H5Dget_type(dataset.get())));
   if (H5Tget_class(type.get()) != H5T_INTEGER) fail(path, fmt::format("dataset {}: labels must be integers", name));
+  if (H5Tget_size(type.get()) > 8) fail(path, fmt::format("dataset {}: labels of more than 64 bits", name));
+  hdf5::check_storage(dataset);
   Tensor wide(shape, DType::i64);
   hdf5::read_rows(dataset, 0, wide);
   std::vector<std::int32_t> labels;
@@ -79,14 +84,25 @@ std::vector<std::int32_t> read_labels(const hdf5::File& file, const fs::path& pa
   return labels;
 }
 
+/// The element type of images in memory: as stored, or float32 for small signed integers, which it holds exactly.
+DType image_dtype(const fs::path& path, const std::string& name, const hdf5::Dataset& images) {
+  const hdf5::Type type(CONVOY_HDF5(H5Dget_type(images.get())));
+  const std::string found = hdf5::type_text(type.get());
+  if (found == "int8" || found == "int16") return DType::f32;
+  DType dtype{};
+  if (hdf5::find_dtype(type.get(), dtype) && (dtype == DType::u8 || dtype == DType::u16 || dtype == DType::f32)) return dtype;
+  fail(path, fmt::format("dataset {} has the type {}; images are read as uint8, uint16 and float32, and int8 and int16 as "
+                         "float32. Convert it with h5py: f['{}_float'] = f['{}'][...].astype('float32')",
+                         name, found, name, name));
+}
+
 void append_file(const fs::path& path, const DatasetOptions& options, DatasetContent& content) {
   const hdf5::File file = hdf5::open_file(path);
   hdf5::Dataset images = hdf5::open_dataset(file.get(), options.images);
   const Shape shape = hdf5::shape_of(images);
   const Shape sample = sample_shape(path, options.images, shape);
-  const DType dtype = hdf5::dtype_of(images);
-  if (dtype != DType::u8 && dtype != DType::u16 && dtype != DType::f32)
-    fail(path, fmt::format("dataset {} has the type {}; images are uint8, uint16 or float32", options.images, name_of(dtype)));
+  const DType dtype = image_dtype(path, options.images, images);
+  hdf5::check_storage(images);
   DatasetInfo& info = content.info;
   if (content.parts.empty()) {
     info.sample = sample;
@@ -97,7 +113,7 @@ void append_file(const fs::path& path, const DatasetOptions& options, DatasetCon
   }
   const std::vector<std::int32_t> labels = read_labels(file, path, options.labels, shape[0]);
   content.labels.insert(content.labels.end(), labels.begin(), labels.end());
-  content.parts.push_back({path, info.stored_samples, shape[0], open_store(path, std::move(images))});
+  content.parts.push_back({path, info.stored_samples, shape[0], open_store(path, std::move(images), dtype)});
   info.stored_samples += shape[0];
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/hdf5_contents.h"
 #include "io/hdf5_reader.h"
 
 namespace convoy::hdf5 {
@@ -173,12 +174,12 @@ bool exists(hid_t parent, const std::string& path) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     if (end > begin) {
       prefix += path.substr(begin, end - begin);
-      if (H5Lexists(parent, prefix.c_str(), H5P_DEFAULT) <= 0) return false;
+      if (H5Lexists(parent, prefix.c_str(), inner_links()) <= 0) return false;
       prefix += '/';
     }
     begin = end + 1;
   }
-  return prefix == "/" || H5Oexists_by_name(parent, path.c_str(), H5P_DEFAULT) > 0;
+  return prefix == "/" || H5Oexists_by_name(parent, path.c_str(), inner_links()) > 0;
 }
 
 std::vector<std::string> members(hid_t group) {
@@ -197,17 +198,10 @@ std::vector<std::string> members(hid_t group) {
   return names;
 }
 
-Group open_group(hid_t parent, const std::string& path) {
-  quiet();
-  Group group(H5Gopen2(parent, path.c_str(), H5P_DEFAULT));
-  if (!group.valid()) fail(parent, fmt::format("the group \"{}\" cannot be opened", path));
-  return group;
-}
-
 Dataset open_dataset(hid_t parent, const std::string& path) {
-  quiet();
+  refuse_outer_links(parent, path);
   if (!exists(parent, path)) fail(parent, fmt::format("there is no dataset \"{}\"", path));
-  Dataset dataset(H5Dopen2(parent, path.c_str(), H5P_DEFAULT));
+  Dataset dataset(H5Dopen2(parent, path.c_str(), inner_dataset()));
   if (!dataset.valid()) fail(parent, fmt::format("\"{}\" cannot be opened as a dataset", path));
   return dataset;
 }
@@ -283,9 +277,7 @@ Tensor read_dataset(hid_t parent, const std::string& path) {
   const Dataset dataset = open_dataset(parent, path);
   const DType dtype = dtype_of(dataset);
   const Shape shape = shape_of(dataset);
-  // A lying header must not make us take more memory than the file could fill.
-  if (H5Dget_storage_size(dataset.get()) != static_cast<hsize_t>(shape.elements()) * size_of(dtype))
-    fail(dataset.get(), "the stored size does not fit the extents");
+  check_storage(dataset);  // a lying header must not make us take more memory than the file could fill
   Tensor tensor(shape, dtype);
   if (tensor.elements() > 0 &&
       H5Dread(dataset.get(), native_type(dtype), H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.bytes()) < 0)

@@ -90,7 +90,7 @@ bool find_dtype(hid_t type, DType& dtype);
 bool exists(hid_t parent, const std::string& path);
 /// Names of a group's members, in byte order.
 std::vector<std::string> members(hid_t group);
-Group open_group(hid_t parent, const std::string& path);
+/// Throws DataError; also for a path that leads into another file.
 Dataset open_dataset(hid_t parent, const std::string& path);
 /// Extents and element type. Throws DataError: more axes than Shape::kMaxRank, an element type that is none of ours.
 Shape shape_of(const Dataset& dataset);

@@ -35,6 +35,8 @@ std::int64_t count_of(hid_t object, const std::string& name, const Attribute& at
   const hssize_t count = H5Sget_simple_extent_npoints(space.get());
   if (rank < 0 || count < 0) fail(object, name, "its extent cannot be read");
   if (rank > 1) fail(object, name, fmt::format("expected a scalar or a list, found {} axes", rank));
+  constexpr hssize_t kMost = hssize_t{1} << 24;
+  if (count > kMost) fail(object, name, fmt::format("{} values; at most {} are read", count, kMost));
   if (scalar && count != 1) fail(object, name, fmt::format("expected one value, found {}", count));
   return count;
 }
@@ -75,7 +77,10 @@ std::vector<std::string> read_variable(const Attribute& attribute, hid_t type, s
 }
 
 std::vector<std::string> read_fixed(const Attribute& attribute, hid_t type, std::size_t count) {
+  constexpr std::size_t kMost = std::size_t{1} << 28;
   const std::size_t size = H5Tget_size(type);
+  if (size == 0 || count > kMost / size)
+    throw LibraryError(fmt::format("{} texts of {} bytes; at most {} bytes are read", count, size, kMost));
   std::vector<char> flat(size * count);
   CONVOY_HDF5(H5Aread(attribute.get(), type, flat.data()));
   std::vector<std::string> texts;

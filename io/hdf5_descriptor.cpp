@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "core/tensor/error.h"
+#include "io/hdf5_reader.h"
 #include "io/write_fault.h"
 
 namespace convoy::hdf5 {
@@ -154,9 +155,10 @@ Properties access_through(const DriverInfo& info) {
 }  // namespace
 
 File open_descriptor(int descriptor, const std::filesystem::path& name) {
-  static int no_writes = 0;
-  const Properties access = access_through({descriptor, &no_writes});
+  const Properties access(CONVOY_HDF5(H5Pcreate(H5P_FILE_ACCESS)));
+  CONVOY_HDF5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_LATEST));
   CONVOY_HDF5(H5Pset_fclose_degree(access.get(), H5F_CLOSE_SEMI));
+  set_reader(access.get(), descriptor);
   File file(H5Fopen(name.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!file.valid())
     throw DataError(fmt::format("{}: cannot be opened as HDF5 (not HDF5, cut short or damaged). HDF5: {}", name.string(),
@@ -164,15 +166,17 @@ File open_descriptor(int descriptor, const std::filesystem::path& name) {
   return file;
 }
 
-DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path) {
+DescriptorFile::DescriptorFile(int descriptor, const std::filesystem::path& path, Mode mode) {
   const Properties access = access_through({descriptor, &error_});
   const Properties creation(CONVOY_HDF5(H5Pcreate(H5P_FILE_CREATE)));
   // All attributes of "/" stay in its header, which is checksummed as a whole.
   CONVOY_HDF5(H5Pset_attr_phase_change(creation.get(), std::numeric_limits<std::uint16_t>::max() - 1, 0));
   CONVOY_HDF5(H5Pset_obj_track_times(creation.get(), false));
-  file_ = File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
+  file_ = File(mode == Mode::create ? H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get())
+                                    : H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()));
   if (!file_.valid())
-    throw LibraryError(fmt::format("cannot create {}. HDF5: {}", path.string(), take_error_stack()));
+    throw LibraryError(fmt::format("cannot {} {}. HDF5: {}", mode == Mode::create ? "create" : "open", path.string(),
+                                   take_error_stack()));
 }
 
 void DescriptorFile::close() { hdf5::close(file_); }

@@ -11,9 +11,10 @@ namespace convoy::hdf5 {
 
 class DescriptorFile {
  public:
-  /// Starts an HDF5 file, with the format bounds of create_file, in the empty file behind `descriptor`, which must stay
+  enum class Mode { create, change };
+  /// Starts an HDF5 file (or, with Mode::change, goes on with one that is whole), with the format bounds of create_file, in the (empty) file behind `descriptor`, which must stay
   /// open; `path` is for messages. Throws LibraryError.
-  DescriptorFile(int descriptor, const std::filesystem::path& path);
+  DescriptorFile(int descriptor, const std::filesystem::path& path, Mode mode = Mode::create);
   DescriptorFile(const DescriptorFile&) = delete;
   DescriptorFile& operator=(const DescriptorFile&) = delete;
 

@@ -32,9 +32,12 @@ void explain(hid_t kind, const char* words) {
   static_cast<void>(H5Epush2(H5E_DEFAULT, __FILE__, "convoy", __LINE__, H5E_ERR_CLS, H5E_IO, kind, "%s", words));
 }
 
-H5FD_t* open_reader(const char* name, unsigned flags, hid_t, haddr_t) {
+H5FD_t* open_reader(const char* name, unsigned flags, hid_t access, haddr_t) {
   if ((flags & (H5F_ACC_RDWR | H5F_ACC_TRUNC | H5F_ACC_CREAT)) != 0) return nullptr;
-  const int descriptor = ::open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait for its writer
+  const auto* given = static_cast<const int*>(H5Pget_driver_info(access));
+  const int descriptor = given != nullptr && *given >= 0
+                             ? ::fcntl(*given, F_DUPFD_CLOEXEC, 0)
+                             : ::open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait for its writer
   struct stat status {};
   if (descriptor < 0 || ::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     explain(H5E_CANTOPENFILE, descriptor < 0 ? std::strerror(errno) : "not a regular file");
@@ -97,9 +100,11 @@ hid_t register_driver() {
   driver.version = H5FD_CLASS_VERSION;
   driver.value = static_cast<H5FD_class_value_t>(401);  // of the range for drivers that are not in HDF5's registry
 #endif
+  static_cast<void>(H5PLset_loading_state(0));  // a file must not choose code to load
   driver.name = "convoy-reader";
   driver.maxaddr = kMaxAddress;
   driver.fc_degree = H5F_CLOSE_SEMI;
+  driver.fapl_size = sizeof(int);  // a descriptor, which HDF5 copies as bytes
   driver.open = open_reader;
   driver.close = close_reader;
   driver.query = query;
@@ -115,9 +120,9 @@ hid_t register_driver() {
 
 }  // namespace
 
-void set_reader(hid_t access) {
+void set_reader(hid_t access, int descriptor) {
   static const hid_t driver = register_driver();
-  CONVOY_HDF5(H5Pset_driver(access, driver, nullptr));
+  CONVOY_HDF5(H5Pset_driver(access, driver, &descriptor));
 }
 
 }  // namespace convoy::hdf5

@@ -7,6 +7,7 @@
 namespace convoy::hdf5 {
 
 /// Makes files opened with this access list be read by that driver: regular files only, for reading only, without locks.
-void set_reader(hid_t access);
+/// `descriptor` >= 0: an open file to read in place of the one that is named.
+void set_reader(hid_t access, int descriptor = -1);
 
 }  // namespace convoy::hdf5

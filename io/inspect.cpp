@@ -1,11 +1,13 @@
 #include "io/inspect.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/rehearsal.h"
 #include "io/shard.h"
 #include "io/shard_reader.h"
 #include "io/statistics.h"
@@ -52,6 +54,7 @@ void verify_split(const fs::path& folder, Split split, VerifyReport& report, con
   for (const fs::path& file : shards_present(folder, split)) {
     ++report.shards;
     try {
+      rehearse(file.string(), [&] { open_shard(file); });
       const Shard shard = open_shard(file);
       verify_images(file, shard, report, progress);
     } catch (const Error& error) {
@@ -71,9 +74,14 @@ void verify_split(const fs::path& folder, Split split, VerifyReport& report, con
 
 std::vector<SplitInfo> inspect_info(const fs::path& folder) {
   std::vector<SplitInfo> all;
+  std::error_code ignored;
+  if (fs::is_regular_file(folder, ignored)) open_dataset({.path = folder, .images = {}, .labels = {}, .stage_folder = {}});  // throws
   for (Split split : splits_in(folder)) {
-    SplitInfo info{.split = split, .info = {}, .source = {}, .created_by = {}, .files = find_shards(folder, split)};
-    info.info = open_dataset({.path = folder, .split = split, .images = {}, .labels = {}, .stage_folder = {}})->info();
+    SplitInfo info{.split = split, .info = {}, .source = {}, .created_by = {}, .files = find_shards(folder, split),
+                   .warning = {}};
+    const auto dataset = open_dataset({.path = folder, .split = split, .images = {}, .labels = {}, .stage_folder = {}});
+    info.info = dataset->info();
+    info.warning = empty_classes_warning(*dataset);
     const ShardHeader header = read_shard_header(hdf5::open_file(info.files.front()).get());
     info.source = header.source;
     info.created_by = header.created_by;
@@ -82,6 +90,30 @@ std::vector<SplitInfo> inspect_info(const fs::path& folder) {
   }
   if (all.empty()) throw DataError(fmt::format("{}: no shards there (files SPLIT-00000-of-*.h5)", folder.string()));
   return all;
+}
+
+SplitInfo inspect_foreign(const DatasetOptions& options) {
+  const auto dataset = open_dataset(options);
+  SplitInfo info{.split = options.split, .info = dataset->info(), .source = "foreign HDF5", .created_by = "another program",
+                 .files = {options.path}, .warning = empty_classes_warning(*dataset)};
+  std::error_code ignored;
+  if (fs::is_regular_file(options.path, ignored)) info.size_bytes = static_cast<std::int64_t>(fs::file_size(options.path));
+  return info;
+}
+
+std::string empty_classes_warning(const Dataset& dataset) {
+  constexpr std::size_t kListed = 10;
+  const DatasetInfo& info = dataset.info();
+  std::vector<bool> seen(info.class_names.size());
+  for (std::int64_t i = 0; i < info.samples; ++i) seen[static_cast<std::size_t>(dataset.label(i))] = true;
+  std::vector<std::string> empty;
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    if (!seen[i]) empty.push_back(info.class_names[i]);
+  if (empty.empty()) return {};
+  const std::size_t count = empty.size();
+  empty.resize(std::min(count, kListed));
+  return fmt::format("{} of {} classes have no sample: {}{}", count, seen.size(), fmt::join(empty, ", "),
+                     count > kListed ? ", ..." : "");
 }
 
 VerifyReport inspect_verify(const fs::path& folder, std::optional<Split> split, const ProgressSink& progress) {

@@ -17,9 +17,16 @@ struct SplitInfo {
   std::string source, created_by;
   std::int64_t size_bytes = 0;               // of all files
   std::vector<std::filesystem::path> files;
+  std::string warning;                       // what a user should know; empty: nothing
 };
-/// Every split that a folder of shards holds. Reads no images. Throws DataError.
+/// Every split that a folder of shards holds. Reads no images. Throws DataError; for a file, one that lists its datasets.
 std::vector<SplitInfo> inspect_info(const std::filesystem::path& folder);
+/// The same of foreign HDF5 (`images` and `labels` named).
+SplitInfo inspect_foreign(const DatasetOptions& options);
+
+/// "3 of 10 classes have no sample: ...", or empty. A class without samples is never learnt: labels that skip a number, or a
+/// list of names that is too long. Reads labels only.
+std::string empty_classes_warning(const Dataset& dataset);
 
 struct VerifyProblem {
   std::filesystem::path file;

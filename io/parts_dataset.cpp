@@ -10,6 +10,9 @@
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
 #include "io/crc32c.h"
+#include "io/hdf5.h"
+#include "io/hdf5_contents.h"
+#include "io/rehearsal.h"
 
 namespace convoy {
 namespace {
@@ -140,11 +143,34 @@ std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::pat
   return content.stage->files();
 }
 
+namespace {
+
+std::unique_ptr<Dataset> open_as_named(const DatasetOptions& options) {
+  return options.images.empty() ? open_shards(options) : open_foreign(options);
+}
+
+/// A file where convoy's own shards, a folder, were expected.
+void refuse_unnamed_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
+  throw DataError(fmt::format("{} is a file; convoy's own data sets are folders of shards. To read it as it is, name its "
+                              "datasets: --data.images=/x --data.labels=/y; it holds {}",
+                              path.string(), hdf5::list_datasets(hdf5::open_file(path))));
+}
+
+}  // namespace
+
 std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
   if (options.path.empty()) throw UsageError("no data set was named; give its folder: --data.path=DIR");
   if (options.images.empty() != options.labels.empty())
     throw UsageError("foreign HDF5 needs both names: --data.images=/x and --data.labels=/y");
-  return options.images.empty() ? open_shards(options) : open_foreign(options);
+  rehearse(options.path.string(), [&] {
+    if (options.images.empty()) refuse_unnamed_file(options.path);
+    DatasetOptions in_place = options;
+    in_place.stage = StageMode::none;
+    open_as_named(in_place);
+  });
+  return open_as_named(options);
 }
 
 }  // namespace convoy

@@ -30,7 +30,10 @@ bool fits_run_name(char c) {
   return isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("._-+=,@").find(c) != std::string_view::npos;
 }
 
+/// Empty for what is no regular file: to read a pipe or a device might never end.
 std::string read_whole(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return {};
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -142,7 +145,9 @@ void RunFolder::append_metrics(std::string_view json) {
     throw_system_error("write", path_ / kMetrics, written < 0 ? errno : ENOSPC);
 }
 
-void RunFolder::write_status(RunStatus status) {
+void RunFolder::write_status(RunStatus status) { convoy::write_status(path_, std::move(status)); }
+
+void write_status(const fs::path& run_folder, RunStatus status) {
   status.time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   const nlohmann::ordered_json json{
       {"status", status.status}, {"reason", status.reason}, {"step", status.step}, {"epoch", status.epoch},
@@ -150,7 +155,7 @@ void RunFolder::write_status(RunStatus status) {
       {"rank", status.rank < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(status.rank)},
       {"time", status.time}};
   // A reason may quote a damaged file: bytes that are not UTF-8 become U+FFFD.
-  write_file_atomically(path_ / kStatus,
+  write_file_atomically(run_folder / kStatus,
                         json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
@@ -172,7 +177,7 @@ void RunFolder::cut_metrics_after(std::int64_t step) {
 void RunFolder::open_metrics(bool empty) {
   if (metrics_ >= 0) close(metrics_);
   const fs::path file = path_ / kMetrics;
-  metrics_ = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (empty ? O_TRUNC : 0), 0666);
+  metrics_ = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (empty ? O_TRUNC : 0), 0666);
   if (metrics_ < 0) throw_system_error("open", file, errno);
 }
 
@@ -181,6 +186,19 @@ void RunFolder::remove_status() {
     throw_system_error("remove", path_ / kStatus, errno);
 }
 
+namespace {
+
+/// A whole number within [least, most]; anything else would be cut to something that the file does not say.
+std::int64_t whole_number(const nlohmann::json& json, const char* name, std::int64_t least, std::int64_t most, const fs::path& file) {
+  const nlohmann::json& value = json.at(name);
+  const bool fits = value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX) &&
+                    value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
+  if (!fits) throw DataError(fmt::format("{}: not a status of a run: \"{}\" is no whole number from {} to {}", file.string(), name, least, most));
+  return value.get<std::int64_t>();
+}
+
+}  // namespace
+
 std::optional<RunStatus> read_status(const fs::path& run_folder) {
   const fs::path file = run_folder / kStatus;
   if (!fs::exists(file)) return {};
@@ -188,15 +206,15 @@ std::optional<RunStatus> read_status(const fs::path& run_folder) {
     const nlohmann::json json = nlohmann::json::parse(read_whole(file));
     const auto& checkpoint = json.at("checkpoint");
     const auto& rank = json.at("rank");
-    return RunStatus{.status = json.at("status").get<int>(),
+    return RunStatus{.status = static_cast<int>(whole_number(json, "status", 0, 255, file)),
                      .reason = json.at("reason").get<std::string>(),
-                     .step = json.at("step").get<std::int64_t>(),
+                     .step = whole_number(json, "step", 0, INT64_MAX, file),
                      .epoch = json.at("epoch").get<double>(),
                      .checkpoint = checkpoint.is_null() ? "" : checkpoint.get<std::string>(),
-                     .rank = rank.is_null() ? -1 : rank.get<int>(),
+                     .rank = rank.is_null() ? -1 : static_cast<int>(whole_number(json, "rank", 0, INT32_MAX, file)),
                      .time = json.at("time").get<std::string>()};
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(fmt::format("{}: not a status of a run: {}", file.string(), error.what()));
+    throw DataError(fmt::format("{}: not a status of a run: {}", file.string(), std::string_view(error.what()).substr(0, 300)));
   }
 }
 

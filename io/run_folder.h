@@ -75,6 +75,10 @@ class RunFolder {
   int metrics_ = -1;  // descriptor
 };
 
+/// Writes status.json of a run folder as RunFolder does, for a rank that takes the place of one that can no longer: the
+/// folder must exist.
+void write_status(const std::filesystem::path& run_folder, RunStatus status);
+
 /// status.json of a run folder; none if there is no such file. Throws DataError for a damaged one.
 std::optional<RunStatus> read_status(const std::filesystem::path& run_folder);
 

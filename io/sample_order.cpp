@@ -32,7 +32,6 @@ class BlockOrder {
  public:
   BlockOrder(const RandomKey& key, std::int64_t samples, std::int64_t block)
       : key_(key),
-        samples_(samples),
         block_(block),
         blocks_((samples - 1) / block + 1),
         last_length_(samples - (blocks_ - 1) * block),
@@ -69,7 +68,7 @@ class BlockOrder {
   }
 
   RandomKey key_;
-  std::int64_t samples_, block_, blocks_, last_length_;
+  std::int64_t block_, blocks_, last_length_;
   Permutation lined_up_;
   std::int64_t short_slot_;
 };

@@ -101,9 +101,8 @@ std::optional<Placement> find_placement(const hdf5::Dataset& dataset, const Shap
 
 }  // namespace
 
-std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5::Dataset dataset) {
+std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5::Dataset dataset, DType dtype) {
   const Shape shape = hdf5::shape_of(dataset);
-  const DType dtype = hdf5::dtype_of(dataset);
   auto placement = find_placement(dataset, shape, dtype);
   if (!placement || placement->offsets.empty()) return std::make_unique<Hdf5Store>(std::move(dataset), shape, dtype);
   // A single chunk is a single piece, as contiguous storage is.

@@ -10,7 +10,7 @@
 
 namespace convoy {
 
-/// Reads rows as they are stored, little-endian. Any number of threads at once.
+/// Reads rows, little-endian. Any number of threads at once.
 class SampleStore {
  public:
   virtual ~SampleStore() = default;
@@ -21,6 +21,7 @@ class SampleStore {
 /// For a dataset of a file that is open: by pread where every row lies in one piece in the file as it is in memory
 /// (contiguous, or unfiltered chunks that hold whole rows; HDF5 is asked once where they are and then done with),
 /// else by H5Dread, one thread at a time.
-std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5::Dataset dataset);
+/// `dtype` is the type in memory, into which HDF5 converts where it is not the stored one.
+std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5::Dataset dataset, DType dtype);
 
 }  // namespace convoy

@@ -10,6 +10,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/inside.h"
 
 namespace convoy {
 namespace {
@@ -101,8 +102,10 @@ std::vector<fs::path> find_shards(const fs::path& folder, Split split) {
 std::vector<fs::path> shards_present(const fs::path& folder, Split split) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : list(folder))
-    if (const auto name = parse_shard_name(entry.path().filename().string()); name && name->split == split)
+    if (const auto name = parse_shard_name(entry.path().filename().string()); name && name->split == split) {
+      refuse_link_out(folder, entry.path());
       files.push_back(entry.path());
+    }
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/tensor/error.h"
+#include "io/hdf5_contents.h"
 
 namespace convoy {
 namespace {
@@ -71,12 +72,14 @@ Shard open_shard(const std::filesystem::path& path) {
   const Shape shape = hdf5::shape_of(images);
   shard.dtype = hdf5::dtype_of(images);
   check_images(path, shard.header, shape, shard.dtype);
+  if (hdf5::check_storage(images).filtered)
+    fail(path, "images are packed by a filter; convoy's shards hold them as they are, so another program has rewritten this file");
   shard.sample = Shape(shape.extents().subspan(1));
   shard.images_crc = hdf5::read_number<std::uint32_t>(images.get(), "crc32c");
   shard.labels = read_list<std::int32_t>(file, path, "labels", shard.header.num_samples);
   shard.crcs = read_list<std::uint32_t>(file, path, "crc32c", shard.header.num_samples);
   check_labels(path, shard);
-  shard.images = open_store(path, std::move(images));
+  shard.images = open_store(path, std::move(images), shard.dtype);
   return shard;
 }
 

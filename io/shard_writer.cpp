@@ -1,8 +1,10 @@
 #include "io/shard_writer.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "core/random/sha256.h"
@@ -10,6 +12,7 @@
 #include "io/crc32c.h"
 #include "io/files.h"
 #include "io/hdf5.h"
+#include "io/hdf5_descriptor.h"
 #include "io/shard.h"
 #include "io/statistics.h"
 
@@ -41,6 +44,37 @@ void remove_partial_files(const fs::path& folder, Split split) {
   }
 }
 
+/// A shard in the making. HDF5 writes it through a descriptor of ours, for it crashes when its own writes fail.
+class PartialFile {
+ public:
+  PartialFile(fs::path path, hdf5::DescriptorFile::Mode mode)
+      : path_(std::move(path)), descriptor_(open_for_writing(path_, mode)), file_(descriptor_.get(), path_, mode) {}
+  hid_t get() const { return file_.get(); }
+  /// Throws LibraryError if any write so far failed.
+  void check() const {
+    if (file_.error() != 0)
+      throw LibraryError(fmt::format("{}: cannot be written: {}. Make room there, or choose another --output; nothing of "
+                                     "this import is left behind",
+                                     path_.string(), system_message(file_.error())));
+  }
+  void close() {
+    file_.close();
+    check();
+  }
+
+ private:
+  static FileDescriptor open_for_writing(const fs::path& path, hdf5::DescriptorFile::Mode mode) {
+    const int flags = mode == hdf5::DescriptorFile::Mode::create ? O_CREAT | O_EXCL : 0;
+    FileDescriptor descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666));
+    if (!descriptor.valid()) throw LibraryError(fmt::format("{}: cannot be made: {}", path.string(), system_message(errno)));
+    return descriptor;
+  }
+
+  fs::path path_;
+  FileDescriptor descriptor_;
+  hdf5::DescriptorFile file_;
+};
+
 }  // namespace
 
 struct ShardWriter::State {
@@ -48,7 +82,7 @@ struct ShardWriter::State {
       : folder(std::move(where)), spec(std::move(given)), statistics(spec.dtype, spec.sample[-1]) {}
   ~State() {
     images = {};
-    file = {};
+    file.reset();
     if (!committed)
       for (const fs::path& path : partial_files) remove_quietly(path);
   }
@@ -68,7 +102,7 @@ struct ShardWriter::State {
   std::int64_t added = 0;       // samples in all
   // The shard being written.
   std::int64_t shard = 0;
-  hdf5::File file;
+  std::unique_ptr<PartialFile> file;
   hdf5::Dataset images;
   Tensor block;                 // [rows, s.., c]
   std::int64_t block_first = 0;  // row of the shard at which the block starts
@@ -82,9 +116,9 @@ struct ShardWriter::State {
 void ShardWriter::State::start_shard() {
   const fs::path path = folder / (shard_name(spec.split, shard, spec.shards) + kPartialSuffix);
   partial_files.push_back(path);
-  file = hdf5::create_file(path);
+  file = std::make_unique<PartialFile>(path, hdf5::DescriptorFile::Mode::create);
   const std::int64_t rows = first(shard + 1) - first(shard);
-  images = hdf5::create_dataset(file.get(), "images", spec.dtype, rows_of(spec.sample, rows));
+  images = hdf5::create_dataset(file->get(), "images", spec.dtype, rows_of(spec.sample, rows));
   block_first = block_rows = 0;
   images_crc = 0;
   labels.clear();
@@ -94,6 +128,7 @@ void ShardWriter::State::start_shard() {
 void ShardWriter::State::flush_block() {
   if (block_rows == 0) return;
   hdf5::write_rows(images, block_first, block.slice(0, block_rows));
+  file->check();
   images_crc = crc32c(block.bytes(), static_cast<std::size_t>(block_rows) * image_bytes, images_crc);
   block_first += block_rows;
   block_rows = 0;
@@ -103,11 +138,12 @@ void ShardWriter::State::finish_shard() {
   flush_block();
   const auto rows = static_cast<std::int64_t>(labels.size());
   hdf5::write_number(images.get(), "crc32c", images_crc);
-  hdf5::write_dataset(file.get(), "labels", Tensor::view(labels.data(), Shape{rows}, DType::i32));
-  hdf5::write_dataset(file.get(), "crc32c", Tensor::view(crcs.data(), Shape{rows}, DType::u32));
+  hdf5::write_dataset(file->get(), "labels", Tensor::view(labels.data(), Shape{rows}, DType::i32));
+  hdf5::write_dataset(file->get(), "crc32c", Tensor::view(crcs.data(), Shape{rows}, DType::u32));
   set_hash.update(crcs.data(), crcs.size() * sizeof crcs[0]);
   images = {};
-  hdf5::close(file);
+  file->close();
+  file.reset();
   ++shard;
 }
 
@@ -140,7 +176,7 @@ void ShardWriter::add(const std::byte* image, std::int32_t label, const std::str
                                 where, label, s.class_counts.size(), s.class_counts.size() - 1));
   if (!s.statistics.add(image, s.spec.sample.elements(0, s.spec.sample.rank() - 1)))
     throw DataError(fmt::format("{}: the image holds a value that is not a finite number", where));
-  if (!s.file.valid()) s.start_shard();
+  if (!s.file) s.start_shard();
   std::memcpy(s.block.bytes() + static_cast<std::size_t>(s.block_rows) * s.image_bytes, image, s.image_bytes);
   s.crcs.push_back(crc32c(&label, sizeof label, crc32c(image, s.image_bytes)));
   s.labels.push_back(label);
@@ -160,7 +196,7 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
   const std::string set_sha256 = hex(s.set_hash.finish());
   for (std::int64_t index = 0; index < s.spec.shards; ++index) {
     const fs::path& path = s.partial_files[static_cast<std::size_t>(index)];
-    hdf5::File file = hdf5::open_to_change(path);
+    PartialFile file(path, hdf5::DescriptorFile::Mode::change);
     write_shard_header(file.get(), {.task = "classification",
                                     .split = s.spec.split,
                                     .shard_index = index,
@@ -173,7 +209,7 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
                                     .source = s.spec.source,
                                     .created_by = "convoy " CONVOY_VERSION,
                                     .set_sha256 = set_sha256});
-    hdf5::close(file);
+    file.close();
     sync_to_disk(path);
   }
   s.sealed = true;

@@ -4,22 +4,32 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
+#include <utility>
 
 namespace convoy {
 namespace {
 
-thread_local int fault_error = 0;  // 0: none
-thread_local std::int64_t fault_at = 0;
+thread_local bool is_faulty = false;
+thread_local WriteFaultSpec fault;
 thread_local const std::function<void(std::int64_t)>* observed_by = nullptr;
+
+/// How many of the bytes may be written now; 0: errno says why none may.
+std::size_t bytes_before_fault(std::size_t size_bytes, std::int64_t offset) {
+  if (offset < fault.at_byte) return std::min(size_bytes, static_cast<std::size_t>(fault.at_byte - offset));
+  std::this_thread::sleep_for(std::exchange(fault.delay, std::chrono::milliseconds(0)));
+  errno = fault.error_number;
+  return fault.error_number == 0 ? size_bytes : 0;
+}
 
 }  // namespace
 
-WriteFault::WriteFault(int error_number, std::int64_t at_byte) {
-  fault_error = error_number;
-  fault_at = at_byte;
+WriteFault::WriteFault(const WriteFaultSpec& spec) {
+  fault = spec;
+  is_faulty = true;
 }
 
-WriteFault::~WriteFault() { fault_error = 0; }
+WriteFault::~WriteFault() { is_faulty = false; }
 
 WriteObserver::WriteObserver(std::function<void(std::int64_t)> observer) : observer_(std::move(observer)) {
   if (observer_) observed_by = &observer_;
@@ -33,12 +43,9 @@ void about_to_rename() {
 
 ssize_t write_at(int descriptor, const void* data, std::size_t size_bytes, std::int64_t offset) {
   if (observed_by) (*observed_by)(offset);
-  if (fault_error != 0 && size_bytes > 0) {
-    if (offset >= fault_at) {
-      errno = fault_error;
-      return -1;
-    }
-    size_bytes = std::min(size_bytes, static_cast<std::size_t>(fault_at - offset));
+  if (is_faulty && size_bytes > 0) {
+    size_bytes = bytes_before_fault(size_bytes, offset);
+    if (size_bytes == 0) return -1;
   }
   return pwrite(descriptor, data, size_bytes, offset);
 }

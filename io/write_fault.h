@@ -3,17 +3,24 @@
 // by io/atomic_file.h, and of HDF5 files written through io/hdf5_descriptor.h, passes here. Private to io.
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 
 namespace convoy {
 
-/// While it lives, no write of the calling thread gets beyond `at_byte` of its file: the bytes before are written, then
-/// the write fails with `error_number`. One at a time per thread.
+struct WriteFaultSpec {
+  int error_number = 0;          // what writes beyond at_byte fail with; 0: they do not
+  std::chrono::milliseconds delay{0};  // how long the first write beyond at_byte hangs before
+  std::int64_t at_byte = 0;      // of the file
+};
+
+/// While it lives, it holds for the writes of the calling thread. The bytes before at_byte are written all the same, as
+/// on a disk that fills up. One at a time per thread.
 class WriteFault {
  public:
-  WriteFault(int error_number, std::int64_t at_byte);
+  explicit WriteFault(const WriteFaultSpec& spec);
   ~WriteFault();
   WriteFault(const WriteFault&) = delete;
   WriteFault& operator=(const WriteFault&) = delete;

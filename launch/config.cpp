@@ -20,6 +20,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view kCommandLine = "command line";
+constexpr std::size_t kShown = 200;                      // characters of a name or word, in messages
+constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // of a config file
 
 std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options) {
   std::vector<std::string> names;
@@ -28,7 +30,8 @@ std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options)
 }
 
 /// Nobody knows the name, or another command does.
-[[noreturn]] void reject_name(const std::string& command, const std::string& name, const std::string& where) {
+[[noreturn]] void reject_name(const std::string& command, const std::string& given, const std::string& where) {
+  const std::string name = given.substr(0, kShown);
   const std::vector<std::string> takers = takers_of(name);
   if (!takers.empty()) {
     throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help",
@@ -65,7 +68,7 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
                  .allow_unregistered()
                  .run();
   } catch (const po::error& error) {
-    throw UsageError(fmt::format("{}: {}; see convoy {} --help", kCommandLine, error.what(), command));
+    throw UsageError(fmt::format("{}: {}; see convoy {} --help", kCommandLine, std::string_view(error.what()).substr(0, 2 * kShown), command));
   }
   Given given;
   for (const po::option& option : parsed.options) {
@@ -75,7 +78,7 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
       throw UsageError(
           fmt::format("{}: unexpected word '{}': convoy {} takes options only (--name=value); see convoy "
                       "{} --help",
-                      kCommandLine, option.value.front(), command, command));
+                      kCommandLine, option.value.front().substr(0, kShown), command, command));
     }
     const std::string name = is_word ? positional : option.string_key;
     const bool is_bare = option.value.empty() && find_option(command, name)->type == OptionType::yes_no;
@@ -88,7 +91,8 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
       before->second.insert(before->second.end(), words.begin(), words.end());
     } else {
       throw UsageError(fmt::format("{}: {} is given a second time ('{}', then '{}'); keep one of them",
-                                   kCommandLine, name, before->second.front(), fmt::join(words, " ")));
+                                   kCommandLine, name, before->second.front().substr(0, kShown),
+                                   fmt::format("{}", fmt::join(words, " ")).substr(0, kShown)));
     }
   }
   return given;
@@ -107,8 +111,14 @@ std::optional<ConfigFile> read_config_file(const std::string& command,
     }
     const std::string name = argument == prefix ? arguments[i + 1] : argument.substr(prefix.size() + 1);
     std::ifstream stream(name, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    if (!stream || std::filesystem::is_directory(name)) {
+    std::string text(kMostBytes + 1, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    const bool is_read = stream.gcount() > 0 || stream.eof();
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > kMostBytes) {
+      throw UsageError(fmt::format("{}: --config={}: more than {} bytes, which no config file has", kCommandLine, name, kMostBytes));
+    }
+    if (!is_read || std::filesystem::is_directory(name)) {
       throw UsageError(fmt::format("{}: --config={}: expected a config file that can be read, found none",
                                    kCommandLine, name));
     }

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "core/tensor/error.h"
+#include "launch/printable.h"
 
 namespace convoy {
 
@@ -34,12 +35,17 @@ Failure failure_of(const std::exception_ptr& error) {
 void print_failure(const std::string& message) {
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
-  fmt::print(stderr, "convoy: {}\n", line);
+  fmt::print(stderr, "convoy: {}\n", printable(line));
   std::fflush(stderr);
 }
 
 void print_bad_news(const BadNews& news) {
   print_failure(news.reporter == 0 || news.rank != news.reporter ? news.reason : fmt::format("rank {}: {}", news.rank, news.reason));
+}
+
+void print_watch(const std::string& message) {
+  fmt::print(stderr, "[watch] {}\n", message);
+  std::fflush(stderr);
 }
 
 }  // namespace convoy

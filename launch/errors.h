@@ -26,4 +26,7 @@ void print_failure(const std::string& message);
 /// nobody else prints, so that a run that fails says so once.
 void print_bad_news(const BadNews& news);
 
+/// "[watch] MESSAGE" on stderr.
+void print_watch(const std::string& message);
+
 }  // namespace convoy

@@ -41,12 +41,15 @@ std::string unquoted(std::string_view text, std::string_view where) {
     if (text[i] == '\\' && i + 1 < text.size()) ++i;
     value += text[i];
   }
-  if (i >= text.size()) throw UsageError(fmt::format("{}: expected a closing quote (\") in: {}", where, text));
+  if (i >= text.size()) throw UsageError(fmt::format("{}: expected a closing quote (\") in: {}", where, text.substr(0, 120)));
   if (!trim(without_comment(text.substr(i + 1))).empty()) {
-    throw UsageError(fmt::format("{}: expected nothing after the closing quote, found: {}", where, text));
+    throw UsageError(fmt::format("{}: expected nothing after the closing quote, found: {}", where, text.substr(0, 120)));
   }
   return value;
 }
+
+/// For messages: a line that is no config may be long.
+std::string_view clipped(std::string_view text) { return text.substr(0, 120); }
 
 }  // namespace
 
@@ -66,7 +69,7 @@ std::vector<IniEntry> parse_ini(std::string_view text, std::string_view file) {
     if (bare.front() == '[') {
       const std::string_view name = trim(bare.substr(1, bare.size() - 2));
       if (bare.back() != ']' || !is_name(name)) {
-        throw UsageError(fmt::format("{}: expected [section], found: {}", where, bare));
+        throw UsageError(fmt::format("{}: expected [section], found: {}", where, clipped(bare)));
       }
       section = std::string(name) + ".";
       continue;
@@ -75,7 +78,7 @@ std::vector<IniEntry> parse_ini(std::string_view text, std::string_view file) {
     const std::string_view name = trim(line.substr(0, equals));
     if (equals == std::string_view::npos || !is_name(name)) {
       throw UsageError(
-          fmt::format("{}: expected name = value, [section] or # comment, found: {}", where, line));
+          fmt::format("{}: expected name = value, [section] or # comment, found: {}", where, clipped(line)));
     }
     const std::string_view rest = trim(line.substr(equals + 1));
     IniEntry entry{section + std::string(name),
@@ -84,7 +87,7 @@ std::vector<IniEntry> parse_ini(std::string_view text, std::string_view file) {
     const auto [first, is_new] = line_of.emplace(entry.name, number);
     if (!is_new) {
       throw UsageError(fmt::format("{}: {} is given a second time (first in line {}); keep one of them", where,
-                                   entry.name, first->second));
+                                   clipped(entry.name), first->second));
     }
     entries.push_back(std::move(entry));
   }

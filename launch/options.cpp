@@ -46,12 +46,14 @@ std::string expectation(const OptionSpec& option) {
     case OptionType::text:
     case OptionType::texts:
     case OptionType::path:
-      return "text on one line";
+      return "text on one line, without control characters";
   }
   return "";
 }
 
 [[noreturn]] void reject(const OptionSpec& option, std::string_view value, std::string_view where) {
+  constexpr std::size_t kShown = 200;
+  value = value.substr(0, kShown);
   const std::string hint = option.type == OptionType::choice ? did_you_mean(value, option.choices) : "";
   throw UsageError(
       fmt::format("{}: {} = '{}': expected {}{}", where, option.name, value, expectation(option), hint));
@@ -182,7 +184,8 @@ std::string checked_value(const OptionSpec& option, std::string_view value, std:
     case OptionType::path:
       break;
   }
-  if (value.find('\n') != std::string_view::npos) reject(option, value, where);
+  const auto is_control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
+  if (std::any_of(value.begin(), value.end(), is_control)) reject(option, value, where);
   return std::string(value);
 }
 

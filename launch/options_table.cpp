@@ -97,9 +97,9 @@ std::vector<OptionSpec> data_options() {
        "HDF5 file or folder of such files", .commands = takers("train, plan, evaluate, data info, data verify, "
        "data stats, bench loader")},
       {.name = "data.images", .type = text, .help = "foreign HDF5: the dataset that holds the images (/x)",
-       .commands = takers(kRead)},
+       .commands = takers(std::string(kRead) + ", data info")},
       {.name = "data.labels", .type = text, .help = "foreign HDF5: the dataset that holds the labels (/y)",
-       .commands = takers(kRead)},
+       .commands = takers(std::string(kRead) + ", data info")},
       {.name = "data.validation", .type = real, .value = "0", .help = "share of the training split to hold out "
        "where no validation split is stored", .commands = takers(kRead), .least = 0, .most = 0.9},
       {.name = "data.split", .type = choice, .value = "test", .help = "the split to read",

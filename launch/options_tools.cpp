@@ -17,7 +17,8 @@ OptionSpec format_option(const std::string& commands, std::vector<std::string> f
 std::vector<OptionSpec> tool_options() {
   return {
       format_option("evaluate, model list, plan, data import, data info, data verify, data stats, checkpoint "
-       "list, checkpoint show, checkpoint verify, doctor, bench step, bench loader, bench reduce, bench checkpoint, "
+       "list, checkpoint show, checkpoint verify, checkpoint diff, checkpoint repair, doctor, bench step, bench "
+       "loader, bench reduce, bench checkpoint, "
        "version", {"text", "json"}, "form of the results on stdout"),
       format_option("predict", {"text", "json"}, "form of the table: text (tab-separated) or json"),
       format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
@@ -88,7 +89,13 @@ std::vector<OptionSpec> tool_options() {
 
       // checkpoint, doctor
       {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",
-       .commands = takers("checkpoint list, checkpoint show, checkpoint verify")},
+       .commands = takers("checkpoint list, checkpoint show, checkpoint verify, checkpoint repair")},
+      {.name = "paths", .type = texts, .help = "two checkpoint files or run folders",
+       .commands = takers("checkpoint diff")},
+      {.name = "all", .type = yes_no, .value = "no", .help = "name every tensor, not only the first 20",
+       .commands = takers("checkpoint show")},
+      {.name = "dry-run", .type = yes_no, .value = "no", .help = "say what would be done, and do nothing",
+       .commands = takers("checkpoint repair"), .lasting = false},
       {.name = "path", .type = path, .help = "a run's folder", .commands = takers("doctor")},
       {.name = "verify", .type = yes_no, .value = "no", .help = "also verify checkpoints, from the newest to the "
        "first good one", .commands = takers("doctor"), .lasting = false},

@@ -70,7 +70,7 @@ ModelOptions complete_options(const ModelEntry& model, const std::map<std::strin
   for (const ModelOption& option : model.options) options.emplace(option.name, option.fallback);
   for (const auto& [name, value] : given) {
     const auto option = std::find_if(model.options.begin(), model.options.end(),
-                                     [&](const ModelOption& declared) { return declared.name == name; });
+                                     [&wanted = name](const ModelOption& declared) { return declared.name == wanted; });
     if (option == model.options.end()) {
       std::vector<std::string> known;
       for (const ModelOption& declared : model.options) known.push_back(fmt::format("model.{}", declared.name));

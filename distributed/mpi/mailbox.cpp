@@ -1,12 +1,14 @@
 #include "distributed/mailbox.h"
 
+#include <fmt/format.h>
 #include <mpi.h>
 
-#include <chrono>
 #include <list>
 #include <thread>
 #include <vector>
 
+#include "core/tensor/error.h"
+#include "distributed/backoff.h"
 #include "distributed/mpi/check.h"
 
 namespace convoy {
@@ -43,8 +45,17 @@ struct Mailbox::State {
   }
 };
 
-Mailbox::Mailbox(int size) : state_(std::make_unique<State>()) {
-  CONVOY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &state_->comm));
+Mailbox::Mailbox(int size, std::chrono::milliseconds deadline) : state_(std::make_unique<State>()) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  CONVOY_MPI(MPI_Comm_idup(MPI_COMM_WORLD, &state_->comm, &request));
+  const Backoff start;
+  for (int done = 0; !done; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+    CONVOY_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+    if (done || start.waited() < deadline) continue;
+    static_cast<void>(state_.release());  // MPI may still write the communicator's handle into it
+    throw PeerError(fmt::format("not all ranks came to the start of the watch within {:.4g} s",
+                                std::chrono::duration<double>(deadline).count()));
+  }
   CONVOY_MPI(MPI_Comm_set_errhandler(state_->comm, MPI_ERRORS_RETURN));
   state_->under_way.resize(static_cast<std::size_t>(size));
 }

@@ -1,7 +1,7 @@
 #include "distributed/watch/process.h"
 
 #include <fcntl.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,10 +31,11 @@ ProcessState state_of(char letter) {
 
 }  // namespace
 
+// By system call: <sys/pidfd.h> of glibc 2.36 does not link from C++.
 // An open descriptor of /proc/PID/stat belongs to that one process: once it has ended, reading fails with ESRCH.
 WatchedProcess::WatchedProcess(int pid)
     : stat_(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC)),
-      pidfd_(::pidfd_open(pid, 0)) {}
+      pidfd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
 WatchedProcess::~WatchedProcess() {
   for (const int descriptor : {stat_, pidfd_})
@@ -55,7 +56,7 @@ ProcessState WatchedProcess::state() const {
 void WatchedProcess::kill_if_stopped() const {
   const ProcessState now = state();
   if (pidfd_ >= 0 && (now == ProcessState::stopped || now == ProcessState::traced))
-    static_cast<void>(::pidfd_send_signal(pidfd_, SIGKILL, nullptr, 0));
+    static_cast<void>(::syscall(SYS_pidfd_send_signal, pidfd_, SIGKILL, nullptr, 0));
 }
 
 }  // namespace convoy

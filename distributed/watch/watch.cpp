@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <numeric>
@@ -75,7 +76,7 @@ struct Watch::State {
         me(of.rank()),
         size(of.size()),
         roll(places_of(of)),
-        mailbox(size),
+        mailbox(size, of.all().deadline()),
         suspects(judged_by(me, size)),
         neighbour(roll.neighbour_of(me)),
         news(limits) {
@@ -90,6 +91,7 @@ struct Watch::State {
   std::mutex mutex;
   Roll roll;  // guarded by mutex: written by the helper thread, read by that of bad news too
   std::atomic<bool> has_spoken = false;
+  const int exceptions_at_start = std::uncaught_exceptions();
 
   // Of the helper thread alone.
   Mailbox mailbox;
@@ -107,6 +109,7 @@ struct Watch::State {
   std::mutex stop_mutex;
   std::condition_variable stop_changed;
   bool stop = false;  // guarded by stop_mutex
+  std::atomic<bool> in_order = true;
   std::thread thread; // last: it uses all the others
 
   void run();
@@ -129,7 +132,9 @@ bool Watch::State::sleep() {
 
 void Watch::State::run() {
   try {
-    while (sleep()) turn();
+    do turn();
+    while (sleep());
+    if (!in_order) return;
     Beat last = beat_now();
     last.leaving = true;
     for (const int judge : judges_of(me, size)) mailbox.send(judge, kBeat + pack(last));
@@ -209,7 +214,8 @@ void Watch::State::judge() {
       if (rank != me && rank != now->rank) mailbox.send(rank, std::string(1, kQuestion));
     return;
   }
-  if (asked < kAnswersMayTake) return;
+  // Of a silence the second judge's patience is part; a death it sees when the first one does.
+  if (asked < kAnswersMayTake + (now->fault == Fault::died ? patience : 0)) return;
   roll.heard(me, beat_now());
   const std::string text = verdict_text(roll, *now);
   lock.unlock();
@@ -243,6 +249,8 @@ Watch::Watch(World& world, const WatchOptions& options, std::function<void(const
 }
 
 Watch::~Watch() {
+  // A rank that an exception takes away does not leave in order.
+  if (std::uncaught_exceptions() > state_->exceptions_at_start) state_->in_order = false;
   leave();
   state_->world.explain_bad_news(nullptr);
   state_->world.at_bad_end(nullptr);

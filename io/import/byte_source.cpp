@@ -98,12 +98,16 @@ std::unique_ptr<ByteSource> open_bytes(const fs::path& path) {
   return std::make_unique<PlainFile>(path);
 }
 
-std::int64_t count_bytes(const fs::path& path) {
+std::int64_t count_bytes(const fs::path& path, std::int64_t enough) {
   if (!starts_like_gzip(path)) return static_cast<std::int64_t>(fs::file_size(path));
   GzipFile source(path);
   std::vector<std::byte> buffer(std::size_t{1} << 18);
   std::int64_t total = 0;
-  for (std::size_t got; (got = source.read(buffer.data(), buffer.size())) > 0;) total += static_cast<std::int64_t>(got);
+  while (total < enough) {
+    const std::size_t got = source.read(buffer.data(), buffer.size());
+    if (got == 0) break;
+    total += static_cast<std::int64_t>(got);
+  }
   return total;
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 
 namespace convoy {
@@ -18,7 +19,8 @@ class ByteSource {
 /// Opens a file; gzip (also of several members, RFC 1952 section 2.2) is known by its content, not by its name.
 std::unique_ptr<ByteSource> open_bytes(const std::filesystem::path& path);
 
-/// Bytes that open_bytes(path) delivers in all. For gzip this reads all of it and so checks it too.
-std::int64_t count_bytes(const std::filesystem::path& path);
+/// Bytes that open_bytes(path) delivers in all. For gzip this reads all of it and so checks it too, but stops at `enough`: some
+/// kilobytes may inflate to gigabytes.
+std::int64_t count_bytes(const std::filesystem::path& path, std::int64_t enough = std::numeric_limits<std::int64_t>::max());
 
 }  // namespace convoy

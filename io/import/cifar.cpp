@@ -8,6 +8,7 @@
 #include "core/tensor/error.h"
 #include "io/import/byte_source.h"
 #include "io/import/session.h"
+#include "io/inside.h"
 
 namespace convoy {
 namespace {
@@ -29,6 +30,7 @@ constexpr CifarKind kCifar10{"CIFAR-10", "cifar-10-batches-bin", "data_batch_", 
 constexpr CifarKind kCifar100{"CIFAR-100", "cifar-100-binary", "train", "test", "fine_label_names.txt", 2, 100};
 
 fs::path find_folder(const fs::path& source, const CifarKind& kind) {
+  refuse_link_out(source, source / kind.folder);
   return fs::is_directory(source / kind.folder) ? source / kind.folder : source;
 }
 
@@ -37,7 +39,9 @@ std::vector<fs::path> find_batches(const fs::path& folder, const std::string& pr
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(".bin")) files.push_back(entry.path());
+    if (!name.starts_with(prefix) || !name.ends_with(".bin")) continue;
+    refuse_link_out(folder, entry.path());
+    files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
     const std::string x = a.filename().string(), y = b.filename().string();
@@ -83,6 +87,7 @@ void import_split(ImportSession& session, Split split, const std::vector<fs::pat
 std::vector<std::string> class_names(const ImportOptions& options, const fs::path& folder, const CifarKind& kind) {
   if (!options.class_names.empty()) return options.class_names;
   const fs::path file = folder / kind.names_file;
+  refuse_link_out(folder, file);
   if (!fs::exists(file)) return numbered_classes(static_cast<int>(kind.classes));
   std::vector<std::string> names = read_lines(file);
   if (names.size() != kind.classes)

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "core/tensor/error.h"
+#include "io/inside.h"
 
 namespace convoy {
 namespace {
@@ -52,6 +53,7 @@ std::vector<SplitFolder> find_split_folders(const fs::path& source) {
     if (!holds_folders(source / name)) continue;
     if (!found.empty() && found.back().split == split)
       throw DataError(fmt::format("{} holds both \"validation\" and \"val\". Leave one there", source.string()));
+    refuse_link_out(source, source / name);
     found.push_back({split, source / name});
   }
   if (found.empty()) found.push_back({Split::train, source});
@@ -75,8 +77,12 @@ std::string fault_of(const fs::path& file, bool& meant_as_picture) {
   return meant_as_picture ? "not a PNG by its content; convert it" : "not a picture";
 }
 
-void scan_class(const fs::path& folder, std::int32_t label, FolderSplit& split, FolderScan& scan) {
+void scan_class(const fs::path& source, const fs::path& folder, std::int32_t label, FolderSplit& split, FolderScan& scan) {
   for (const fs::path& entry : entries_of(folder, scan.hidden)) {
+    if (leads_out(source, entry)) {
+      scan.bad.push_back({entry, "a link that leads out of the folder; put the file itself there"});
+      continue;
+    }
     if (!fs::is_regular_file(entry)) {
       scan.other.push_back({entry, "not a file"});
       continue;
@@ -90,14 +96,23 @@ void scan_class(const fs::path& folder, std::int32_t label, FolderSplit& split, 
   }
 }
 
-void scan_split(const SplitFolder& place, bool names_given, FolderScan& scan) {
+/// A class is named by its folder: the name goes into shards, tables and pictures.
+void check_class_folder(const fs::path& source, const fs::path& folder) {
+  refuse_link_out(source, folder);
+  const std::string name = folder.filename().string();
+  if (std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+    throw DataError(fmt::format("{}: the name of a class holds a control character (a line break?). Rename the folder",
+                                folder.string()));
+}
+
+void scan_split(const fs::path& source, const SplitFolder& place, bool names_given, FolderScan& scan) {
   FolderSplit split{.split = place.split, .images = {}};
   std::vector<std::pair<fs::path, std::int32_t>> folders;
   for (const fs::path& entry : entries_of(place.folder, scan.hidden)) {
     const auto known = std::find(scan.class_names.begin(), scan.class_names.end(), entry.filename().string());
     if (!fs::is_directory(entry))
       scan.other.push_back({entry, "lies beside the class folders"});
-    else if (known != scan.class_names.end())
+    else if (check_class_folder(source, entry); known != scan.class_names.end())
       folders.emplace_back(entry, static_cast<std::int32_t>(known - scan.class_names.begin()));
     else if (names_given)
       scan.other.push_back({entry, "not among the class names given"});
@@ -106,7 +121,7 @@ void scan_split(const SplitFolder& place, bool names_given, FolderScan& scan) {
                                   name_of(scan.splits.front().split)));
   }
   std::stable_sort(folders.begin(), folders.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  for (const auto& [folder, label] : folders) scan_class(folder, label, split, scan);
+  for (const auto& [folder, label] : folders) scan_class(source, folder, label, split, scan);
   scan.splits.push_back(std::move(split));
 }
 
@@ -126,7 +141,7 @@ FolderScan scan_image_folder(const fs::path& source, const std::vector<std::stri
   for (const std::string& name : class_names)
     if (!fs::is_directory(places.front().folder / name))
       throw DataError(fmt::format("{}: no folder for the class \"{}\"", places.front().folder.string(), name));
-  for (const SplitFolder& place : places) scan_split(place, !class_names.empty(), scan);
+  for (const SplitFolder& place : places) scan_split(source, place, !class_names.empty(), scan);
   return scan;
 }
 

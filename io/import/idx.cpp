@@ -7,10 +7,12 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <map>
 
 #include "core/tensor/error.h"
 #include "io/import/session.h"
+#include "io/inside.h"
 
 namespace convoy {
 namespace {
@@ -88,8 +90,11 @@ std::vector<IdxPair> find_pairs(const fs::path& folder) {
                                 "t10k-images-idx3-ubyte[.gz]",
                                 folder.string()));
   std::vector<IdxPair> pairs;
-  for (const auto& [split, path] : images)
+  for (const auto& [split, path] : images) {
     pairs.push_back({split, path, find_labels(path, *parse_images_name(path.filename().string()))});
+    refuse_link_out(folder, path);
+    refuse_link_out(folder, pairs.back().labels);
+  }
   return pairs;
 }
 
@@ -112,6 +117,9 @@ void import_pair(ImportSession& session, const IdxPair& pair, const std::vector<
   if (shape != sample || images.dtype() != dtype)
     throw DataError(fmt::format("{}: images of {} {}, but the other split has {} {}", pair.images.string(),
                                 name_of(images.dtype()), shape.str(), name_of(dtype), sample.str()));
+  constexpr std::int64_t kMostElements = std::int64_t{64} << 20;  // as many pixels as a PNG may have
+  if (shape.elements() > kMostElements)
+    throw DataError(fmt::format("{}: images of {} pixels; at most {} are read", pair.images.string(), shape.elements(), kMostElements));
   const std::int64_t count = images.shape()[0];
   const std::vector<std::uint8_t> labels = read_labels(pair.labels, pair.images, count);
   ShardWriter& writer = session.add_split({.split = pair.split,
@@ -140,7 +148,6 @@ IdxFile::IdxFile(const fs::path& path, int axes) : path_(path), source_(open_byt
   if (got < header_bytes) throw DataError(fmt::format("{}: the file ends inside its header", path.string()));
   dtype_ = header[2] == 0x08 ? DType::u8 : DType::f32;
   std::array<std::int64_t, 4> extents{};
-  const std::int64_t actual = count_bytes(path) - static_cast<std::int64_t>(header_bytes);
   auto announced = static_cast<__int128>(size_of(dtype_));
   for (std::size_t axis = 0; axis < static_cast<std::size_t>(axes); ++axis) {
     extents[axis] = big_endian(header.data() + 4 + 4 * axis);
@@ -149,6 +156,9 @@ IdxFile::IdxFile(const fs::path& path, int axes) : path_(path), source_(open_byt
                                   path.string(), axis));
     announced *= extents[axis];  // at most 4 * 2^96: axes <= 3
   }
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  const auto enough = static_cast<std::int64_t>(std::min<__int128>(announced, kMost)) + static_cast<std::int64_t>(header_bytes) + 1;
+  const std::int64_t actual = count_bytes(path, enough) - static_cast<std::int64_t>(header_bytes);
   if (announced != actual)
     throw DataError(fmt::format("{}: the header announces {} elements of type {}: {} bytes than the {} that follow. "
                                 "The file was cut or damaged; fetch it again",

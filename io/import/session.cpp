@@ -91,8 +91,9 @@ ImportReport ImportSession::finish(const std::vector<std::string>& class_names, 
 }
 
 std::vector<std::string> read_lines(const fs::path& file) {
-  std::ifstream in(file);
-  if (!in) throw DataError(fmt::format("{}: cannot be opened", file.string()));
+  std::ifstream in;
+  if (std::error_code error; fs::is_regular_file(file, error)) in.open(file);
+  if (!in.is_open()) throw DataError(fmt::format("{}: cannot be opened", file.string()));
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) {
     if (line.ends_with('\r')) line.pop_back();

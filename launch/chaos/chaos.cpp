@@ -146,9 +146,10 @@ void Chaos::flip_bit(Armed& armed, std::int64_t step, ModelState& state) {
 }
 
 std::optional<int> Chaos::before_save(std::int64_t saves_so_far) {
+  save_ = saves_so_far + 1;
   for (Armed& armed : clauses_) {
     const InjectClause& clause = armed.clause;
-    if (clause.save != saves_so_far + 1 || (clause.kind != InjectKind::enospc && clause.kind != InjectKind::eio)) continue;
+    if (clause.save != save_ || (clause.kind != InjectKind::enospc && clause.kind != InjectKind::eio)) continue;
     const bool full = clause.kind == InjectKind::enospc;
     if (strikes(armed, fmt::format("save {} meets {}", clause.save, full ? "a full disk" : "an I/O error")))
       return full ? ENOSPC : EIO;
@@ -157,7 +158,6 @@ std::optional<int> Chaos::before_save(std::int64_t saves_so_far) {
 }
 
 void Chaos::during_save(double fraction) {
-  if (fraction <= 0) ++save_;
   for (Armed& armed : clauses_) {
     const InjectClause& clause = armed.clause;
     if (clause.kind != InjectKind::kill || clause.save == 0 || clause.save != save_) continue;
@@ -168,7 +168,10 @@ void Chaos::during_save(double fraction) {
   }
 }
 
-void Chaos::slow_save() { delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_); }
+void Chaos::slow_save() {
+  if (slow_save_.exchange(save_) == save_) return;
+  delay(&InjectClause::checkpoint, trace::Activity::checkpoint, step_);
+}
 
 bool Chaos::poison(std::int64_t sample) {
   bool hit = false;

@@ -45,14 +45,14 @@ class Chaos {
   /// flip. The main thread, after the update of `step`.
   void after_update(std::int64_t step, ModelState& state);
 
-  /// enospc, eio: the errno that the next save is to fail with (CheckpointSaver::inject_write_error). Rank 0, before each
-  /// save; `saves_so_far`: of this life, whether or not they failed.
+  /// A save begins: enospc, eio: the errno that it is to fail with (CheckpointSaver::inject_write_error). Rank 0, when the
+  /// write before is over; `saves_so_far`: of this life, whether or not they failed.
   std::optional<int> before_save(std::int64_t saves_so_far);
-  /// kill@checkpoint. The writer as it goes (CheckpointSaver::observe_writes): `fraction` of the bytes are written; 0
-  /// begins a save, 1 comes before the rename.
-  void during_save(double fraction);
-  /// slow checkpoint. The writer, once a save.
+  /// slow checkpoint. The writer, at least once a save; the first call waits.
   void slow_save();
+  /// kill@checkpoint. The writer as it goes (CheckpointSaver::observe_writes): `fraction` of the bytes are written; the
+  /// last call, before the rename, says 1.
+  void during_save(double fraction);
 
   /// nan: is this sample (id in the training split) to be NaN after `prepare`?
   bool poison(std::int64_t sample);
@@ -73,8 +73,8 @@ class Chaos {
   std::filesystem::path log_;
   std::uint64_t seed_;
   bool poisons_ = false;
-  std::atomic<std::int64_t> step_{0}, reduced_step_{0};
-  std::atomic<std::int64_t> save_{0};  // under way in the writer, from 1
+  std::atomic<std::int64_t> step_{0}, save_{0};             // under way, from 1
+  std::atomic<std::int64_t> reduced_step_{0}, slow_save_{0};  // the last that before_reduction, slow_save were called for
 
   bool strikes(Armed& armed, const std::string& what);
   void announce(const std::string& what) const;

@@ -13,12 +13,16 @@
 #include "launch/commands/commands.h"
 #include "launch/data_options.h"
 #include "launch/errors.h"
+#include "launch/printable.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+
+/// Names of files may hold bytes that are not UTF-8: they become U+FFFD.
+void print_json(const Json& json) { fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace)); }
 
 bool wants_json(const Config& config) { return config.get<std::string>("format") == "json"; }
 
@@ -72,7 +76,7 @@ void print_import_json(const ImportReport& report) {
   for (const SkippedFile& skipped : report.skipped) {
     json["skipped"].push_back({{"file", skipped.file.string()}, {"reason", skipped.reason}});
   }
-  fmt::print("{}\n", json.dump(2));
+  print_json(json);
 }
 
 void print_import_text(const ImportReport& report) {
@@ -83,7 +87,7 @@ void print_import_text(const ImportReport& report) {
                split.files.size(), bytes_text(split.size_bytes), report.class_names.size(), *fewest, *most);
   }
   for (const SkippedFile& skipped : report.skipped) {
-    fmt::print(stderr, "[data] left out {}: {}\n", skipped.file.string(), skipped.reason);
+    fmt::print(stderr, "[data] left out {}\n", printable(fmt::format("{}: {}", skipped.file.string(), skipped.reason)));
   }
   if (report.hidden > 0) fmt::print(stderr, "[data] left out {} hidden files and folders\n", report.hidden);
 }
@@ -131,22 +135,36 @@ void print_info(const SplitInfo& split) {
   fmt::print("  {:<12} {} ({}), {} shards, {}\n", "samples", info.samples, info.task, info.shards,
              bytes_text(split.size_bytes));
   fmt::print("  {:<12} {} {}\n", "images", info.sample.str(), name_of(info.dtype));
-  fmt::print("  {:<12} {}: {}\n", "classes", info.class_names.size(), fmt::join(info.class_names, ", "));
+  fmt::print("  {:<12} {}: {}\n", "classes", info.class_names.size(),
+             printable(fmt::format("{}", fmt::join(info.class_names, ", "))));
   fmt::print("  {:<12} mean {:.4g}, deviation {:.4g} (per channel, of the training split)\n", "channels",
              fmt::join(info.channel_mean, ", "), fmt::join(info.channel_std, ", "));
-  fmt::print("  {:<12} {}\n  {:<12} {}\n  {:<12} {}\n", "fingerprint", info.fingerprint, "source", split.source,
-             "created by", split.created_by);
+  fmt::print("  {:<12} {}\n  {:<12} {}\n  {:<12} {}\n", "fingerprint", info.fingerprint, "source", printable(split.source),
+             "created by", printable(split.created_by));
+}
+
+/// All splits of a folder of shards; or the one of a foreign file whose datasets are named.
+std::vector<SplitInfo> splits_of(const Config& config) {
+  const fs::path path = needed(config, "data.path");
+  if (config.get<std::string>("data.images").empty() && config.get<std::string>("data.labels").empty()) return inspect_info(path);
+  DatasetOptions options;
+  options.path = path;
+  options.images = config.get<std::string>("data.images");
+  options.labels = config.get<std::string>("data.labels");
+  return {inspect_foreign(options)};
 }
 
 int info(const Config& config) {
-  const std::vector<SplitInfo> splits = inspect_info(needed(config, "data.path"));
+  const std::vector<SplitInfo> splits = splits_of(config);
   if (wants_json(config)) {
     Json json = Json::array();
     for (const SplitInfo& split : splits) json.push_back(info_json(split));
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
   } else {
     for (const SplitInfo& split : splits) print_info(split);
   }
+  for (const SplitInfo& split : splits)
+    if (!split.warning.empty()) fmt::print(stderr, "[data] {}: {}\n", name_of(split.split), printable(split.warning));
   return kDone;
 }
 
@@ -162,12 +180,12 @@ void print_verification(const VerifyReport& report, bool as_json) {
                                   {"sample", problem.sample < 0 ? Json() : Json(problem.sample)},
                                   {"what", problem.what}});
     }
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
     return;
   }
   for (const VerifyProblem& problem : report.problems) {
     const std::string sample = problem.sample < 0 ? "" : fmt::format(", sample {}", problem.sample);
-    fmt::print("BAD  {}{}: {}\n", problem.file.string(), sample, problem.what);
+    fmt::print("BAD  {}\n", printable(fmt::format("{}{}: {}", problem.file.string(), sample, problem.what)));
   }
   fmt::print("{}: {} shards, {} samples checked, {} problems\n", report.ok() ? "good" : "DAMAGED",
              report.shards, report.samples, report.problems.size());
@@ -198,7 +216,7 @@ void print_stats(const StatsReport& report, bool as_json) {
     json["classes"].push_back({{"name", report.info.class_names.at(i)}, {"samples", report.class_counts[i]}});
   }
   if (as_json) {
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
     return;
   }
   fmt::print("{} samples\n\n{:<8} {:>12} {:>12} {:>12} {:>12}\n", report.info.samples, "channel", "mean",
@@ -211,7 +229,7 @@ void print_stats(const StatsReport& report, bool as_json) {
   fmt::print("\n{:>8} {:>7}  class\n", "samples", "share");
   for (std::size_t i = 0; i < report.class_counts.size(); ++i) {
     const double share = static_cast<double>(report.class_counts[i]) / static_cast<double>(report.info.samples);
-    fmt::print("{:>8} {:>6.2f}%  {}\n", report.class_counts[i], 100 * share, report.info.class_names.at(i));
+    fmt::print("{:>8} {:>6.2f}%  {}\n", report.class_counts[i], 100 * share, printable(report.info.class_names.at(i)));
   }
 }
 
@@ -253,11 +271,12 @@ Action import_action() {
 Action info_action() {
   return {.path = "data info",
           .summary = "what a folder of shards holds, without reading its images",
-          .usage = "data info DIR [--format=json]",
+          .usage = "data info DIR | FILE.h5 --data.images=/x --data.labels=/y [--format=json]",
           .description =
               "Prints, for every split in DIR, samples, extents, classes, the normalisation's mean and "
-              "deviation, and the fingerprint by which a resumed run knows its data again.",
-          .examples = "convoy data info data/fashion-mnist",
+              "deviation, and the fingerprint by which a resumed run knows its data again. A foreign HDF5 file is read "
+              "where data.images and data.labels name its datasets; without them, its datasets are listed.",
+          .examples = "convoy data info data/fashion-mnist\nconvoy data info scans.h5",
           .positional = "data.path",
           .run = info};
 }

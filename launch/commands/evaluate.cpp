@@ -6,6 +6,7 @@
 
 #include "core/metrics/confusion.h"
 #include "core/tensor/error.h"
+#include "distributed/watch/watch.h"
 #include "io/confusion_picture.h"
 #include "io/mistakes_picture.h"
 #include "launch/commands/commands.h"
@@ -126,6 +127,7 @@ std::string json_text(const TrainedModel& model, const std::string& split, const
 
 int evaluate(const Config& config, World& world) {
   Communicator& all = world.all();
+  const Watch watch(world, {}, print_watch);
   try {
     std::unique_ptr<TrainedModel> model;
     std::unique_ptr<Dataset> dataset;

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "core/trace/trace.h"
+#include "distributed/watch/watch.h"
 #include "io/atomic_file.h"
 #include "io/ring_file.h"
 #include "io/run_lives.h"
@@ -15,19 +18,25 @@
 namespace convoy {
 namespace {
 
-/// status.json of a run that failed; best effort, for the message matters more.
-void record_failure(RunFolder* folder, const Trainer* trainer, int status, const std::string& reason, int rank) {
-  if (!folder) return;
+/// status.json of a run that failed; best effort, for the message matters more. `folder`: empty before rank 0 holds it.
+void record_failure(const std::filesystem::path& folder, const Trainer* trainer, int status, const std::string& reason,
+                    int rank) {
+  if (folder.empty()) return;
   try {
     RunStatus told{.status = status, .reason = reason, .rank = rank};
     if (trainer) {
       told = trainer->status(status, reason, rank);
-    } else if (const auto before = read_status(folder->path())) {  // refused: the run stands where it stood
+    } else if (const auto before = read_status(folder)) {  // refused: the run stands where it stood
       told.step = before->step;
       told.epoch = before->epoch;
       told.checkpoint = before->checkpoint;
     }
-    folder->write_status(told);
+    if (told.checkpoint.empty()) {  // only rank 0 knows it, and may be the one that is gone
+      const CheckpointFolder checkpoints(folder / "checkpoints");
+      const std::vector<std::int64_t> steps = checkpoints.steps();
+      if (!steps.empty()) told.checkpoint = "checkpoints/" + checkpoints.file_for(steps.front()).filename().string();
+    }
+    write_status(folder, told);
   } catch (const std::exception& error) {
     print_failure(fmt::format("status.json could not be written: {}", error.what()));
   }
@@ -47,13 +56,15 @@ std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::pa
 
 int train(const Config& config, World& world) {
   watch_signals();
-  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else: who holds the lock writes status.json
+  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else
+  std::filesystem::path path;         // the same on every rank: whoever takes a dead rank 0's place writes status.json
+  std::unique_ptr<Watch> watch;
   std::unique_ptr<Trainer> trainer;
   std::unique_ptr<RingFile> recorder;
   trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
-    record_failure(folder.get(), trainer.get(), news.status, news.reason, news.rank);
+    record_failure(path, trainer.get(), news.status, news.reason, news.rank);
   });
   // The handler must not outlive the trainer that it captures: the world may still fail while it ends.
   struct Forget {
@@ -64,20 +75,23 @@ int train(const Config& config, World& world) {
     agree(world.all(), "the run folder", [&] {
       if (world.rank() != 0) return;
       folder = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"));
+      path = std::filesystem::absolute(folder->path());
       for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
     });
-    recorder = start_recorder(world, config.get<std::filesystem::path>("runs") / config.get<std::string>("run"));
+    path = world.all().broadcast_string(path.string(), 0);
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
+    recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
     return trainer->run();
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());
-      record_failure(folder.get(), trainer.get(), error.status(), error.what(), error.rank());
+      record_failure(path, trainer.get(), error.status(), error.what(), error.rank());
     }
     return error.status();
   } catch (...) {  // this rank alone: tell the others while the trainer still stands
     const Failure failure = failure_of(std::current_exception());
-    world.fail(failure.status, failure.message);
+    world.fail(failure.status, failure.message, {.rank = failure.rank});
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kLongWait = 5;       // seconds: shorter waits for a peer are everyday
 constexpr double kSilent = 10;        // seconds without a copy, while the others go on
+constexpr double kMpirunTakes = 5;    // seconds at most, to end the other ranks after one died
 constexpr double kLongOp = 60;        // seconds in one thing, with nobody waiting
 
 const RingReading* ring_of(const RunEvidence& evidence, int rank) {
@@ -33,12 +34,11 @@ std::string ranks_text(const std::vector<int>& ranks) {
   return (ranks.size() == 1 ? "rank " : "ranks ") + list_of_ranks(ranks);
 }
 
-/// The file that some rank was writing; empty: none.
-std::string checkpoint_under_way(const RunEvidence& evidence) {
+/// The rank that was writing a checkpoint; none: nobody was.
+std::optional<RankStanding> writer_of_checkpoint(const RunEvidence& evidence) {
   for (const RingReading& ring : evidence.life.rings)
-    if (const std::string what = standing_of(ring).checkpoint; !what.empty() && !ring.finished)
-      return fmt::format("rank {} was {}", ring.identity.rank, what);
-  return "";
+    if (RankStanding standing = standing_of(ring); !standing.checkpoint.empty() && !ring.finished) return standing;
+  return std::nullopt;
 }
 
 std::vector<RankStanding> standings(const RunEvidence& evidence) {
@@ -79,8 +79,9 @@ std::string first_death_text(const RunEvidence& evidence, const Deaths& deaths) 
                        ranks_text(deaths.first), when);
   const RingReading& ring = *ring_of(evidence, deaths.first.front());
   const RankStanding standing = standing_of(ring);
+  const char* end = deaths.others_later > kMpirunTakes ? "fell silent first" : "died first";
   return fmt::format("{} {}, {} at {}, while it was {} (for {})", address(ring),
-                     evidence.life.rings.size() == 1 ? "died" : "died first", in_step(ring), when, standing.doing,
+                     evidence.life.rings.size() == 1 ? "died" : end, in_step(ring), when, standing.doing,
                      duration_text(standing.for_seconds));
 }
 
@@ -104,17 +105,20 @@ void judge_crash(const RunEvidence& evidence, Verdict& verdict) {
   if (deaths.first.size() == 1) verdict.rank = deaths.first.front();
   const bool together = deaths.all && deaths.first.size() > 1;
   verdict.sentence = "crashed: " + (together ? all_died_text(evidence, deaths) : first_death_text(evidence, deaths));
-  if (const std::string writing = checkpoint_under_way(evidence); !writing.empty()) {
-    if (verdict.sentence.find("step-") == std::string::npos) verdict.sentence += "; " + writing;
-    verdict.details.push_back(fmt::format("it ended while a checkpoint was written ({}); a checkpoint appears whole or not "
-                                          "at all, so the newest one below counts",
-                                          writing));
+  if (const auto writer = writer_of_checkpoint(evidence)) {
+    if (verdict.sentence.find(writer->checkpoint) == std::string::npos)
+      verdict.sentence += fmt::format("; rank {} was {}", writer->rank, writer->checkpoint);
+    verdict.details.push_back("it ended while a checkpoint was written; a checkpoint appears whole or not at all, so the "
+                              "newest one below counts");
   }
   if (!deaths.all && deaths.others_later > 0)
     verdict.details.push_back(fmt::format("the last of the others ended {} later", duration_text(deaths.others_later)));
   if (!deaths.finished.empty())
     verdict.details.push_back(fmt::format("{} had left in order", ranks_text(deaths.finished)));
-  if (!together)
+  if (!together && deaths.others_later > kMpirunTakes)
+    verdict.details.push_back("mpirun ends the others within seconds of a death, so this rank was rather stopped (SIGSTOP), or "
+                              "its host or file system was lost");
+  else if (!together)
     verdict.details.push_back(fmt::format("it left no message: a fault of the program, or killed from outside (kill -9, the "
                                           "kernel's out-of-memory killer: see dmesg on {})",
                                           fmt::join(deaths.hosts, ", ")));

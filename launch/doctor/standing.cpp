@@ -63,12 +63,13 @@ std::string words_for(const trace::Record& record) {
   return what;
 }
 
-/// "writing" and "syncing" step-00000350.h5.
+/// "writing" and "syncing" step-00000350.h5, or "writing step 350".
 std::string checkpoint_of(const std::vector<Lane>& lanes) {
-  for (const Lane& lane : lanes)
-    if (lane.now().activity == Activity::checkpoint && lane.now().what.find("step-") != std::string::npos &&
-        !lane.now().what.starts_with("reading"))
-      return lane.now().what;
+  for (const Lane& lane : lanes) {
+    const std::string& what = lane.now().what;
+    const bool writes = what.starts_with("writing step") || what.starts_with("syncing step");
+    if (lane.now().activity == Activity::checkpoint && writes) return what;
+  }
   return "";
 }
 

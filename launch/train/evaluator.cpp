@@ -60,7 +60,7 @@ EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
                                              {.threads = options_.loader_threads, .depth = options_.threads + 1});
   std::vector<BlockSums> sums(static_cast<std::size_t>(last - first));
   std::vector<SampleResult> results(options_.keep_samples ? sums.size() * static_cast<std::size_t>(block_) : 0);
-  const auto run_block = [&](Program& program, int block) {
+  const auto run_block = [&, first = first](Program& program, int block) {
     const std::shared_ptr<MicroBatch> batch = loader->next(block, 0);
     program.bind_memory(graph_.inputs.images, batch->images.bytes());
     program.bind_memory(graph_.inputs.transforms, batch->transforms.bytes());

@@ -218,9 +218,11 @@ StragglerReport SlowRanks::judge(std::span<const RankTimes> times) {
   ++records_;
   const double limit = std::max(kShare * report.step, kLeastMs);
   for (std::size_t r = 0; r < times.size(); ++r) {
-    const double mean = excess.mean[r];
-    const bool is_rule = excess.typical[r] > limit / 2 || std::max(excess.input[r], excess.checkpoint[r]) >= mean / 2;
-    note(histories_[r], slow_rank(static_cast<int>(r), excess), mean > limit && is_rule, mean < limit / 2, report);
+    const SlowRank now = slow_rank(static_cast<int>(r), excess);
+    const bool is_rule = excess.typical[r] > limit / 2 || std::max(excess.input[r], excess.checkpoint[r]) >= now.late / 2;
+    const bool above = now.late > limit && now.others_wait > limit / 2 && is_rule;
+    const bool below = now.late < limit / 2 || now.others_wait < limit / 4;
+    note(histories_[r], now, above, below, report);
   }
   std::stable_sort(report.slow.begin(), report.slow.end(), [](const auto& a, const auto& b) { return a.late > b.late; });
   return report;

@@ -46,9 +46,13 @@ struct StragglerReport {
   std::string line() const;
 };
 
-/// Names a rank after two records in a row in which it came late by more than max(10 % of the step, 3 ms) after the
-/// median of the other ranks, and forgets it after two in a row below half of that. Lateness must be the rule: either in
-/// most steps, or explained by its input or checkpoints, which may be long and rare.
+/// Names a rank after two records in a row in which
+///   - it came later than the median of the other ranks by more than a limit: 10 % of the step, at least 3 ms;
+///   - the others waited in the reduction longer than it did, by half of that (where ranks share too few cores, each
+///     comes late in turn, and all wait alike);
+///   - and lateness was the rule: in most steps, or explained by its input or checkpoints, which may be long and rare.
+/// Forgets it after two in a row in which it was late by less than half the limit, or the others waited for less than a
+/// quarter.
 class SlowRanks {
  public:
   /// `times[r]`: of rank r, arrivals aligned. Throws Error if ranks counted different steps.

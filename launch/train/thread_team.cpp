@@ -1,5 +1,9 @@
 #include "launch/train/thread_team.h"
 
+#include <string>
+
+#include "core/trace/trace.h"
+
 namespace convoy {
 
 ThreadTeam::ThreadTeam(int members) : errors_(static_cast<std::size_t>(members)) {
@@ -36,6 +40,7 @@ void ThreadTeam::run(const std::function<void(int)>& work) {
 }
 
 void ThreadTeam::member_loop(int member) {
+  trace::name_thread("worker " + std::to_string(member));
   std::uint64_t seen = 0;
   for (;;) {
     const std::function<void(int)>* work = nullptr;

@@ -72,6 +72,8 @@ int play(int argc, char** argv) {
     world.fail(3, error.what());
   } catch (const UsageError& error) {
     world.fail(2, error.what());
+  } catch (const PeerError& error) {
+    world.fail(1, error.what(), {.rank = error.peer()});
   } catch (const Error& error) {
     world.fail(1, error.what());
   } catch (const ReturnEarly&) {

@@ -93,13 +93,13 @@ TEST(Fault, ASilentRankIsNamedWithBucketAndStep) {
   const Outcome outcome = run(2, "silent");
   EXPECT_EQ(outcome.status, 1);
   EXPECT_EQ(outcome.output,
-            "status 1 rank 0: rank 0 waited 1.0 s for rank 1 in gradient bucket 0 of step 20\n");
+            "status 1 rank 1: rank 0 waited 1.0 s for rank 1 in gradient bucket 0 of step 20\n");
 }
 
 TEST(Fault, ARankThatReturnsEarlyWaitsForTheOthersByItsDeadline) {
   const Outcome outcome = run(2, "return");
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_EQ(outcome.output.find("status 1 rank 1: rank 1 waited 1."), 0U) << outcome.output;
+  EXPECT_EQ(outcome.output.find("status 1 rank 0: rank 1 waited 1."), 0U) << outcome.output;
   EXPECT_NE(outcome.output.find("for rank 0 in the end of the run"), std::string::npos) << outcome.output;
 }
 

@@ -2,8 +2,8 @@
 #include "io/checkpoint_saver.h"
 
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
+#include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "core/tensor/error.h"
@@ -185,6 +185,35 @@ TEST(CheckpointSaver, TheDestructorWaitsWhileAnExceptionPassesToo) {
   } catch (const UsageError&) {
   }
   EXPECT_TRUE(identical(read_checkpoint(scratch / "step-00000003.h5"), big_checkpoint(3)));
+}
+
+TEST(CheckpointSaver, StatusTellsWhatIsBeingWritten) {
+  const ScratchFolder scratch;
+  CheckpointSaver saver(CheckpointFolder(scratch.path()), 2);
+  saver.inject_write_delay(std::chrono::seconds(1));
+  saver.save(sample_checkpoint(5), false);
+  EXPECT_EQ(saver.status().writing_step, 5);
+  EXPECT_FALSE(saver.wait_for(std::chrono::milliseconds(1)));
+  EXPECT_TRUE(saver.wait_for(kLong));
+  EXPECT_TRUE(identical(read_checkpoint(*saver.newest()), sample_checkpoint(5)));
+}
+
+TEST(CheckpointSaver, AWriteThatHangsIsLeftBehindWhenAnExceptionPasses) {
+  const ScratchFolder scratch;
+  const CheckpointFolder folder(scratch.path());
+  try {
+    CheckpointSaver saver(folder, 2, std::chrono::milliseconds(50));
+    saver.inject_write_delay(std::chrono::seconds(2));
+    saver.save(sample_checkpoint(3), false);
+    throw UsageError("passing");
+  } catch (const UsageError&) {
+    EXPECT_TRUE(folder.steps().empty()) << "the destructor waited for the write";
+  }
+  // It goes on by itself where it can.
+  const auto deadline = std::chrono::steady_clock::now() + kLong;
+  while (!fs::exists(scratch / "latest") && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(identical(read_checkpoint(folder.file_for(3)), sample_checkpoint(3)));
 }
 
 TEST(CheckpointSaver, AnyThreadMayAskWhileOneSaves) {

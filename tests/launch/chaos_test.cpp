@@ -28,6 +28,15 @@ InjectScene scene() {
           .parameters = {"conv1/bias", "conv1/filters"}};
 }
 
+/// Until a thread of this process sleeps in a delay.
+void await_delay() {
+  const auto delayed = [](const trace::Lane& lane) { return lane.now().what.starts_with("slow:"); };
+  for (bool found = false; !found; std::this_thread::sleep_for(1ms)) {
+    const auto lanes = trace::lanes();
+    found = std::any_of(lanes.begin(), lanes.end(), delayed);
+  }
+}
+
 class ChaosTest : public testing::Test {
  protected:
   std::filesystem::path log() const { return folder_.path() / "injected.log"; }
@@ -147,11 +156,7 @@ TEST_F(ChaosTest, DelaysTheReductionBeforeItsFirstBucketAlone) {
   const int pid = child("slow:rank=1,reduce=3000s@step=2", 1, [](Chaos& mine) {
     mine.before_reduction(1);
     std::thread first([&] { mine.before_reduction(2); });
-    const auto delayed = [] {
-      const auto lanes = trace::lanes();
-      return std::any_of(lanes.begin(), lanes.end(), [](const auto& lane) { return lane.now().what.starts_with("slow:"); });
-    };
-    while (!delayed()) std::this_thread::sleep_for(1ms);
+    await_delay();
     mine.before_reduction(2);  // would last most of an hour
     _exit(5);
   });
@@ -209,10 +214,28 @@ TEST_F(ChaosTest, KillsTheWriterInTheMidstOfTheNamedSave) {
         Chaos mine = chaos("kill@checkpoint=2", 0);
         for (int save = 1; save <= 2; ++save) {
           std::fprintf(stderr, "save %d\n", save);
+          mine.before_save(save - 1);
           for (int part = 0; part <= 100; ++part) mine.during_save(part / 100.0);
         }
       },
       testing::KilledBySignal(SIGKILL), "save 1\nsave 2\n\\[inject\\] rank 0: kill in save 2, [0-9]+ % of it written");
+}
+
+TEST_F(ChaosTest, DelaysASaveOnce) {
+  const int pid = child("slow:checkpoint=3000s@step=2", 0, [](Chaos& mine) {
+    mine.before_save(0);
+    mine.slow_save();  // in step 0
+    mine.before_step(2);
+    mine.slow_save();
+    mine.before_save(1);
+    std::thread first([&] { mine.slow_save(); });
+    await_delay();
+    mine.slow_save();  // would last most of an hour
+    _exit(5);
+  });
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 5) << status;
 }
 
 TEST_F(ChaosTest, PoisonsItsSampleWheneverItIsDrawnAndSaysSoOnce) {

@@ -21,21 +21,33 @@ std::vector<RankTimes> even(int ranks) {
   return std::vector<RankTimes>(static_cast<std::size_t>(ranks), times);
 }
 
-/// `rank` comes `ms` later to every reduction.
+/// `rank` comes `ms` later to every reduction, and the others wait for it.
 void delay(std::vector<RankTimes>& times, int rank, double ms) {
-  for (int step = 0; step < 10; ++step)
-    times[static_cast<std::size_t>(rank)].arrivals[static_cast<std::size_t>(step)] += static_cast<std::int64_t>(ms * 1e6);
+  for (int r = 0; r < static_cast<int>(times.size()); ++r) {
+    RankTimes& each = times[static_cast<std::size_t>(r)];
+    each.seconds += 10 * ms * kMs;
+    if (r != rank) each.parts.communication += 10 * ms * kMs;
+    if (r != rank) continue;
+    for (int step = 0; step < 10; ++step) each.arrivals[static_cast<std::size_t>(step)] += static_cast<std::int64_t>(ms * 1e6);
+  }
 }
 
-/// `rank` spends `ms` more a step in `part`, comes so much later, and the others wait for it.
+/// `rank` spends `ms` more a step in `part`, and comes so much later.
 std::vector<RankTimes> with_slow(int ranks, int rank, double StepParts::*part, double ms) {
   std::vector<RankTimes> times = even(ranks);
   delay(times, rank, ms);
-  for (int r = 0; r < ranks; ++r) {
-    RankTimes& each = times[static_cast<std::size_t>(r)];
-    each.seconds += 10 * ms * kMs;
-    each.parts.*(r == rank ? part : &StepParts::communication) += 10 * ms * kMs;
-  }
+  times[static_cast<std::size_t>(rank)].parts.*part += 10 * ms * kMs;
+  return times;
+}
+
+/// `rank` spends `ms` in `part` in one step of the record, and comes so much later to that.
+std::vector<RankTimes> with_hiccup(int ranks, int rank, double StepParts::*part, double ms) {
+  std::vector<RankTimes> times = even(ranks);
+  for (RankTimes& each : times) each.parts.communication += ms * kMs, each.seconds += ms * kMs;
+  RankTimes& slow = times[static_cast<std::size_t>(rank)];
+  slow.parts.communication -= ms * kMs;
+  slow.parts.*part += ms * kMs;
+  slow.arrivals[3] += static_cast<std::int64_t>(ms * 1e6);
   return times;
 }
 
@@ -121,25 +133,32 @@ TEST(SlowRanks, NamesNobodyWhereAllAreLateInTurn) {
   }
 }
 
-TEST(SlowRanks, NamesNobodyForOneLongHiccupARecord) {
-  SlowRanks judge;
+TEST(SlowRanks, NamesNobodyWhomTheOthersDoNotWaitFor) {
+  SlowRanks judge;  // it is the core that all wait for
   for (int record = 0; record < 5; ++record) {
     std::vector<RankTimes> times = even(4);
-    times[1].arrivals[3] += 2'000'000'000;  // 2 s: 200 ms a step on average
-    times[1].parts.compute += 2;
+    delay(times, 1, 20);
+    times[1].parts.communication = times[0].parts.communication;
     EXPECT_TRUE(judge.judge(times).slow.empty());
   }
 }
 
-TEST(SlowRanks, NamesRareButLongCheckpoints) {
+TEST(SlowRanks, NamesNobodyForOneLongHiccupARecord) {
   SlowRanks judge;
-  std::vector<RankTimes> times = even(4);
-  times[0].arrivals[3] += 500'000'000;
-  times[0].parts.checkpoint += 0.5;
-  judge.judge(times);
-  const StragglerReport report = judge.judge(times);
-  ASSERT_EQ(report.slow.size(), 1U);
-  EXPECT_EQ(report.slow[0].cause, SlowCause::checkpoint);
+  for (int record = 0; record < 5; ++record)
+    EXPECT_TRUE(judge.judge(with_hiccup(4, 1, &StepParts::compute, 2000)).slow.empty());
+}
+
+TEST(SlowRanks, NamesRareButLongWaitsForInputAndDisk) {
+  for (const auto& [part, cause] :
+       {std::pair{&StepParts::input, SlowCause::input}, {&StepParts::checkpoint, SlowCause::checkpoint}}) {
+    SlowRanks judge;
+    judge.judge(with_hiccup(4, 1, part, 500));
+    const StragglerReport report = judge.judge(with_hiccup(4, 1, part, 500));
+    ASSERT_EQ(report.slow.size(), 1U);
+    EXPECT_EQ(report.slow[0].cause, cause);
+    EXPECT_NEAR(report.slow[0].excess, 50, 1e-6);
+  }
 }
 
 TEST(SlowRanks, CountsOnlyWhatIsTenPercentOfAStepAndThreeMilliseconds) {
