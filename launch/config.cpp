@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -53,6 +54,18 @@ po::options_description described(const std::string& command) {
   return description;
 }
 
+/// `--dry-run PATH` where the command takes words: PATH is one of them, not the option's value.
+std::vector<std::string> with_bare_switches(const std::string& command, std::vector<std::string> arguments) {
+  constexpr std::array<std::string_view, 8> kValues{"yes", "true", "on", "1", "no", "false", "off", "0"};
+  for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
+    if (!arguments[i].starts_with("--") || arguments[i + 1].starts_with("-")) continue;
+    const OptionSpec* option = find_option(command, arguments[i].substr(2));
+    if (option == nullptr || option->type != OptionType::yes_no) continue;
+    if (std::find(kValues.begin(), kValues.end(), arguments[i + 1]) == kValues.end()) arguments[i] += "=yes";
+  }
+  return arguments;
+}
+
 /// What the command line gives: (name, words), in its order; words without a name go to `positional`.
 using Given = std::vector<std::pair<std::string, std::vector<std::string>>>;
 
@@ -62,7 +75,7 @@ Given parse_command_line(const std::string& command, const std::vector<std::stri
   namespace style = po::command_line_style;
   po::parsed_options parsed(&description);
   try {
-    parsed = po::command_line_parser(arguments)
+    parsed = po::command_line_parser(positional.empty() ? arguments : with_bare_switches(command, arguments))
                  .options(description)
                  .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
                  .allow_unregistered()

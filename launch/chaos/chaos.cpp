@@ -199,7 +199,13 @@ std::unique_ptr<Chaos> make_chaos(Communicator& world, const ChaosOptions& optio
   agree(world, "--inject", [&] {
     InjectScene scene = options.scene;
     scene.ranks = world.size();
-    clauses = settle_inject(parse_inject(options.spec), scene);
+    clauses = parse_inject(options.spec);
+    // What struck in an earlier life need not fit this one, which may have fewer ranks.
+    if (!options.new_run)
+      std::erase_if(clauses, [struck = struck_in(log)](const InjectClause& clause) {
+        return clause.once() && struck.contains(key_of(clause));
+      });
+    clauses = settle_inject(std::move(clauses), scene);
     if (options.new_run && world.rank() == 0) std::filesystem::remove(log);
   });
   if (clauses.empty()) return nullptr;

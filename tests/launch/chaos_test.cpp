@@ -122,7 +122,7 @@ TEST_F(ChaosTest, NeverEntersTheReductionItHangsIn) {
     mine.before_reduction(9);
   });
   await_log();
-  std::this_thread::sleep_for(300ms);
+  std::this_thread::sleep_for(1500ms);  // it looks about once a second
   int status = 0;
   EXPECT_EQ(waitpid(pid, &status, WNOHANG), 0) << "it came back";
   kill(pid, SIGKILL);
