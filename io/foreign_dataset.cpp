@@ -163,7 +163,7 @@ Selection choose(const DatasetOptions& options, bool own_files) {
 
 }  // namespace
 
-std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options) {
+std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options, bool rehearsal) {
   std::error_code ignored;
   if (!fs::exists(options.path, ignored)) fail(options.path, "no such file or folder");
   std::vector<fs::path> originals = find_files(options.path, options.split);
@@ -176,6 +176,8 @@ std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options) {
   DatasetContent content;
   try {
     for (const fs::path& file : staged(originals, options, content)) append_file(file, options, content);
+    const auto uses_hdf5 = [](const DatasetPart& part) { return part.images->uses_hdf5(); };
+    if (rehearsal && std::none_of(content.parts.begin(), content.parts.end(), uses_hdf5)) return nullptr;
     survey(content);
   } catch (const DataError& error) {
     throw DataError(about_originals(error.what(), content));

@@ -145,8 +145,8 @@ std::vector<std::filesystem::path> staged(const std::vector<std::filesystem::pat
 
 namespace {
 
-std::unique_ptr<Dataset> open_as_named(const DatasetOptions& options) {
-  return options.images.empty() ? open_shards(options) : open_foreign(options);
+std::unique_ptr<Dataset> open_as_named(const DatasetOptions& options, bool rehearsal) {
+  return options.images.empty() ? open_shards(options) : open_foreign(options, rehearsal);
 }
 
 /// A file where convoy's own shards, a folder, were expected.
@@ -168,9 +168,9 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
     if (options.images.empty()) refuse_unnamed_file(options.path);
     DatasetOptions in_place = options;
     in_place.stage = StageMode::none;
-    open_as_named(in_place);
+    open_as_named(in_place, true);
   });
-  return open_as_named(options);
+  return open_as_named(options, false);
 }
 
 }  // namespace convoy

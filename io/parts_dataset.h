@@ -36,7 +36,8 @@ std::unique_ptr<Dataset> make_parts_dataset(DatasetContent content, Selection se
 
 /// The two openers. Files are staged as the options say.
 std::unique_ptr<Dataset> open_shards(const DatasetOptions& options);
-std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options);
+/// `rehearsal`: only to see whether HDF5 survives it; returns null where HDF5 has no part in reading the images.
+std::unique_ptr<Dataset> open_foreign(const DatasetOptions& options, bool rehearsal = false);
 
 /// A message about staged copies, made one about the originals.
 std::string about_originals(std::string message, const DatasetContent& content);

@@ -35,6 +35,7 @@ class PreadStore : public SampleStore {
     }
     return read_exactly(file_.get(), out, row_bytes_, offset, why);
   }
+  bool uses_hdf5() const override { return false; }
 
  private:
   FileDescriptor file_;
@@ -60,6 +61,7 @@ class Hdf5Store : public SampleStore {
     }
     return true;
   }
+  bool uses_hdf5() const override { return true; }
 
  private:
   hdf5::Dataset dataset_;

@@ -16,6 +16,8 @@ class SampleStore {
   virtual ~SampleStore() = default;
   /// One row into `out`. Returns false with the reason in `why` when the bytes cannot be had.
   virtual bool read(std::int64_t row, std::byte* out, std::string& why) const = 0;
+  /// Whether HDF5 itself does the reading.
+  virtual bool uses_hdf5() const = 0;
 };
 
 /// For a dataset of a file that is open: by pread where every row lies in one piece in the file as it is in memory

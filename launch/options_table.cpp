@@ -60,8 +60,8 @@ std::vector<OptionSpec> run_options() {
       {.name = "reduction", .type = choice, .value = "deterministic", .help = "of gradients; fast: MPI's own "
        "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
        .choices = {"deterministic", "fast"}},
-      {.name = "timeout", .type = integer, .value = "600", .help = "seconds after which a silent rank counts "
-       "as dead", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
+      {.name = "timeout", .type = integer, .value = "600", .help = "seconds that a living rank may keep "
+       "others waiting before the run ends (three times that before the first step)", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "inject", .type = text, .help = "break the run on purpose: "
        "'kill:rank=2@step=37; slow:rank=1,compute=50ms'; more above", .commands = takers(kRun), .lasting = false},
       {.name = "on-nan", .type = choice, .value = "stop", .help = "what to do with a step whose loss or gradients "

@@ -9,6 +9,7 @@
 #include "io/atomic_file.h"
 #include "io/ring_file.h"
 #include "io/run_lives.h"
+#include "launch/chaos/inject_spec.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
@@ -83,7 +84,10 @@ int train(const Config& config, World& world) {
     watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(path));
     recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
-    return trainer->run();
+    const int status = trainer->run();
+    if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0)
+      fmt::print(stderr, "[run] {}\n", lost);
+    return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());
@@ -114,7 +118,8 @@ Command train_command() {
                 "Signals: SIGUSR1 writes a checkpoint and goes on; SIGUSR2, SIGTERM and SIGINT write one and end with "
                 "status 75.\n\n"
                 "Exit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 bad data, 75 stopped by a signal "
-                "with a checkpoint written.",
+                "with a checkpoint written.\n\n" +
+                inject_help(),
             .examples = "convoy train --config=experiments/lenet/fashion-mnist.cfg\n"
                         "mpirun -n 4 convoy train --config=experiments/lenet/fashion-mnist.cfg --run=four --resume=latest\n"
                         "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",

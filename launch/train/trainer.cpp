@@ -49,6 +49,7 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
 Trainer::~Trainer() = default;
 
 void Trainer::open_data() {
+  const trace::Doing starting(trace::Activity::start, "opening the data");
   backend_ = make_backend(config_);
   train_data_ = open_dataset(dataset_options(config_, Split::train));
   spec_ = make_run_spec(config_, train_data_->info());
@@ -67,6 +68,8 @@ void Trainer::make_faults() {
   InjectScene scene{.seed = config_.get<std::uint64_t>("seed"),
                     .last_step = spec_.last_step,
                     .samples = train_data_->info().stored_samples};
+  if (train_data_->info().samples < train_data_->info().stored_samples)
+    scene.held_out = [share = config_.get<double>("data.validation")](std::int64_t id) { return is_held_out(id, share); };
   for (Value parameter : training_.graph.with_role(Role::parameter))
     scene.parameters.push_back(training_.graph.info(parameter).name);
   chaos_ = make_chaos(all_, {.spec = config_.get<std::string>("inject"),
@@ -76,6 +79,7 @@ void Trainer::make_faults() {
 }
 
 void Trainer::build_engine() {
+  const trace::Doing starting(trace::Activity::start, "building the programs");
   const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
   ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
   const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
@@ -223,6 +227,7 @@ void Trainer::apply_update(const StepParts& parts) {
 
 bool Trainer::evaluate_validation() {
   if (!validation_data_) return false;
+  const trace::Doing evaluating(trace::Activity::evaluate, "the validation split");
   const EvaluationResult result = evaluator_->run(*validation_data_, all_);
   const double epoch = exact_epoch(step_);
   progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
@@ -241,7 +246,9 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   mark_standing();
   const Standing now = standing();
   if (progress_->due(now)) {
-    const std::string record = progress_->record(now, stragglers_->record(step_));
+    const StragglerReport& report = stragglers_->record(step_);
+    const std::string record = progress_->record(now, report);
+    for (const std::string& text : report.news) progress_->say("slow", text);
     log(record);
     train_metrics_ = record;
   } else {
@@ -309,6 +316,7 @@ int Trainer::run() {
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
     progress_->say("checkpoint", saves_.summary());
+    if (const std::string summary = stragglers_->summary(); !summary.empty()) progress_->say("slow", summary);
     if (chaos_)
       for (const std::string& clause : chaos_->not_struck()) progress_->say("inject", clause + " struck nothing");
   }

@@ -23,9 +23,8 @@ void Trainer::start_saver() {
   store(state_, like);
   saver_->reserve(like);
   if (!chaos_) return;
-  saver_->observe_writes([this, begun = false](double fraction) mutable {
-    if (!begun) chaos_->slow_save();
-    begun = fraction < 1;
+  saver_->observe_writes([this](double fraction) {
+    chaos_->slow_save();
     chaos_->during_save(fraction);
   });
 }

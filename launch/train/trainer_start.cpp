@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "core/trace/trace.h"
 #include "io/library_version.h"
 #include "launch/commands/version.h"
 #include "launch/preflight.h"
@@ -162,6 +163,7 @@ std::string Trainer::go_back(const ModelState& first) {
 
 /// Rank 0 reads and verifies; the others receive.
 void Trainer::resume() {
+  const trace::Doing starting(trace::Activity::start, "resuming");
   std::string text;
   agree(all_, "the checkpoint to resume from", [&] {
     if (!folder_) return;

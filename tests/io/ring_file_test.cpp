@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <random>
 
 #include "core/tensor/error.h"
+#include "io/crc32c.h"
 #include "support/driven_rank.h"
 #include "temporary_folder.h"
 
@@ -124,6 +127,28 @@ TEST(RingFile, IsWholeWheneverItsWriterIsKilled) {
     }
     fs::remove(scratch.path() / ring_name(0));
   }
+}
+
+/// The words of the header that name the valid slot: which, its bytes, their CRC-32C.
+std::array<std::uint32_t, 3> slot_words(const fs::path& file) {
+  std::array<std::uint32_t, 3> words{};
+  const std::string bytes = bytes_of(file);
+  if (bytes.size() >= 76) std::memcpy(words.data(), bytes.data() + 64, sizeof words);
+  return words;
+}
+
+TEST(RingFile, LeavesTheCopyBeforeWholeWhileItWritesTheNext) {
+  const TemporaryFolder scratch;
+  const fs::path file = scratch.path() / ring_name(3);
+  trace::doing(Activity::compute, "before");
+  const RingFile ring(scratch.path(), identity());
+  ASSERT_TRUE(comes_true([&] { return message_of_reading(file).empty(); }));
+  const auto [slot, size, crc] = slot_words(file);
+  trace::doing(Activity::compute, "after");
+  ASSERT_TRUE(comes_true([&] { return slot_words(file)[2] != crc; }));
+  const std::string bytes = bytes_of(file);
+  EXPECT_EQ(crc32c(bytes.data() + kRingFirstSlot + slot * kRingSlotBytes, size), crc);
+  EXPECT_NE(slot_words(file)[0], slot);
 }
 
 TEST(RingFile, CanBeReadWhileItIsWritten) {

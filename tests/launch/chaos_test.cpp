@@ -280,11 +280,21 @@ TEST_F(ChaosTest, ForgetsTheLogOfAnEarlierRunOfTheSameName) {
     on_ranks(2, [&](Communicator& world) {
       const auto mine =
           make_chaos(world, {.spec = "enospc@checkpoint=1", .run_folder = folder_.path(), .new_run = new_run, .scene = scene()});
-      ASSERT_NE(mine, nullptr);
-      if (world.rank() != 0) return;
-      EXPECT_EQ(mine->before_save(0).has_value(), new_run);
+      EXPECT_EQ(mine != nullptr, new_run);
+      if (!mine || world.rank() != 0) return;
+      EXPECT_EQ(mine->before_save(0), ENOSPC);
     });
   }
+}
+
+TEST_F(ChaosTest, LetsALifeOnFewerRanksPassWhatHasStruck) {
+  std::ofstream(log()) << "1 kill:rank=2@step=5 :: rank 2: kill before step 5\n";
+  on_ranks(2, [&](Communicator& world) {
+    const std::string spec = "kill:rank=2@step=5; stop:rank=1@step=9";
+    const auto mine = make_chaos(world, {.spec = spec, .run_folder = folder_.path(), .new_run = false, .scene = scene()});
+    ASSERT_NE(mine, nullptr);
+    EXPECT_EQ(mine->not_struck(), std::vector<std::string>{"stop:rank=1@step=9"});
+  });
 }
 
 }  // namespace
