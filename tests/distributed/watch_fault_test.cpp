@@ -166,6 +166,14 @@ TEST(Watch, NamesADeadRankWhereMpirunLetsTheOthersLive) {
   EXPECT_TRUE(run.is_over());
 }
 
+TEST(Watch, TakesAStoppedRankWithItWhereMpirunLetsRanksBe) {
+  DriverRun run(3, "steps --silent-ms=2000", "--enable-recovery");
+  run.signal({1}, SIGSTOP);
+  EXPECT_EQ(run.finish(), 0);  // --enable-recovery: always; 124 where mpirun would wait for the stopped rank for ever
+  expect_parts(run.output(), {"status 1 rank 1 by 0: ", "is stopped (SIGSTOP)"});
+  EXPECT_TRUE(run.is_over());
+}
+
 TEST(Watch, TellsWhoIsLateWithOpAndTheRunGoesOn) {
   DriverRun run(3, "slow=1 --late-ms=1000 --delay-ms=5500 --steps=8");
   EXPECT_EQ(run.finish(), 0) << run.output();
