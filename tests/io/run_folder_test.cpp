@@ -202,5 +202,14 @@ TEST(RunLock, DiesWithItsProcess) {
   close(ready[1]);
 }
 
+TEST(RunStatus, NumbersThatAStatusCannotHoldAreRefused) {
+  const ScratchFolder scratch;
+  for (const char* number : {"1e300", "256", "-1", "99999999999999999999", "\"0\"", "1.5"}) {
+    write_content(scratch / "status.json", std::string("{\"status\": ") + number +
+                                               R"(, "reason": "", "step": 1, "epoch": 1, "checkpoint": null, "rank": null, "time": ""})");
+    EXPECT_NE(message_of<DataError>([&] { read_status(scratch.path()); }).find("\"status\" is no whole number"), std::string::npos) << number;
+  }
+}
+
 }  // namespace
 }  // namespace convoy

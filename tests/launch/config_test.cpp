@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/temporary_folder.h"
 #include "launch/expect_message.h"
 #include "launch/options.h"
 
@@ -118,6 +119,30 @@ TEST(Config, ASectionHoldsItsNonEmptyValues) {
   EXPECT_EQ(model.at("name"), "mlp");
   EXPECT_EQ(model.at("hidden"), "30,20");
   EXPECT_EQ(model.count("variant"), 0u);
+}
+
+TEST(Config, AValueWithAControlCharacterIsRefused) {
+  for (const std::string value : {std::string("a\0b", 3), std::string("a\x1b[2J")})
+    EXPECT_USAGE_ERROR(Config::from_text("train", "[data]\npath = " + value, "x.cfg"), "x.cfg:2", "without control characters");
+}
+
+TEST(Config, MessagesStayShortHoweverLongTheLine) {
+  const std::string line(100'000, 'a');
+  for (const std::string& text : {line, line + " = 1", "[" + line, "run = \"" + line, "train.batch = " + line, "device = " + line}) {
+    try {
+      Config::from_text("train", text, "x.cfg");
+      ADD_FAILURE() << "accepted " << text.substr(0, 20);
+    } catch (const UsageError& error) {
+      EXPECT_LT(std::string(error.what()).size(), 1000u) << error.what();
+    }
+  }
+}
+
+TEST(Config, AFileTooLongForAConfigIsNotRead) {
+  const TemporaryFolder folder;
+  write_bytes(folder.path() / "long.cfg", std::string((1 << 20) + 1, '#'));
+  const std::vector<std::string> arguments{"--config=" + (folder.path() / "long.cfg").string()};
+  EXPECT_USAGE_ERROR(read_config_file("train", arguments), "more than 1048576 bytes");
 }
 
 }  // namespace
