@@ -118,7 +118,8 @@ class CheckpointFolder {
 };
 
 /// A checkpoint as the user names it: a file; a run folder or its checkpoints folder (best, else latest valid).
-/// Throws UsageError when there is no such file or folder, DataError when the folder holds no usable checkpoint.
-std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
+/// Throws UsageError when there is no such file or folder, DataError when the folder holds no usable checkpoint. `passed_over`:
+/// receives a sentence for each newer checkpoint that is damaged.
+std::filesystem::path resolve_checkpoint(const std::filesystem::path& path, std::vector<std::string>* passed_over = nullptr);
 
 }  // namespace convoy

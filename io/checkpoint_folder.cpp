@@ -151,7 +151,7 @@ std::vector<std::string> CheckpointFolder::set_aside_after(std::int64_t step) co
   return warnings;
 }
 
-fs::path resolve_checkpoint(const fs::path& path) {
+fs::path resolve_checkpoint(const fs::path& path, std::vector<std::string>* passed_over) {
   std::error_code error;
   if (!fs::exists(path, error))
     throw UsageError(fmt::format("{}: no such checkpoint; expected a checkpoint file or a run folder", path.string()));
@@ -160,7 +160,10 @@ fs::path resolve_checkpoint(const fs::path& path) {
   const CheckpointFolder folder(fs::is_directory(inner, error) ? inner : path);
   if (const auto best = folder.best()) return *best;
   std::vector<std::string> warnings;
-  if (const auto newest = folder.newest_valid(warnings)) return newest->first;
+  if (const auto newest = folder.newest_valid(warnings)) {
+    if (passed_over) *passed_over = std::move(warnings);
+    return newest->first;
+  }
   std::string message = fmt::format("{}: holds no usable checkpoint (step-*.h5)", path.string());
   for (const std::string& warning : warnings) message += "\n  " + warning;
   throw DataError(message);

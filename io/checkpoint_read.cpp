@@ -322,8 +322,8 @@ Checkpoint read_checkpoint(const std::filesystem::path& file) {
   const trace::Doing reading(trace::Activity::checkpoint, "reading " + file.filename().string());
   checkpoint_format::Scan scan = checkpoint_format::scan_checkpoint(file);
   if (const checkpoint_format::ScanItem* bad = scan.first_problem())
-    throw DataError(fmt::format("checkpoint {}: {}: {}. Resume from another checkpoint (--resume=latest takes the newest "
-                                "that verifies); `convoy checkpoint verify` lists everything that is wrong",
+    throw DataError(fmt::format("checkpoint {}: {}: {}; `convoy checkpoint verify` lists everything that is wrong, and "
+                                "`convoy checkpoint repair` turns a single flipped bit back",
                                 file.string(), bad->name, bad->problem));
   return std::move(scan.checkpoint);
 }

@@ -23,6 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kMetrics[] = "metrics.jsonl";
+constexpr char kReserve[] = ".reserve";  // room for status.json on a disk that has become full
+constexpr std::size_t kReserveBytes = 16384;
 constexpr char kStatus[] = "status.json";
 constexpr std::size_t kMaxRunName = 200;
 
@@ -90,6 +92,18 @@ RunFolder::RunFolder(const fs::path& runs, const std::string& name)
     : path_(make_folder(runs, name)), lock_(std::make_unique<RunLock>(path_)) {
   if (lock_->warning()) warnings_.push_back(*lock_->warning());
   remove_dead_temporaries(path_);
+  try {
+    write_file_atomically(path_ / kReserve, std::string(kReserveBytes, '\n'));
+  } catch (const SystemError&) {
+    // a disk that is full already: there is nothing to reserve
+  }
+}
+
+void RunFolder::check_still_there() const {
+  if (!lock_->holds(path_))
+    throw LibraryError(fmt::format("the run's folder {} was moved or removed while the run used it; nothing more is saved, for "
+                                   "another run may have begun under that name",
+                                   path_.string()));
 }
 
 RunFolder::~RunFolder() {
@@ -153,10 +167,17 @@ void write_status(const fs::path& run_folder, RunStatus status) {
       {"status", status.status}, {"reason", status.reason}, {"step", status.step}, {"epoch", status.epoch},
       {"checkpoint", status.checkpoint.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(status.checkpoint)},
       {"rank", status.rank < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(status.rank)},
+      {"again", status.again && status.status != 0 && status.status != 2 && status.status != 3},
       {"time", status.time}};
   // A reason may quote a damaged file: bytes that are not UTF-8 become U+FFFD.
-  write_file_atomically(run_folder / kStatus,
-                        json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  const std::string text = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  try {
+    write_file_atomically(run_folder / kStatus, text);
+  } catch (const SystemError& error) {
+    // A full disk must not keep the run from saying that the disk was full.
+    if (unlink((run_folder / kReserve).c_str()) != 0) throw;
+    write_file_atomically(run_folder / kStatus, text);
+  }
 }
 
 void RunFolder::cut_metrics_after(std::int64_t step) {
@@ -212,7 +233,8 @@ std::optional<RunStatus> read_status(const fs::path& run_folder) {
                      .epoch = json.at("epoch").get<double>(),
                      .checkpoint = checkpoint.is_null() ? "" : checkpoint.get<std::string>(),
                      .rank = rank.is_null() ? -1 : static_cast<int>(whole_number(json, "rank", 0, INT32_MAX, file)),
-                     .time = json.at("time").get<std::string>()};
+                     .time = json.at("time").get<std::string>(),
+                     .again = json.value("again", true)};
   } catch (const nlohmann::json::exception& error) {
     throw DataError(fmt::format("{}: not a status of a run: {}", file.string(), std::string_view(error.what()).substr(0, 300)));
   }

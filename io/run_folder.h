@@ -24,6 +24,7 @@ struct RunStatus {
   std::string checkpoint;   // newest checkpoint, relative to the run folder; empty: none
   int rank = -1;            // the rank that failed; -1: none
   std::string time;         // UTC, "2025-01-31T12:00:00Z"; filled in by write_status
+  bool again = true;        // of a failure: whether another life may get further; false where it would meet the same
 };
 
 /// Throws UsageError unless `name` can be a folder's name in runs/: 1 to 200 letters, digits, '.', '_', '-', '+', '=',
@@ -45,6 +46,9 @@ class RunFolder {
 
   const std::filesystem::path& path() const { return path_; }
   CheckpointFolder checkpoints() const { return CheckpointFolder(path_ / "checkpoints"); }
+  /// Throws LibraryError where the folder was moved or removed since: its lock then guards nothing, and another run may
+  /// have begun under its name.
+  void check_still_there() const;
   /// News for the user from the constructor: a file system without locks.
   const std::vector<std::string>& warnings() const { return warnings_; }
 

@@ -35,6 +35,8 @@ int life_of(const fs::path& folder) {
 }
 
 LifeMark read_mark(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_regular_file(folder / kMark, error)) return {};  // a FIFO would hold up the start
   std::ifstream in(folder / kMark, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(in)), {});
   try {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -60,12 +61,19 @@ RunLock::RunLock(const std::filesystem::path& folder) {
   if (ftruncate(descriptor_, 0) == 0) static_cast<void>(!pwrite(descriptor_, text.data(), text.size(), 0));
 }
 
+bool RunLock::holds(const std::filesystem::path& folder) const {
+  struct stat held {}, found {};
+  return fstat(descriptor_, &held) == 0 && stat((folder / ".lock").c_str(), &found) == 0 && held.st_ino == found.st_ino &&
+         held.st_dev == found.st_dev;
+}
+
 RunLock::~RunLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
 LockReading look_at_lock(const std::filesystem::path& folder) {
-  const int descriptor = open((folder / ".lock").c_str(), O_RDONLY | O_CLOEXEC);
+  // Anything may lie under this name: a FIFO must not hold up who looks.
+  const int descriptor = open((folder / ".lock").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return {};
   LockReading reading{.holder = holder_of(descriptor)};
   if (flock(descriptor, LOCK_SH | LOCK_NB) == 0)

@@ -16,6 +16,9 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
   ~RunLock();
 
+  /// Whether `folder`/.lock is still the file whose lock is held: false where the folder was moved or removed, so that
+  /// another run may have begun under its name.
+  bool holds(const std::filesystem::path& folder) const;
   /// Set when the file system knows no locks (some NFS mounts): nothing then guards the folder.
   const std::optional<std::string>& warning() const { return warning_; }
 

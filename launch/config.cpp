@@ -123,6 +123,9 @@ std::optional<ConfigFile> read_config_file(const std::string& command,
       throw UsageError(fmt::format("{}: --config names no file; see convoy {} --help", kCommandLine, command));
     }
     const std::string name = argument == prefix ? arguments[i + 1] : argument.substr(prefix.size() + 1);
+    std::error_code error;
+    if (std::filesystem::is_fifo(name, error) && !name.starts_with("/dev/fd/"))
+      throw UsageError(fmt::format("{}: --config={}: expected a file, found a named pipe", kCommandLine, name));
     std::ifstream stream(name, std::ios::binary);
     std::string text(kMostBytes + 1, '\0');
     stream.read(text.data(), static_cast<std::streamsize>(text.size()));

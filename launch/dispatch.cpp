@@ -18,6 +18,7 @@
 #include "launch/options.h"
 #include "launch/preflight.h"
 #include "launch/suggest.h"
+#include "launch/train/signals.h"
 
 namespace convoy {
 namespace {
@@ -88,6 +89,7 @@ std::optional<Config> agreed_config(const Action& action, const Words& words, Wo
 }
 
 int run_on_ranks(const Action& action, const Words& words) {
+  if (action.path == "train") watch_signals();  // one that comes while MPI starts is not lost, and kills nothing
   const Environment environment = process_environment();
   check_launch(environment, World::library_version());
   World world(nullptr, nullptr);

@@ -80,8 +80,9 @@ newest_step() {
 status_mark() { stat -c '%i %.9Y' "$1/status.json" 2>/dev/null || echo none; }
 
 # status_of_life FOLDER MARK STATUS: how the life ended that began at MARK and whose mpirun ended with STATUS: 0, 1, 2, 3,
-# 75 or crash. status.json decides, if this life wrote it, for mpirun alters some statuses. A config or data set may be
-# refused before the run folder is touched: then mpirun's own 2 or 3 is all there is.
+# 75, crash, or hopeless (a failure that another life would meet again). status.json decides, if this life wrote it, for
+# mpirun alters some statuses. A config or data set may be refused before the run folder is touched: then mpirun's own 2 or
+# 3 is all there is.
 status_of_life() {
   local status=''
   if [ "$(status_mark "$1")" != "$2" ]; then
@@ -89,6 +90,7 @@ status_of_life() {
   elif [ "$3" -eq 2 ] || [ "$3" -eq 3 ]; then
     status=$3
   fi
+  if [ "$status" = 1 ] && grep -q '^ *"again": *false' "$1/status.json" 2>/dev/null; then status=hopeless; fi
   echo "${status:-crash}"
 }
 

@@ -109,7 +109,8 @@ std::string describe_hosts(const std::vector<std::string>& host_of_rank) {
   for (std::size_t i = 0; i < std::min(kNamed, ranks_on.size()); ++i)
     names += fmt::format("{}{}: {}", i ? ", " : "", ranks_on[i].first, ranks_on[i].second);
   if (ranks_on.size() > kNamed) names += fmt::format(", and {} more", ranks_on.size() - kNamed);
-  return fmt::format("{} ranks on {} hosts ({})", host_of_rank.size(), ranks_on.size(), names);
+  const auto count = [](std::size_t n, const char* one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); };
+  return fmt::format("{} on {} ({})", count(host_of_rank.size(), "rank"), count(ranks_on.size(), "host"), names);
 }
 
 }  // namespace convoy

@@ -46,7 +46,7 @@ std::vector<std::pair<int, int>> in_place_pairs(const Op& op, const Kernel* kern
 std::string note_of(const Op& op) {
   if (op.kind != OpKind::external) return fmt::format("{} {}", op.layer, op_def(op.kind).name);
   const auto& call = op.as<ExternalAttributes>();
-  return fmt::format("{} {}", call.name, call.index);
+  return fmt::format("gradient bucket {}", call.index);
 }
 
 trace::Activity activity_of(OpKind kind) {

@@ -39,6 +39,7 @@ bool is_unfinished(const fs::path& folder, Split split) {
 }  // namespace
 
 ImportSession::ImportSession(const ImportOptions& options) : options_(options), lock_(lock_output(options.output)) {
+  remove_dead_temporaries(options.output);
   if (!fs::is_directory(options.source))
     throw DataError(fmt::format("{}: no such folder; --input names the folder of the original files",
                                 options.source.string()));

@@ -62,9 +62,9 @@ bool is_now(const InjectClause& clause, std::int64_t step) {
 
 }  // namespace
 
-Chaos::Chaos(std::vector<InjectClause> settled, int rank, std::filesystem::path log, std::uint64_t seed)
+Chaos::Chaos(std::vector<InjectClause> settled, int rank, std::filesystem::path log, std::uint64_t seed, bool new_run)
     : all_(std::move(settled)), rank_(rank), log_(std::move(log)), seed_(seed) {
-  const std::set<std::string> struck = struck_in(log_);
+  const std::set<std::string> struck = new_run ? std::set<std::string>() : struck_in(log_);
   for (const InjectClause& clause : all_) {
     if (clause.kind != InjectKind::nan && clause.rank != rank_) continue;
     Armed& armed = clauses_.emplace_back();
@@ -206,11 +206,10 @@ std::unique_ptr<Chaos> make_chaos(Communicator& world, const ChaosOptions& optio
         return clause.once() && struck.contains(key_of(clause));
       });
     clauses = settle_inject(std::move(clauses), scene);
-    if (options.new_run && world.rank() == 0) std::filesystem::remove(log);
   });
   if (clauses.empty()) return nullptr;
   agree(world, "injected.log", [&] {
-    chaos = std::make_unique<Chaos>(std::move(clauses), world.rank(), log, options.scene.seed);
+    chaos = std::make_unique<Chaos>(std::move(clauses), world.rank(), log, options.scene.seed, options.new_run);
   });
   return chaos;
 }

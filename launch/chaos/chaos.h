@@ -31,8 +31,9 @@ struct ChaosOptions {
 
 class Chaos {
  public:
-  /// `settled`: from settle_inject. Reads the log. Throws LibraryError where that cannot be read.
-  Chaos(std::vector<InjectClause> settled, int rank, std::filesystem::path log, std::uint64_t seed);
+  /// `settled`: from settle_inject. Reads the log, unless the run is a `new_run`. Throws LibraryError where that cannot be
+  /// read.
+  Chaos(std::vector<InjectClause> settled, int rank, std::filesystem::path log, std::uint64_t seed, bool new_run = false);
 
   /// kill, stop. The main thread, before a step.
   void before_step(std::int64_t step);

@@ -37,7 +37,14 @@ CheckpointFolder folder_of(const fs::path& path) {
     throw UsageError(fmt::format("path = '{}': expected a run's folder, found {}", path.string(),
                                  fs::exists(path) ? "a file" : "nothing of that name"));
   }
-  return CheckpointFolder(fs::is_directory(path / "checkpoints") ? path / "checkpoints" : path);
+  if (fs::is_directory(path / "checkpoints")) return CheckpointFolder(path / "checkpoints");
+  const CheckpointFolder folder(path);
+  const bool belongs_to_run = fs::weakly_canonical(path).filename() == "checkpoints" || fs::exists(path / "config.cfg");
+  if (!belongs_to_run && folder.steps().empty()) {
+    throw UsageError(fmt::format("path = '{}': expected a run's folder, found one without checkpoints or a config.cfg",
+                                 path.string()));
+  }
+  return folder;
 }
 
 int list(const Config& config) {

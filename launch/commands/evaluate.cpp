@@ -133,7 +133,11 @@ int evaluate(const Config& config, World& world) {
     std::unique_ptr<Dataset> dataset;
     std::unique_ptr<Backend> backend;
     agree(all, "the model and the data", [&] {
-      model = std::make_unique<TrainedModel>(load_trained_model(config.get<std::vector<std::string>>("checkpoint").front()));
+      std::vector<std::string> passed_over;
+      model = std::make_unique<TrainedModel>(
+          load_trained_model(config.get<std::vector<std::string>>("checkpoint").front(), passed_over));
+      for (const std::string& damage : passed_over)
+        if (world.rank() == 0) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
       dataset = open_split(config, *model);
       check_fit(dataset->info(), *model);
       backend = make_backend(config);

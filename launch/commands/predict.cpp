@@ -130,7 +130,9 @@ void write_table(const std::string& text, const std::filesystem::path& output, c
 int predict(const Config& config) {
   const auto folder = config.get<std::filesystem::path>("input");
   const auto files = find_images(folder);
-  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"));
+  std::vector<std::string> passed_over;
+  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"), passed_over);
+  for (const std::string& damage : passed_over) fmt::print(stderr, "[predict] passed over, damaged: {}\n", damage);
   const auto backend = make_backend(config);
   const int top = static_cast<int>(std::min<std::int64_t>(config.get<std::int64_t>("top"), model.task.classes));
   const Results results = predict_all(files, folder, model, *backend, top);

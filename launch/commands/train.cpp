@@ -14,7 +14,6 @@
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 #include "launch/train/last_words.h"
-#include "launch/train/signals.h"
 #include "launch/train/trainer.h"
 
 namespace convoy {
@@ -22,13 +21,14 @@ namespace {
 
 /// status.json of a run that failed; best effort, for the message matters more. `folder`: empty before rank 0 holds it.
 void record_failure(const std::filesystem::path& folder, const Trainer* trainer, int status, const std::string& reason,
-                    int rank) {
+                    int rank, bool again = true) {
   if (folder.empty()) return;
   try {
     RunStatus told{.status = status, .reason = reason, .rank = rank};
     if (trainer) {
       told = trainer->status(status, reason, rank);
-    } else if (const auto before = read_status(folder)) {  // refused: the run stands where it stood
+    } else if (const auto before = read_status(folder)) {  // the run stands where it stood
+      if (status == kWrongUsage) return;  // a command that was refused changed nothing
       told.step = before->step;
       told.epoch = before->epoch;
       told.checkpoint = before->checkpoint;
@@ -38,6 +38,7 @@ void record_failure(const std::filesystem::path& folder, const Trainer* trainer,
       const std::vector<std::int64_t> steps = checkpoints.steps();
       if (!steps.empty()) told.checkpoint = "checkpoints/" + checkpoints.file_for(steps.front()).filename().string();
     }
+    told.again = again;
     write_status(folder, told);
   } catch (const std::exception& error) {
     print_failure(fmt::format("status.json could not be written: {}", error.what()));
@@ -57,7 +58,6 @@ std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::pa
 }
 
 int train(const Config& config, World& world) {
-  watch_signals();
   std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else
   std::filesystem::path path;         // the same on every rank: whoever takes a dead rank 0's place writes status.json
   std::unique_ptr<Watch> watch;
@@ -91,7 +91,7 @@ int train(const Config& config, World& world) {
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) {
       print_failure(error.what());
-      record_failure(path, trainer.get(), error.status(), error.what(), error.rank());
+      record_failure(path, trainer.get(), error.status(), error.what(), error.rank(), error.again());
     }
     return error.status();
   } catch (...) {  // this rank alone: tell the others while the trainer still stands

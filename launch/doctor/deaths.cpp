@@ -8,7 +8,8 @@ namespace {
 
 /// Copies that end within this are of one event: fifteen copying intervals, for a helper thread waits its turn on a busy
 /// machine, and well below the second that mpirun takes.
-constexpr std::int64_t kTogetherNs = 15 * kRingIntervalNs;
+// mpirun ends the others about a second after one has died; where mpirun itself died, all end within that.
+constexpr std::int64_t kTogetherNs = 45 * kRingIntervalNs;
 
 }  // namespace
 

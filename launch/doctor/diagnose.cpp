@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "launch/doctor/deaths.h"
 #include "launch/errors.h"
@@ -147,7 +148,7 @@ void judge_status(const RunEvidence& evidence, Verdict& verdict) {
   switch (status.status) {
     case kDone:
       verdict.outcome = Outcome::done;
-      verdict.sentence = "done: " + where;
+      verdict.sentence = "done: " + where + (status.reason == "done" ? "" : "; " + status.reason);
       return;
     case kStoppedEarly:
       verdict.outcome = Outcome::stopped;
@@ -315,18 +316,30 @@ void tell_progress(const RunEvidence& evidence, Verdict& verdict) {
   if (!evidence.jobs.empty()) verdict.details.push_back("lives.log, last line: " + evidence.jobs.back());
 }
 
+/// As a shell takes it.
+std::string quoted(const std::filesystem::path& path) {
+  const std::string text = path.string();
+  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("._-+=,@/:").find(c) != std::string_view::npos; };
+  if (std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string inner;
+  for (char c : text) inner += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return "'" + inner + "'";
+}
+
 /// How to go on from the newest checkpoint, on as many ranks as before.
 std::string resume_command(const RunEvidence& evidence) {
   if (!evidence.jobs.empty()) return "submit the same sbatch line again: it goes on from the newest checkpoint";
   const int ranks = evidence.life.rings.empty() ? 1 : evidence.life.rings.front().identity.size;
-  const std::string config = evidence.has_config ? fmt::format(" --config={}", (evidence.run / "config.cfg").string()) : "";
-  return fmt::format("{}convoy train{} --run={} --runs={} --resume=latest", ranks > 1 ? fmt::format("mpirun -n {} ", ranks) : "",
-                     config, evidence.run.filename().string(),
-                     evidence.run.has_parent_path() ? evidence.run.parent_path().string() : ".");
+  if (!evidence.has_config) return "the same command as before, with --resume=latest (the run has no config.cfg yet)";
+  return fmt::format("{}convoy train --config={} --run={} --runs={} --resume=latest",
+                     ranks > 1 ? fmt::format("mpirun -n {} ", ranks) : "", quoted(evidence.run / "config.cfg"),
+                     quoted(evidence.run.filename()), quoted(evidence.run.has_parent_path() ? evidence.run.parent_path() : "."));
 }
 
 std::string next_step(const RunEvidence& evidence, Outcome outcome) {
-  const std::string run = evidence.run.string();
+  const std::string run = quoted(evidence.run);
+  if (evidence.life.status && !evidence.life.status->again && outcome == Outcome::failed)
+    return "mend what the message names, for another life would meet the same; then: " + resume_command(evidence);
   switch (outcome) {
     case Outcome::done: return fmt::format("convoy evaluate --checkpoint={}", run);
     case Outcome::refused: return "mend what the message names, then the same command again";
@@ -335,6 +348,15 @@ std::string next_step(const RunEvidence& evidence, Outcome outcome) {
     case Outcome::never_began: return "convoy train ... --run=" + evidence.run.filename().string();
     default: return resume_command(evidence);
   }
+}
+
+/// A command that was refused changed nothing: the run stands as its life before left it.
+Verdict before_refusal(RunEvidence evidence, const std::string& refusal) {
+  evidence.life = std::move(evidence.earlier.back());
+  evidence.earlier.pop_back();
+  Verdict verdict = diagnose(evidence);
+  verdict.details.insert(verdict.details.begin(), "a later command changed nothing, for it was " + refusal);
+  return verdict;
 }
 
 /// An earlier life, judged as it lies there.
@@ -353,6 +375,7 @@ std::string line_of(const LifeEvidence& life) {
 Verdict diagnose(const RunEvidence& evidence) {
   Verdict verdict;
   judge(evidence, verdict);
+  if (verdict.outcome == Outcome::refused && !evidence.earlier.empty()) return before_refusal(evidence, verdict.sentence);
   tell_progress(evidence, verdict);
   verdict.ranks = rows_of(evidence.life.rings);
   if (verdict.next.empty()) verdict.next = next_step(evidence, verdict.outcome);

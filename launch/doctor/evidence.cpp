@@ -60,6 +60,8 @@ void check_folder(const fs::path& run) {
 
 /// The last lines of a text file, whole ones, oldest first.
 std::vector<std::string> last_lines(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return {};  // a FIFO or a device would never end
   std::ifstream in(file, std::ios::binary | std::ios::ate);
   if (!in) return {};
   const std::streamoff size = in.tellg();

@@ -12,12 +12,15 @@ namespace convoy {
 /// A failure that every rank throws at the same point. Rank 0 alone speaks of it.
 class AgreedError : public Error {
  public:
-  AgreedError(int status, int rank, const std::string& message) : Error(message), status_(status), rank_(rank) {}
+  AgreedError(int status, int rank, const std::string& message, bool again = true)
+      : Error(message), status_(status), rank_(rank), again_(again) {}
   int status() const { return status_; }  // exit status (design: section 8)
   int rank() const { return rank_; }      // whose failure it was
+  bool again() const { return again_; }   // whether another life may get further
 
  private:
   int status_, rank_;
+  bool again_;
 };
 
 /// Collective: runs `work` on this rank and throws AgreedError on every rank if it threw on any; the lowest such rank's

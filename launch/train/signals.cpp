@@ -8,11 +8,17 @@ namespace {
 volatile std::sig_atomic_t checkpoint_asked = 0;
 volatile std::sig_atomic_t stop_asked = 0;
 
+/// Who asks a second time by SIGTERM or SIGINT (Ctrl-C) will not wait for a step: the signal does what it does without us.
 void note(int signal) {
-  if (signal == SIGUSR1)
+  if (signal == SIGUSR1) {
     checkpoint_asked = 1;
-  else
-    stop_asked = 1;
+    return;
+  }
+  if (stop_asked && signal != SIGUSR2 && stop_asked == signal) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+  stop_asked = signal;
 }
 
 }  // namespace
@@ -26,9 +32,9 @@ void watch_signals() {
 }
 
 std::array<float, 2> take_asked() {
-  const std::array<float, 2> asked{checkpoint_asked ? 1.0F : 0.0F, stop_asked ? 1.0F : 0.0F};
-  checkpoint_asked = 0;
-  return asked;
+  const bool checkpoint = checkpoint_asked != 0;
+  if (checkpoint) checkpoint_asked = 0;  // one that comes in between asks for the same
+  return {checkpoint ? 1.0F : 0.0F, stop_asked ? 1.0F : 0.0F};
 }
 
 }  // namespace convoy

@@ -50,8 +50,8 @@ void record_data(const DatasetInfo& info, RunRecord& record) {
   record["data.fingerprint"] = info.fingerprint;
 }
 
-TrainedModel load_trained_model(const std::filesystem::path& path) {
-  const std::filesystem::path file = resolve_checkpoint(path);
+TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over) {
+  const std::filesystem::path file = resolve_checkpoint(path, &passed_over);
   Checkpoint checkpoint = read_checkpoint(file);
   DatasetInfo data = data_from(checkpoint.run_record, file.string());
   Config config = Config::from_text("train", checkpoint.config, file.string() + ": the config in it");

@@ -23,8 +23,8 @@ struct TrainedModel {
 };
 
 /// `path`: a checkpoint or a run folder (best, else latest). Throws DataError for a checkpoint that does not verify or
-/// does not fit the model that its config describes.
-TrainedModel load_trained_model(const std::filesystem::path& path);
+/// does not fit the model that its config describes. `passed_over`: a sentence for each newer checkpoint that is damaged.
+TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over);
 
 /// The facts about the training data that evaluation and prediction need; they are part of the run record.
 void record_data(const DatasetInfo& info, RunRecord& record);

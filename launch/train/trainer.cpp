@@ -270,6 +270,7 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   if (epoch_ended) ledgers_->close(epoch);
   // What was trained is safe before the validation begins, which may take long; a resume makes up for a missing one.
   const bool evaluates = epoch_ended && validation_data_;
+  if (outcome.checkpoint) asked_save_ = step_;
   if (saves) save(false);
   if (evaluates && !outcome.stop) {
     const bool is_best = evaluate_validation();
@@ -314,7 +315,7 @@ int Trainer::run() {
     }
   }
   if (folder_) {
-    folder_->write_status(status(0, "done", -1));
+    folder_->write_status(status(0, done_reason(), -1));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
     progress_->say("checkpoint", saves_.summary());

@@ -62,6 +62,7 @@ class Trainer {
   int threads_ = 1, ranks_on_node_ = 1;
   std::int64_t step_ = 0;          // steps done
   std::int64_t saves_tried_ = 0;
+  int rewinds_ = 0;
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;    // relative to the run folder, complete
   std::string last_digest_;
@@ -70,6 +71,8 @@ class Trainer {
   mutable std::mutex standing_mutex_;
   RunStatus standing_;             // guarded by standing_mutex_: for threads that report a failure
   bool save_at_once_ = false;      // resumed from a file of another run
+  std::vector<std::int64_t> repaired_at_;  // steps of audits that copied a majority's tensor, in this life
+  std::int64_t asked_save_ = -1;   // the step of a save that SIGUSR1 asked for
   bool metrics_lost_ = false;
   bool newest_is_best_ = false;    // of the newest save
   bool stream_changed_ = false;    // --allow-changed: other samples in another order than the checkpoint's
@@ -115,6 +118,7 @@ class Trainer {
   void complete_saves();
   void take_save_reports();
   void mark_standing();
+  std::string done_reason() const;
   void log(const std::string& record);
   Standing standing() const;
   std::int64_t epoch_end(std::int64_t epoch) const;

@@ -13,7 +13,7 @@
 namespace convoy {
 namespace {
 
-constexpr std::size_t kRewinds = 3;     // the fourth step that is not finite ends the run
+constexpr int kRewinds = 3;             // in a life; the fourth step that is not finite ends the run
 constexpr std::int64_t kSkipsInARow = 10;
 
 }  // namespace
@@ -41,17 +41,20 @@ bool Trainer::meet_not_finite() {
       "step {} (epoch {:.2f}): {}; {}", step_ + 1, exact_epoch(step_),
       std::isfinite(loss) ? "a gradient is not finite" : fmt::format("the loss is {}", loss),
       find_not_finite(*workers_, state_, *train_data_, *again, all_, step_));
+  const bool bad_data = finding.find("from the op prepare") != std::string::npos;
   const auto policy = config_.get<std::string>("on-nan");
   if (policy == "skip") return skip_step(finding), false;
   if (policy == "rewind") return rewind(finding), true;
   throw AgreedError(
       1, -1,
-      fmt::format("{}. --on-nan=stop ends the run here, {}. A smaller optim.rate ({} at this step) or a warm-up "
-                  "(optim.warmup-epochs) may help; --on-nan=skip goes on without such steps, --on-nan=rewind goes back to "
-                  "a checkpoint first",
+      fmt::format("{}. --on-nan=stop ends the run here, {}. {}; --on-nan=skip goes on without such steps, --on-nan=rewind "
+                  "goes back to a checkpoint first",
                   finding,
                   last_checkpoint_.empty() ? "before its first checkpoint" : "the newest checkpoint is " + last_checkpoint_,
-                  scalars_.values<double>()[kLearningRate]));
+                  bad_data ? "The sample itself holds such values, or is read so: mend it" : fmt::format(
+                      "A smaller optim.rate ({} at this step) or a warm-up (optim.warmup-epochs) may help",
+                      scalars_.values<double>()[kLearningRate])),
+      false);
 }
 
 /// The step and its samples count, its gradients do not.
@@ -62,7 +65,7 @@ void Trainer::skip_step(const std::string& finding) {
   if (row > kSkipsInARow)
     throw AgreedError(1, -1, fmt::format("{}. It is the {}th step in a row: --on-nan=skip cannot help, the parameters have "
                                          "diverged; --on-nan=rewind, or a smaller optim.rate, may",
-                                         finding, row));
+                                         finding, row), false);
   marks_.skipped_steps.push_back(step);
   progress_->say("nan", finding + ". Skipped");
   log(nlohmann::ordered_json{{"kind", "skip"}, {"step", step}, {"finding", finding}}.dump());
@@ -72,10 +75,10 @@ void Trainer::skip_step(const std::string& finding) {
 void Trainer::rewind(const std::string& finding) {
   const std::int64_t bad = step_ + 1;
   std::vector<std::int64_t> skipped = marks_.skipped_steps;
-  if (skipped.size() >= kRewinds)
-    throw AgreedError(1, -1, fmt::format("{}. The run has gone back {} times already (steps {}): --on-nan=rewind stops "
-                                         "here; a smaller optim.rate may help",
-                                         finding, skipped.size(), fmt::join(skipped, ", ")));
+  if (rewinds_++ >= kRewinds)
+    throw AgreedError(1, -1, fmt::format("{}. The run has gone back {} times already (skipped steps: {}): --on-nan=rewind stops "
+                                         "here; a smaller optim.rate, or --on-nan=skip, may help",
+                                         finding, kRewinds, fmt::join(skipped, ", ")), false);
   skipped.push_back(bad);
   const ModelState first = initial_state(training_.graph, update_, spec_.seeds.init, all_);
   std::string text;
@@ -109,7 +112,7 @@ void Trainer::audit() {
   if (sentences.size() > kNamed) text += fmt::format("; and {} more tensors", sentences.size() - kNamed);
   const bool wants_repair = config_.get<std::string>("on-audit") == "repair";
   if (!wants_repair || !repair_by_majority(state_, findings, all_, step_)) {
-    throw AgreedError(1, findings.front().ranks.front(),
+    throw AgreedError(1, findings.front().majority < 0 ? -1 : findings.front().ranks.front(),
                       fmt::format("{}. A fault of memory, processor or network; {}: --resume=latest goes on from there with "
                                   "the right bits",
                                   text,
@@ -117,6 +120,7 @@ void Trainer::audit() {
                                                            : "the newest checkpoint, " + last_checkpoint_ +
                                                                  ", was audited before it was written"));
   }
+  repaired_at_.push_back(step_);
   progress_->say("audit", text + ". Repaired by the majority's copy; steps since the fault may have used wrong gradients, so "
                                  "that the bits are no longer guaranteed");
   log(nlohmann::ordered_json{{"kind", "audit"}, {"step", step_}, {"finding", text}}.dump());

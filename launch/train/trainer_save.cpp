@@ -45,6 +45,7 @@ void Trainer::save(bool is_best) {
   const std::int64_t begin = monotonic_ns();
   agree(all_, "the checkpoint", [&] {
     if (!saver_) return;
+    folder_->check_still_there();
     if (chaos_) {
       saver_->wait();  // the fault belongs to this save
       if (const auto error = chaos_->before_save(saves_tried_++)) saver_->inject_write_error(*error);
@@ -84,7 +85,7 @@ void Trainer::take_save_reports() {
     if (report.good()) {
       last_checkpoint_ = "checkpoints/" + report.file.filename().string();
       if (!report.digest.empty()) last_digest_ = report.digest;
-      if (saves_.saves == 1)
+      if (saves_.saves == 1 || report.step == asked_save_)
         progress_->say("checkpoint",
                        fmt::format("step {}: {} in {}, in the background; training stood still for {}", report.step,
                                    readable_bytes(report.bytes), readable_seconds(report.write_seconds),
@@ -92,9 +93,10 @@ void Trainer::take_save_reports() {
       continue;
     }
     progress_->say("checkpoint",
-                   fmt::format("step {} could not be saved: {}. {}; trying again at the next save", report.step, report.error,
+                   fmt::format("step {} could not be saved: {}. {}{}", report.step, report.error,
                                last_checkpoint_.empty() ? "There is no checkpoint yet"
-                                                        : "The newest complete one is " + last_checkpoint_));
+                                                        : "The newest complete one is " + last_checkpoint_,
+                               saves_.failed_in_a_row < kFailuresInARow ? "; trying again at the next save" : ""));
     if (saves_.failed_in_a_row >= kFailuresInARow)
       throw LibraryError(fmt::format("{} saves in a row failed, the last at step {}: {}. {}", saves_.failed_in_a_row,
                                      report.step, report.error,
@@ -119,6 +121,18 @@ void Trainer::mark_standing() {
   standing_.step = step_;
   standing_.epoch = exact_epoch(step_);
   standing_.checkpoint = last_checkpoint_;
+}
+
+/// "done", and what was not as it should be on the way.
+std::string Trainer::done_reason() const {
+  std::string reason = "done";
+  if (!marks_.skipped_steps.empty())
+    reason += fmt::format("; without the steps {}, which were not finite (--on-nan)", fmt::join(marks_.skipped_steps, ", "));
+  if (!repaired_at_.empty())
+    reason += fmt::format("; parameters were repaired after step {} (--on-audit=repair), so that the bits are not guaranteed",
+                          fmt::join(repaired_at_, ", "));
+  if (saves_.failed > 0) reason += fmt::format("; {} saves failed on the way", saves_.failed);
+  return reason;
 }
 
 RunStatus Trainer::status(int status, const std::string& reason, int rank) const {

@@ -106,6 +106,8 @@ bool Trainer::is_own(const std::string& file) const {
 
 void Trainer::begin_afresh() {
   for (const std::string& warning : folder_->start_fresh()) progress_->say("run", warning);
+  // A restart that finds no checkpoint yet must not meet the same fault again; a run begun anew must.
+  if (config_.get<std::string>("resume").empty()) std::filesystem::remove(folder_->path() / "injected.log");
   folder_->write_config(config_.text());
 }
 

@@ -1,6 +1,7 @@
 #include "io/run_folder.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,6 +166,39 @@ TEST(RunStatus, SaysNullWhereThereIsNothingToSay) {
   EXPECT_EQ(read_status(run.path())->rank, -1);
   write_content(scratch / "a/status.json", "{");
   EXPECT_THROW(read_status(run.path()), DataError);
+}
+
+TEST(RunFolder, NoticesThatItWasMovedAway) {
+  const ScratchFolder scratch;
+  const RunFolder folder(scratch.path(), "a");
+  EXPECT_NO_THROW(folder.check_still_there());
+  fs::rename(scratch.path() / "a", scratch.path() / "b");
+  EXPECT_THROW(folder.check_still_there(), LibraryError);
+  const RunFolder another(scratch.path(), "a");
+  EXPECT_THROW(folder.check_still_there(), LibraryError);
+  EXPECT_NO_THROW(another.check_still_there());
+}
+
+TEST(RunFolder, KeepsRoomForItsStatus) {
+  const ScratchFolder scratch;
+  RunFolder folder(scratch.path(), "a");
+  EXPECT_GT(fs::file_size(folder.path() / ".reserve"), 4096u);
+}
+
+TEST(RunStatus, SaysWhetherAnotherLifeMayGetFurther) {
+  const ScratchFolder scratch;
+  const std::pair<RunStatus, bool> cases[] = {{{.status = 1}, true}, {{.status = 1, .again = false}, false},
+                                              {{.status = 75}, true}, {{.status = 0}, false}, {{.status = 3}, false}};
+  for (const auto& [status, again] : cases) {
+    write_status(scratch.path(), status);
+    EXPECT_EQ(read_status(scratch.path())->again, again) << status.status;
+  }
+}
+
+TEST(RunLock, IsNotHeldUpByAPipe) {
+  const ScratchFolder scratch;
+  ASSERT_EQ(mkfifo((scratch.path() / ".lock").c_str(), 0666), 0);
+  EXPECT_NE(look_at_lock(scratch.path()).state, LockState::held);
 }
 
 TEST(RunLock, RefusesASecondRunAndNamesTheFirst) {

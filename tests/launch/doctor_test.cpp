@@ -64,6 +64,35 @@ TEST(Doctor, PassesOnWhyAConfigWasRefusedOrDataAreBad) {
   expect_words(diagnose(evidence).next, {"convoy data verify", "--resume=latest"});
 }
 
+TEST(Doctor, LetsARefusedCommandNotHideHowTheRunStands) {
+  RunEvidence evidence = made_up_run(finished_ranks());
+  evidence.earlier.push_back(evidence.life);
+  evidence.earlier.back().status = status_of(0, "done; without the steps 7, which were not finite (--on-nan)");
+  evidence.life.status = status_of(2, "optim.rte: no such option");
+  const Verdict verdict = diagnose(evidence);
+  EXPECT_EQ(verdict.outcome, Outcome::done);
+  EXPECT_NE(verdict.sentence.find("without the steps 7"), std::string::npos) << verdict.sentence;
+  EXPECT_NE(details_of(verdict).find("refused: optim.rte: no such option"), std::string::npos) << details_of(verdict);
+  EXPECT_TRUE(verdict.lives.empty());
+}
+
+TEST(Doctor, QuotesPathsInTheNextCommand) {
+  RunEvidence evidence = made_up_run({{.rank = 0, .ago = 60}});
+  evidence.run = "my runs/it's";
+  evidence.has_config = true;
+  evidence.life.status = status_of(1, "out of memory", 0);
+  EXPECT_NE(diagnose(evidence).next.find("--config='my runs/it'\\''s/config.cfg' --run='it'\\''s' --runs='my runs'"),
+            std::string::npos)
+      << diagnose(evidence).next;
+}
+
+TEST(Doctor, SendsNobodyIntoAnotherLifeThatWouldMeetTheSame) {
+  RunEvidence evidence = made_up_run({{.rank = 0, .ago = 60}});
+  evidence.life.status = status_of(1, "step 7: the loss is nan");
+  evidence.life.status->again = false;
+  EXPECT_TRUE(diagnose(evidence).next.starts_with("mend what the message names")) << diagnose(evidence).next;
+}
+
 TEST(Doctor, NamesTheRankThatFailed) {
   RunEvidence evidence = made_up_run({{.rank = 0, .ago = 60}, {.rank = 1, .ago = 60}});
   evidence.life.status = status_of(1, "out of memory", 1);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <thread>
 
 #include "training_fixture.h"
 
@@ -75,6 +76,36 @@ TEST_F(Faults, NameTheRankAndTensorWhereABitFlippedAndGoOnFromTheAuditedCheckpoi
   EXPECT_EQ(status("flip")["rank"], 1);
   ASSERT_EQ(train(3, "flip", options + " --resume=latest").status, 0);
   EXPECT_EQ(digest("flip"), calm_digest());
+}
+
+TEST_F(Faults, NameNoRankWhereTwoDisagree) {
+  const Outcome outcome = train(2, "two", kRun + " '--inject=flip:tensor=hidden1,rank=1@step=23'");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_TRUE(says(outcome, "differs between ranks 0, 1, and no copy has a majority")) << outcome.err;
+  EXPECT_TRUE(status("two")["rank"].is_null());
+}
+
+TEST_F(Faults, EndTheRunWhoseFolderIsMovedAway) {
+  const auto folder = run_folder("moved");
+  std::thread mover([&] {
+    for (int wait = 0; wait < 4000 && !std::filesystem::exists(folder / "checkpoints/latest"); ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::error_code error;
+    std::filesystem::rename(folder, run_folder("moved-away"), error);
+  });
+  const Outcome outcome = train(2, "moved", with(kRun, "--train.steps=0 --train.epochs=100000"));
+  mover.join();
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_TRUE(says(outcome, "was moved or removed while the run used it")) << outcome.err;
+}
+
+TEST_F(Faults, StrikeOnceAlsoAfterARefusedCommand) {
+  const std::string options = kRun + " '--inject=kill:rank=1@step=23'";
+  EXPECT_NE(train(2, "once", options).status, 0);
+  EXPECT_EQ(train(2, "once", options).status, 2);  // it holds checkpoints: without --resume that is refused
+  const Outcome last = train(2, "once", options + " --resume=latest");
+  ASSERT_EQ(last.status, 0) << last.err;
+  EXPECT_EQ(digest("once"), calm_digest());
 }
 
 TEST_F(Faults, MendATensorByTheMajoritysCopy) {
