@@ -122,7 +122,7 @@ TEST(Config, ASectionHoldsItsNonEmptyValues) {
 }
 
 TEST(Config, AValueWithAControlCharacterIsRefused) {
-  for (const std::string value : {std::string("a\0b", 3), std::string("a\x1b[2J")})
+  for (const std::string& value : {std::string("a\0b", 3), std::string("a\x1b[2J")})
     EXPECT_USAGE_ERROR(Config::from_text("train", "[data]\npath = " + value, "x.cfg"), "x.cfg:2", "without control characters");
 }
 
