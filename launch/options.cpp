@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/tensor/error.h"
+#include "launch/printable.h"
 #include "launch/suggest.h"
 
 namespace convoy {
@@ -56,7 +57,7 @@ std::string expectation(const OptionSpec& option) {
   value = value.substr(0, kShown);
   const std::string hint = option.type == OptionType::choice ? did_you_mean(value, option.choices) : "";
   throw UsageError(
-      fmt::format("{}: {} = '{}': expected {}{}", where, option.name, value, expectation(option), hint));
+      fmt::format("{}: {} = '{}': expected {}{}", where, option.name, printable(value), expectation(option), hint));
 }
 
 template <typename Number>
