@@ -75,7 +75,7 @@ std::optional<std::string> launch_mismatch(const Environment& environment, int w
     const char* launcher;
     bool counts;
   };
-  // The first that is set started this process; those behind it may be left over from a shell or an agent around it.
+  // The first that is set started this process; those behind it may be left over from a shell around it.
   const Announced all[] = {{"OMPI_COMM_WORLD_SIZE", "Open MPI's mpirun", true},
                            {"SLURM_STEP_NUM_TASKS", "srun with PMIx", environment("PMIX_RANK").has_value()},
                            {"PMI_SIZE", "a launcher that speaks PMI (mpiexec of MPICH or Intel MPI, srun --mpi=pmi2)", true}};

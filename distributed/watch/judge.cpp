@@ -109,7 +109,7 @@ std::vector<Stall> find_stalls(const Roll& roll, const WatchOptions& options) {
     if (is_silent(roll.of(rank), options)) continue;
     for (const LaneBeat& lane : roll.of(rank).beat.lanes) {
       const bool on_files = lane.activity == trace::Activity::input || lane.activity == trace::Activity::checkpoint;
-      const double seconds = lane.seconds + roll.of(rank).silence;
+      const double seconds = lane.seconds + roll.of(rank).beat_age;
       if (on_files && leads(lane) && seconds >= late) add_stall(stalls, {rank}, seconds);
     }
   }

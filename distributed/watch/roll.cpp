@@ -17,7 +17,15 @@ void Roll::heard(int rank, Beat beat) {
   if (const int neighbour = neighbour_of(rank); neighbour >= 0 && !beat.leaving) saw(neighbour, beat.neighbour);
   entry.beat = std::move(beat);
   entry.heard = true;
-  entry.silence = 0;
+  entry.silence = entry.beat_age = 0;
+}
+
+void Roll::recalled(int rank, Beat beat, double seconds_ago) {
+  Entry& entry = entries_.at(static_cast<std::size_t>(rank));
+  if (entry.heard && (seconds_ago > entry.beat_age || entry.beat.leaving)) return;
+  entry.beat = std::move(beat);
+  entry.heard = true;
+  entry.beat_age = seconds_ago;
 }
 
 void Roll::saw(int rank, ProcessState state) {
@@ -30,6 +38,7 @@ void Roll::saw(int rank, ProcessState state) {
 void Roll::pass(double seconds) {
   for (Entry& entry : entries_) {
     entry.silence += seconds;
+    entry.beat_age += seconds;
     entry.process_age += seconds;
   }
 }
@@ -40,7 +49,7 @@ std::vector<Wait> Roll::waits() const {
     if (of(rank).beat.leaving) continue;
     for (const LaneBeat& lane : of(rank).beat.lanes)
       if (lane.activity == trace::Activity::peer && lane.peer >= 0 && lane.peer < size() && lane.peer != rank)
-        all.push_back({rank, lane.peer, lane.what, lane.step, lane.seconds + of(rank).silence});
+        all.push_back({rank, lane.peer, lane.what, lane.step, lane.seconds + of(rank).beat_age});
   }
   std::stable_sort(all.begin(), all.end(), [](const Wait& a, const Wait& b) { return a.seconds > b.seconds; });
   return all;

@@ -30,7 +30,8 @@ class Roll {
   struct Entry {
     Beat beat;
     bool heard = false;  // any beat yet
-    double silence = 0;  // seconds since the newest, or since the start
+    double silence = 0;  // seconds since the newest came, or since the start
+    double beat_age = 0; // seconds since what `beat` tells; less than the silence where it was found elsewhere
     ProcessState process = ProcessState::unknown;
     double process_age = 0;  // seconds since that was seen
   };
@@ -42,6 +43,8 @@ class Roll {
   int neighbour_of(int rank) const;
 
   void heard(int rank, Beat beat);
+  /// A silent rank's beat, found late: it is `seconds_ago` old. Silence goes on. Only newer ones count.
+  void recalled(int rank, Beat beat, double seconds_ago);
   void saw(int rank, ProcessState state);
   void pass(double seconds);
 

@@ -66,13 +66,31 @@ std::vector<int> judged_by(int rank, int size) {
   return ranks;
 }
 
+/// Shared with a thread that may hang in a file system.
+struct Recalled {
+  std::mutex mutex;
+  std::optional<LastWords> words;  // guarded by mutex
+};
+
+std::shared_ptr<Recalled> start_recall(const RecallLastWords& recall, int rank) {
+  if (!recall) return nullptr;
+  auto recalled = std::make_shared<Recalled>();
+  std::thread([recalled, recall, rank] {
+    std::optional<LastWords> words = recall(rank);
+    const std::lock_guard lock(recalled->mutex);
+    recalled->words = std::move(words);
+  }).detach();
+  return recalled;
+}
+
 }  // namespace
 
 struct Watch::State {
-  State(World& of, const WatchOptions& limits, std::function<void(const std::string&)> tell)
+  State(World& of, const WatchOptions& limits, std::function<void(const std::string&)> tell, RecallLastWords look)
       : world(of),
         options(limits),
         on_late(std::move(tell)),
+        recall(std::move(look)),
         me(of.rank()),
         size(of.size()),
         roll(places_of(of)),
@@ -87,6 +105,7 @@ struct Watch::State {
   World& world;
   const WatchOptions options;
   const std::function<void(const std::string&)> on_late;
+  const RecallLastWords recall;
   const int me, size;
   std::mutex mutex;
   Roll roll;  // guarded by mutex: written by the helper thread, read by that of bad news too
@@ -104,6 +123,7 @@ struct Watch::State {
   double since_beat = 1e9;
   std::optional<Suspicion> suspicion;
   double asked = 0;  // s since the question to all, awake
+  std::shared_ptr<Recalled> recalled;  // of the suspect
   StallNews news;
 
   std::mutex stop_mutex;
@@ -120,6 +140,7 @@ struct Watch::State {
   Beat beat_now();
   void beat();
   void judge();
+  void take_recalled(int rank);
   void tell_late();
   void explain(BadNews& bad);
 };
@@ -210,6 +231,7 @@ void Watch::State::judge() {
     asked = 0;
     lock.unlock();
     if (!now) return;
+    recalled = start_recall(recall, now->rank);
     for (int rank = 0; rank < size; ++rank)
       if (rank != me && rank != now->rank) mailbox.send(rank, std::string(1, kQuestion));
     return;
@@ -217,10 +239,19 @@ void Watch::State::judge() {
   // Of a silence the second judge's patience is part; a death it sees when the first one does.
   if (asked < kAnswersMayTake + (now->fault == Fault::died ? patience : 0)) return;
   roll.heard(me, beat_now());
+  take_recalled(now->rank);
   const std::string text = verdict_text(roll, *now);
   lock.unlock();
   has_spoken = true;
   world.fail(1, text, {.rank = now->rank, .rank_zero_answers = now->rank != 0});
+}
+
+/// What there is by now. With mutex held.
+void Watch::State::take_recalled(int rank) {
+  if (!recalled) return;
+  const std::lock_guard lock(recalled->mutex);
+  if (recalled->words && recalled->words->pid == roll.place(rank).pid)
+    roll.recalled(rank, recalled->words->beat, recalled->words->seconds_ago + asked);
 }
 
 void Watch::State::tell_late() {
@@ -240,8 +271,9 @@ void Watch::State::explain(BadNews& bad) {
   if (roll.of(bad.rank).heard) bad.reason += "; " + explanation(roll, options, bad.rank);
 }
 
-Watch::Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late)
-    : state_(std::make_unique<State>(world, options, std::move(on_late))) {
+Watch::Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late,
+             RecallLastWords recall)
+    : state_(std::make_unique<State>(world, options, std::move(on_late), std::move(recall))) {
   State& state = *state_;
   world.explain_bad_news([&state](BadNews& bad) { state.explain(bad); });
   if (state.process) world.at_bad_end([&state] { state.process->kill_if_stopped(); });

@@ -8,10 +8,11 @@
 // A rank that died, or has not beaten for 10 s, ends the run: one message says who, doing what, since when, and who
 // waits for it in what. A rank that beats but lets others wait for 30 s is told, and the run goes on.
 //
-// The threads write no file and wait for nobody. Time counts only while the own process runs: a judge that was itself
+// The threads wait for nobody and touch no file. Time counts only while the own process runs: a judge that was itself
 // stopped, or whose machine was suspended, blames nobody for that. About ten wakes and one small message a second.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "distributed/watch/judge.h"
@@ -19,12 +20,22 @@
 
 namespace convoy {
 
+/// What a rank did last, from elsewhere than its beats.
+struct LastWords {
+  int pid = 0;             // whose they are: an older process's are not taken
+  Beat beat;               // as it would have been then
+  double seconds_ago = 0;  // when that was
+};
+/// Looks for those of a rank. On a thread that nobody waits for longer than a third of a second: it may read files.
+using RecallLastWords = std::function<std::optional<LastWords>(int rank)>;
+
 class Watch {
  public:
   /// Collective. `on_late` is called on rank 0, by the helper thread, with one line about ranks that are late. While this
   /// object lives, messages of World::fail() about another rank than the failing one say what that rank was doing, and
-  /// a run that fails takes a stopped neighbour with it.
-  Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late);
+  /// a run that fails takes a stopped neighbour with it. `recall`, where given, refers to nothing that may go before the process does.
+  Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late,
+        RecallLastWords recall = nullptr);
   /// leave(). Goes before the World does.
   ~Watch();
   Watch(const Watch&) = delete;

@@ -52,8 +52,9 @@ const LaneBeat* telling_lane(const Beat& beat) {
   return beat.lanes.empty() ? nullptr : &beat.lanes.front();
 }
 
-std::string lane_text(const LaneBeat& lane, double silence) {
-  const std::string since = seconds_text(lane.seconds + silence);
+/// `age`: seconds to add to what the beat tells.
+std::string lane_text(const LaneBeat& lane, double age) {
+  const std::string since = seconds_text(lane.seconds + age);
   if (lane.activity == trace::Activity::peer)
     return fmt::format("waits for rank {} in {}, since {}", lane.peer, site_text(lane.what, lane.step), since);
   const std::string what = lane.what.empty() ? "" : ": " + lane.what;
@@ -108,6 +109,18 @@ std::string round_text(const Roll& roll, const std::vector<int>& round) {
   return text + "; a mismatch: they do not agree on what comes next";
 }
 
+std::string beat_text(const Beat& beat, double age) {
+  std::string text = beat.step < 0 ? "before the first step" : fmt::format("step {}", beat.step);
+  const LaneBeat* const telling = telling_lane(beat);
+  if (!telling) return text;
+  text += ", " + lane_text(*telling, age);
+  // What the step waits for may be the work of a thread behind it: the loader's file, the writer's.
+  const LaneBeat* const behind = longest(beat, [&](const LaneBeat& lane) {
+    return works(*telling) && leads(*telling) && !leads(lane) && lane.activity == telling->activity;
+  });
+  return behind ? text + ", " + lane_text(*behind, age) : text;
+}
+
 std::string stall_text(const Roll& roll, const Stall& stall) {
   if (stall.roots.size() != 1) return round_text(roll, stall.roots);
   const int rank = stall.roots.front();
@@ -120,17 +133,16 @@ std::string what_it_does(const Roll& roll, int rank) {
   const Roll::Entry& entry = roll.of(rank);
   if (!entry.heard) return "nothing was heard of it";
   if (entry.beat.leaving) return "it has come to its end of the run";
-  std::string text = entry.beat.step < 0 ? "before the first step" : fmt::format("step {}", entry.beat.step);
-  const LaneBeat* const telling = telling_lane(entry.beat);
-  if (!telling) return text;
-  text += ", " + lane_text(*telling, entry.silence);
-  // What the step waits for may be the work of a thread behind it: the loader's file, the writer's.
-  const LaneBeat* const behind = longest(entry.beat, [&](const LaneBeat& lane) {
-    return works(*telling) && leads(*telling) && !leads(lane) && lane.activity == telling->activity;
-  });
-  if (behind) text += ", " + lane_text(*behind, entry.silence);
+  std::string text = beat_text(entry.beat, entry.beat_age);
   if (entry.process == ProcessState::blocked) text += ", held up by a disk or a network file system";
   return text;
+}
+
+std::string what_it_did(const Roll& roll, int rank) {
+  const Roll::Entry& entry = roll.of(rank);
+  if (!entry.heard) return "nothing was heard of it before";
+  return fmt::format("{} ago it was {}{}", seconds_text(entry.beat_age), entry.beat.step < 0 ? "" : "in ",
+                     beat_text(entry.beat, 0));
 }
 
 std::string who_waits(const Roll& roll, int rank) {
@@ -161,8 +173,8 @@ std::string who_waits(const Roll& roll, int rank) {
 }
 
 std::string verdict_text(const Roll& roll, const Suspicion& suspicion) {
-  return fmt::format("{} {}. Last heard of: {}; {}", who_is(roll, suspicion.rank), what_happened(roll, suspicion),
-                     what_it_does(roll, suspicion.rank), who_waits(roll, suspicion.rank));
+  return fmt::format("{} {}; {}; {}", who_is(roll, suspicion.rank), what_happened(roll, suspicion),
+                     what_it_did(roll, suspicion.rank), who_waits(roll, suspicion.rank));
 }
 
 std::string late_text(const Roll& roll, const std::vector<Stall>& stalls, std::chrono::milliseconds deadline) {

@@ -7,8 +7,11 @@
 
 namespace convoy {
 
-/// "step 9, compute: conv1 convolution for 31 s (worker 1)": what the rank does, by its newest beat.
+/// "step 9, compute: conv1 convolution for 31 s (worker 1)": what the rank does, by its newest beat, as if it went on since.
 std::string what_it_does(const Roll& roll, int rank);
+
+/// "0.4 s ago it was in step 9, compute: conv1 convolution for 0.1 s (worker 1)": the same for a rank that has ended.
+std::string what_it_did(const Roll& roll, int rank);
 
 /// "ranks 0, 2 wait for it in gradient bucket 0 of step 9, since 9.8 s"; "nobody waits for it yet".
 std::string who_waits(const Roll& roll, int rank);

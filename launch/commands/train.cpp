@@ -13,6 +13,7 @@
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
+#include "launch/train/last_words.h"
 #include "launch/train/signals.h"
 #include "launch/train/trainer.h"
 
@@ -80,7 +81,7 @@ int train(const Config& config, World& world) {
       for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
     });
     path = world.all().broadcast_string(path.string(), 0);
-    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch);
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(path));
     recorder = start_recorder(world, path);
     trainer = std::make_unique<Trainer>(config, world, folder.get());
     const int status = trainer->run();

@@ -228,13 +228,15 @@ void Trainer::apply_update(const StepParts& parts) {
 bool Trainer::evaluate_validation() {
   if (!validation_data_) return false;
   const trace::Doing evaluating(trace::Activity::evaluate, "the validation split");
+  const std::int64_t begin = monotonic_ns();
   const EvaluationResult result = evaluator_->run(*validation_data_, all_);
+  const double seconds = 1e-9 * static_cast<double>(monotonic_ns() - begin);
   const double epoch = exact_epoch(step_);
   progress_->say("validation", fmt::format("epoch {:.2f}  loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %  ({} samples)",
                                            epoch, result.loss, 100 * result.top1, 100 * result.top5, result.samples));
   validation_metrics_ = nlohmann::ordered_json{{"kind", "validation"}, {"step", step_},         {"epoch", epoch},
                                          {"loss", result.loss},  {"top1", result.top1}, {"top5", result.top5},
-                                         {"samples", result.samples}}
+                                         {"samples", result.samples}, {"seconds", seconds}}
                       .dump();
   log(validation_metrics_);
   if (marks_.best && result.top1 <= marks_.best->first) return false;

@@ -104,8 +104,17 @@ void special_step(Communicator& all, const Play& play) {
   if (play.mode == "files") read_slowly(play.delay);
 }
 
+milliseconds beat_of(const Play& play) { return std::min(milliseconds(1000), play.silent / 5); }
+
+/// In step 4, once beats have told of the steps before: what happens from then on happens to a rank that was heard of.
+void announce(Communicator& all, const Play& play) {
+  std::this_thread::sleep_for(2 * beat_of(play));
+  say("pid " + std::to_string(::getpid()) + " rank " + std::to_string(all.rank()));
+}
+
 void train(Communicator& all, const Play& play) {
   for (int step = 1; step <= play.steps; ++step) {
+    if (step == 4) announce(all, play);
     trace::at_step(step);
     all.at("gradient bucket 0", step);
     {
@@ -124,9 +133,8 @@ void train(Communicator& all, const Play& play) {
 void run(World& world, const Play& play) {
   world.all().set_deadline(play.timeout);
   trace::name_thread("main");
-  Watch watch(world, {.beat = std::min(milliseconds(1000), play.silent / 5), .silent = play.silent, .late = play.late},
+  Watch watch(world, {.beat = beat_of(play), .silent = play.silent, .late = play.late},
               [](const std::string& text) { say("late: " + text); });
-  say("pid " + std::to_string(::getpid()) + " rank " + std::to_string(world.rank()));
   try {
     train(world.all(), play);
   } catch (const PeerError& error) {

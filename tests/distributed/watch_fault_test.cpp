@@ -112,7 +112,7 @@ TEST(Watch, LetsARunWithoutFaultsBe) {
 TEST(Watch, NamesAStoppedRankAndWhoWaitsForIt) {
   DriverRun run(4, "steps --silent-ms=2000");
   run.signal({1}, SIGSTOP);
-  expect_verdict(run, 1, {"is stopped (SIGSTOP): no beat for", "Last heard of: step ",
+  expect_verdict(run, 1, {"is stopped (SIGSTOP): no beat for", " ago it was in step ",
                           "ranks 0, 2, 3 wait for it in gradient bucket 0 of step "});
 }
 
@@ -143,7 +143,7 @@ TEST(Watch, HasTheLastRankJudgeRankZeroWhereRankOneIsStoppedToo) {
 TEST(Watch, NamesAKilledRankBeforeMpirunEndsTheOthers) {
   for (const int rank : {1, 2, 0}) {
     DriverRun run(3, "die=" + std::to_string(rank));
-    expect_verdict(run, rank, {"was killed or crashed: its process is gone", "Last heard of: step ",
+    expect_verdict(run, rank, {"was killed or crashed: its process is gone", " ago it was in step ",
                                "wait for it in gradient bucket 0 of step 100"});
   }
 }
@@ -163,6 +163,14 @@ TEST(Watch, NamesADeadRankWhereMpirunLetsTheOthersLive) {
   DriverRun run(3, "die=0", "--enable-recovery");
   run.finish();
   expect_parts(run.output(), {"status 1 rank 0 by 1: ", "was killed or crashed: its process is gone"});
+  EXPECT_TRUE(run.is_over());
+}
+
+TEST(Watch, TakesAStoppedRankWithItWhereMpirunLetsRanksBe) {
+  DriverRun run(3, "steps --silent-ms=2000", "--enable-recovery");
+  run.signal({1}, SIGSTOP);
+  EXPECT_EQ(run.finish(), 0);  // --enable-recovery: always; 124 where mpirun would wait for the stopped rank for ever
+  expect_parts(run.output(), {"status 1 rank 1 by 0: ", "is stopped (SIGSTOP)"});
   EXPECT_TRUE(run.is_over());
 }
 

@@ -257,9 +257,21 @@ TEST(Words, OfAVerdictNameWhoWhereDoingWhatSinceWhenAndWhoWaits) {
   roll.saw(1, ProcessState::stopped);
   live(roll, 10, {1});
   EXPECT_EQ(verdict_text(roll, {1, Fault::stopped}),
-            "rank 1 (host host0, pid 101) is stopped (SIGSTOP): no beat for 10 s. Last heard of: step 9, compute: conv1 "
-            "convolution for 10 s (worker 0); ranks 0, 2 wait for it in gradient bucket 0 of step 9, since 10 s; behind "
+            "rank 1 (host host0, pid 101) is stopped (SIGSTOP): no beat for 10 s; 10 s ago it was in step 9, compute: "
+            "conv1 convolution for 0.5 s (worker 0); ranks 0, 2 wait for it in gradient bucket 0 of step 9, since 10 s; behind "
             "them rank 3");
+}
+
+TEST(Words, OfAVerdictTakeWhatWasRecalledIfItIsNewerThanTheLastBeat) {
+  Roll roll(places(2));
+  roll.heard(1, beat({computes("conv1 convolution", 0.5)}));
+  live(roll, 10, {1});
+  roll.recalled(1, {.step = 8}, 11);
+  EXPECT_NE(verdict_text(roll, {1, Fault::stopped}).find("10 s ago it was in step 9, compute"), std::string::npos);
+  roll.recalled(1, {.step = 11, .lanes = {computes("conv2 convolution", 0.1)}}, 9.4);
+  EXPECT_EQ(verdict_text(roll, {1, Fault::stopped}),
+            "rank 1 (host host0, pid 101) is stopped (SIGSTOP): no beat for 10 s; 9.4 s ago it was in step 11, compute: conv2 "
+            "convolution for 0.1 s (worker 0); nobody waits for it yet");
 }
 
 TEST(Words, OfARankWithoutWorkTellWhatItsMainThreadDidLast) {

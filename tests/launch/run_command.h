@@ -16,10 +16,10 @@ struct Outcome {
 };
 
 /// `command` as bash takes it, in `folder` where one is given.
-inline Outcome run_command(const std::string& command, const std::filesystem::path& folder = ".") {
+inline Outcome run_command(const std::string& command, const std::filesystem::path& folder = ".", int limit_seconds = 60) {
   const TemporaryFolder scratch;
   write_bytes(scratch.path() / "command", command);
-  const std::string line = "cd '" + folder.string() + "' && timeout -k 2 60 bash '" +
+  const std::string line = "cd '" + folder.string() + "' && timeout -k 2 " + std::to_string(limit_seconds) + " bash '" +
                            (scratch.path() / "command").string() + "' > '" + (scratch.path() / "out").string() +
                            "' 2> '" + (scratch.path() / "err").string() + "' < /dev/null";
   const int raw = std::system(line.c_str());
