@@ -13,6 +13,7 @@
 #include "core/tensor/error.h"
 #include "launch/ini.h"
 #include "launch/options.h"
+#include "launch/printable.h"
 #include "launch/suggest.h"
 
 namespace convoy {
@@ -32,7 +33,7 @@ std::vector<std::string> names_of(const std::vector<const OptionSpec*>& options)
 
 /// Nobody knows the name, or another command does.
 [[noreturn]] void reject_name(const std::string& command, const std::string& given, const std::string& where) {
-  const std::string name = given.substr(0, kShown);
+  const std::string name = printable(std::string_view(given).substr(0, kShown));
   const std::vector<std::string> takers = takers_of(name);
   if (!takers.empty()) {
     throw UsageError(fmt::format("{}: convoy {} takes no option {} (convoy {} does); see convoy {} --help",

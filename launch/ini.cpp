@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/tensor/error.h"
+#include "launch/printable.h"
 
 namespace convoy {
 namespace {
@@ -34,6 +35,9 @@ bool is_name(std::string_view text) {
   });
 }
 
+/// For messages: a line that is no config may be long.
+std::string clipped(std::string_view text) { return printable(text.substr(0, 120)); }
+
 std::string unquoted(std::string_view text, std::string_view where) {
   std::string value;
   std::size_t i = 1;
@@ -41,15 +45,12 @@ std::string unquoted(std::string_view text, std::string_view where) {
     if (text[i] == '\\' && i + 1 < text.size()) ++i;
     value += text[i];
   }
-  if (i >= text.size()) throw UsageError(fmt::format("{}: expected a closing quote (\") in: {}", where, text.substr(0, 120)));
+  if (i >= text.size()) throw UsageError(fmt::format("{}: expected a closing quote (\") in: {}", where, clipped(text)));
   if (!trim(without_comment(text.substr(i + 1))).empty()) {
-    throw UsageError(fmt::format("{}: expected nothing after the closing quote, found: {}", where, text.substr(0, 120)));
+    throw UsageError(fmt::format("{}: expected nothing after the closing quote, found: {}", where, clipped(text)));
   }
   return value;
 }
-
-/// For messages: a line that is no config may be long.
-std::string_view clipped(std::string_view text) { return text.substr(0, 120); }
 
 }  // namespace
 

@@ -55,12 +55,13 @@ Evaluator::Evaluator(const Task& task, const Backend& backend, ModelState& state
 EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
   const std::int64_t samples = dataset.info().samples;
   const std::int64_t blocks = (samples + block_ - 1) / block_;
-  const auto [first, last] = share_of(world.rank(), world.size(), 0, static_cast<int>(blocks));
+  const auto [share_begin, share_end] = share_of(world.rank(), world.size(), 0, static_cast<int>(blocks));
+  const int first = share_begin, last = share_end;  // clang 14 captures no structured bindings
   const auto loader = make_evaluation_loader(dataset, block_, first, last, augment_,
                                              {.threads = options_.loader_threads, .depth = options_.threads + 1});
   std::vector<BlockSums> sums(static_cast<std::size_t>(last - first));
   std::vector<SampleResult> results(options_.keep_samples ? sums.size() * static_cast<std::size_t>(block_) : 0);
-  const auto run_block = [&, first = first](Program& program, int block) {
+  const auto run_block = [&](Program& program, int block) {
     const std::shared_ptr<MicroBatch> batch = loader->next(block, 0);
     program.bind_memory(graph_.inputs.images, batch->images.bytes());
     program.bind_memory(graph_.inputs.transforms, batch->transforms.bytes());
