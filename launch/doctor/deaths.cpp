@@ -4,16 +4,7 @@
 #include <set>
 
 namespace convoy {
-namespace {
-
-/// Copies that end within this are of one event: fifteen copying intervals, for a helper thread waits its turn on a busy
-/// machine, and well below the second that mpirun takes.
-// mpirun ends the others about a second after one has died; where mpirun itself died, all end within that.
-constexpr std::int64_t kTogetherNs = 45 * kRingIntervalNs;
-
-}  // namespace
-
-Deaths find_deaths(const std::vector<RingReading>& rings) {
+Deaths find_deaths(const std::vector<RingReading>& rings, std::int64_t together_ns) {
   Deaths deaths;
   std::vector<const RingReading*> dead;
   for (const RingReading& ring : rings) {
@@ -28,7 +19,7 @@ Deaths find_deaths(const std::vector<RingReading>& rings) {
   std::set<std::string> hosts, others;
   std::int64_t end = deaths.last_seen_ns;
   for (const RingReading* ring : dead) {
-    if (ring->last_copy_ns - end > kTogetherNs) break;
+    if (ring->last_copy_ns - end > together_ns) break;
     end = ring->last_copy_ns;
     deaths.first.push_back(ring->identity.rank);
     hosts.insert(ring->identity.host);

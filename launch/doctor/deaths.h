@@ -19,6 +19,11 @@ struct Deaths {
   std::vector<int> finished;        // left in order
 };
 
-Deaths find_deaths(const std::vector<RingReading>& rings);
+/// Files that end within this of each other tell of one event. Where a rank that failed spoke: fifteen copying intervals, for
+/// a helper thread waits its turn on a busy machine. Where nobody spoke, mpirun ended the others, about a second after the
+/// first; or mpirun itself died, and then all end within less.
+inline constexpr std::int64_t kTogetherNs = 15 * kRingIntervalNs, kTogetherInSilenceNs = 45 * kRingIntervalNs;
+
+Deaths find_deaths(const std::vector<RingReading>& rings, std::int64_t together_ns);
 
 }  // namespace convoy

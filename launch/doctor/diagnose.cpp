@@ -96,7 +96,7 @@ std::string all_died_text(const RunEvidence& evidence, const Deaths& deaths) {
 
 void judge_crash(const RunEvidence& evidence, Verdict& verdict) {
   verdict.outcome = Outcome::crashed;
-  const Deaths deaths = find_deaths(evidence.life.rings);
+  const Deaths deaths = find_deaths(evidence.life.rings, kTogetherInSilenceNs);
   if (deaths.first.empty()) {
     verdict.sentence = fmt::format("crashed: every rank left in order at {} UTC, yet there is no status.json (removed, or "
                                    "the disk was full)",
@@ -167,7 +167,7 @@ void judge_status(const RunEvidence& evidence, Verdict& verdict) {
   verdict.outcome = Outcome::failed;
   verdict.sentence = fmt::format("failed{} after {}: {}", status.rank < 0 ? "" : fmt::format(" on rank {}", status.rank),
                                  where, status.reason);
-  const Deaths deaths = find_deaths(evidence.life.rings);
+  const Deaths deaths = find_deaths(evidence.life.rings, kTogetherNs);
   if (!deaths.first.empty() && !deaths.all && deaths.first.size() * 2 <= evidence.life.rings.size())
     verdict.details.push_back("by the flight recorder, " + first_death_text(evidence, deaths) +
                               fmt::format("; the last of the others ended {} later", duration_text(deaths.others_later)));
