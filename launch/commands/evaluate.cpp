@@ -122,7 +122,7 @@ std::string json_text(const TrainedModel& model, const std::string& split, const
                               {"top5", result.top5},
                               {"confusion", nlohmann::ordered_json::parse(matrix.json())},
                               {"pictures", pictures}};
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 int evaluate(const Config& config, World& world) {

@@ -7,8 +7,10 @@
 
 #include "core/metrics/top_k.h"
 #include "core/tensor/error.h"
+#include "io/inside.h"
 #include "io/png.h"
 #include "launch/commands/commands.h"
+#include "launch/printable.h"
 #include "launch/train/predictor.h"
 #include "launch/train/run_spec.h"
 
@@ -34,8 +36,9 @@ std::vector<std::filesystem::path> find_images(const std::filesystem::path& fold
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     std::string ending = entry.path().extension().string();
     std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (entry.is_regular_file() && ending == ".png" && !entry.path().filename().string().starts_with("."))
-      files.push_back(entry.path());
+    if (ending != ".png" || entry.path().filename().string().starts_with(".")) continue;
+    refuse_link_out(folder, entry.path());
+    if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   if (files.empty()) throw DataError(fmt::format("--input={}: no .png files in this folder", folder.string()));
@@ -139,7 +142,7 @@ int predict(const Config& config) {
   const bool json = config.get<std::string>("format") == "json";
   write_table(json ? table_json(results, model) : table_text(results, model, top),
               config.get<std::filesystem::path>("output"), json ? "predictions.json" : "predictions.tsv");
-  for (const std::string& failure : results.failures) fmt::print(stderr, "[predict] {}\n", failure);
+  for (const std::string& failure : results.failures) fmt::print(stderr, "[predict] {}\n", printable(failure));
   if (!results.failures.empty())
     throw DataError(fmt::format("{} of {} images could not be classified; the table holds the others",
                                 results.failures.size(), files.size()));
