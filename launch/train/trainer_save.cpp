@@ -58,8 +58,7 @@ void Trainer::save(bool is_best) {
 
 /// Collective. The newest save is on the disk, or the run ends: where it stops there is no later save to try again.
 void Trainer::complete_saves() {
-  bool complete = false;
-  for (int tries = 1; !complete; ++tries) {
+  for (;;) {
     double failed = 0;
     if (saver_) {
       saver_->wait();
@@ -67,8 +66,7 @@ void Trainer::complete_saves() {
     }
     all_.at("the end of the checkpoint's writing", step_);
     all_.all_reduce(std::span<double>(&failed, 1), ReduceOp::max);
-    complete = failed == 0;
-    if (complete) break;
+    if (failed == 0) break;
     take_save_reports();  // throws after kFailuresInARow
     std::this_thread::sleep_for(kBeforeAnotherTry);
     save(newest_is_best_);
