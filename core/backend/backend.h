@@ -1,7 +1,7 @@
 #pragma once
 // A backend answers three questions and has no other door: do you support this op with these attributes and types;
 // bind it; run it. Kernels are stateless between runs but for what bind prepared; a kernel object belongs to one
-// thread.
+// thread. Operands and scratch lie in the memory of the backend's device.
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/backend/device.h"
 #include "core/ops/op.h"
 
 namespace convoy {
@@ -34,6 +35,7 @@ class Kernel {
   virtual ~Kernel() = default;
   /// Memory needed while running, known at bind time.
   virtual std::size_t scratch_bytes() const { return 0; }
+  /// On a host it has happened on return; on a device it is enqueued on the compute stream.
   virtual void run(const KernelArguments& arguments) = 0;
   /// "jit:avx512_core", "loop", ...: shown by bench and by errors.
   virtual std::string implementation() const { return "loop"; }
@@ -49,6 +51,11 @@ class Backend {
   virtual std::string declines(const OpDesc& op) const = 0;
   /// `threads` that the kernel may use (1: it runs on the calling thread alone).
   virtual std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const = 0;
+  /// One kernel for several neighbouring ops of a program (the updates of all parameters), or null: then each is bound
+  /// by itself. Its arguments are the ops' inputs and outputs, one op after the other.
+  virtual std::unique_ptr<Kernel> bind_together(std::span<const OpDesc> /*ops*/) const { return nullptr; }
+  /// Where it computes. Lives as long as the backend.
+  virtual Device& device() const = 0;
   /// What must be the same for the same bits: instruction set, library versions. For the run record.
   virtual std::vector<std::pair<std::string, std::string>> identity() const = 0;
 };

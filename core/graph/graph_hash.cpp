@@ -51,6 +51,10 @@ struct AttributeText {
   std::string operator()(const SgdAttributes& a) const {
     return fmt::format("{} {} {} {}", a.momentum, a.nesterov, a.decay, a.rate_factor);
   }
+  std::string operator()(const CastAttributes& a) const { return std::string(name_of(a.to)); }
+  std::string operator()(const GuardAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.scaling, a.most, a.growth_every, a.halts);
+  }
   std::string operator()(const RunningAttributes& a) const {
     return fmt::format("{} {}", a.factor, a.micro_batches);
   }

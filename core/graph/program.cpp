@@ -52,46 +52,76 @@ std::string note_of(const Op& op) {
 trace::Activity activity_of(OpKind kind) {
   switch (kind) {
     case OpKind::external: return trace::Activity::exchange;
+    case OpKind::step_guard:
     case OpKind::sgd_update:
     case OpKind::running_update: return trace::Activity::update;
     default: return trace::Activity::compute;
   }
 }
 
+/// Whether the kernel of one of them may do its neighbours' work too: they read and change memory of the caller's alone.
+bool may_share_kernel(OpKind kind) { return kind == OpKind::sgd_update || kind == OpKind::running_update; }
+
 }  // namespace
 
 Program::Program(const Graph& graph, const Backend& backend, const ProgramOptions& options) : graph_(graph) {
   const std::set<int> read = values_read(graph_, options);
-  std::vector<std::vector<std::pair<int, int>>> in_place;
+  std::vector<OpDesc> descs;
   for (const Op& op : graph_.ops()) {
-    std::unique_ptr<Kernel> kernel;
-    if (needs_kernel(op.kind)) {
-      const OpDesc desc = describe(graph_, op, read);
-      if (const std::string reason = backend.declines(desc); !reason.empty())
-        throw UsageError(fmt::format("the {} backend cannot run the op {} of layer \"{}\": {}", backend.name(),
-                                     op_def(op.kind).name, op.layer, reason));
-      kernel = backend.bind(desc, options.threads);
-      scratch_bytes_ = std::max(scratch_bytes_, kernel->scratch_bytes());
-    }
-    in_place.push_back(in_place_pairs(op, kernel.get()));
+    descs.push_back(describe(graph_, op, read));
     written_.emplace_back();
     for (Value output : op.outputs)
       if (read.contains(output.id)) written_.back().push_back(output);
-    kernels_.push_back(std::move(kernel));
     notes_.push_back(note_of(op));
     activities_.push_back(activity_of(op.kind));
+    inputs_.emplace_back();
+    outputs_.emplace_back();
+  }
+  kernels_.resize(descs.size());
+  members_.assign(descs.size(), 1);
+  for (std::size_t index = 0; index < descs.size();) {
+    if (needs_kernel(descs[index].kind)) {
+      index += bind_neighbours(backend, descs, index, options.threads);
+    } else {
+      ++index;
+    }
+  }
+  std::vector<std::vector<std::pair<int, int>>> in_place;
+  for (std::size_t index = 0; index < descs.size(); ++index) {
+    const Kernel* kernel = members_[index] == 1 ? kernels_[index].get() : nullptr;
+    if (kernels_[index]) scratch_bytes_ = std::max(scratch_bytes_, kernels_[index]->scratch_bytes());
+    in_place.push_back(in_place_pairs(graph_.ops()[index], kernel));
   }
   plan_ = plan_memory(graph_, options.outside, options.keep, in_place);
-  arena_ = Tensor({static_cast<std::int64_t>(plan_.arena_bytes)}, DType::u8);
-  scratch_ = Tensor({static_cast<std::int64_t>(scratch_bytes_)}, DType::u8);
+  arena_ = backend.device().allocate(plan_.arena_bytes);
+  scratch_ = backend.device().allocate(scratch_bytes_);
   memory_.assign(graph_.values().size(), nullptr);
   for (std::size_t id = 0; id < memory_.size(); ++id)
-    if (plan_.places[id].in_arena) memory_[id] = arena_.bytes() + plan_.places[id].offset;
-  for (const Op& op : graph_.ops()) {
-    inputs_.emplace_back(op.inputs.size());
-    outputs_.emplace_back(op.outputs.size());
-  }
+    if (plan_.places[id].in_arena) memory_[id] = arena_.get() + plan_.places[id].offset;
   op_seconds.assign(graph_.ops().size(), 0.0);
+}
+
+/// Binds the op `first`, with as many of its neighbours of one kind as the backend takes together. Returns how many.
+std::size_t Program::bind_neighbours(const Backend& backend, const std::vector<OpDesc>& descs, std::size_t first,
+                                     int threads) {
+  const OpDesc& desc = descs[first];
+  std::size_t end = first + 1;
+  if (may_share_kernel(desc.kind))
+    while (end < descs.size() && descs[end].kind == desc.kind) ++end;
+  if (end - first > 1) {
+    kernels_[first] = backend.bind_together(std::span(descs).subspan(first, end - first));
+    if (kernels_[first]) {
+      members_[first] = static_cast<int>(end - first);
+      std::fill(members_.begin() + static_cast<std::ptrdiff_t>(first) + 1,
+                members_.begin() + static_cast<std::ptrdiff_t>(end), 0);
+      return end - first;
+    }
+  }
+  if (const std::string reason = backend.declines(desc); !reason.empty())
+    throw UsageError(fmt::format("the {} backend cannot run the op {} of layer \"{}\": {}", backend.name(),
+                                 op_def(desc.kind).name, graph_.ops()[first].layer, reason));
+  kernels_[first] = backend.bind(desc, threads);
+  return 1;
 }
 
 void Program::bind_memory(Value value, void* data) {
@@ -99,6 +129,17 @@ void Program::bind_memory(Value value, void* data) {
     throw Error("value " + std::to_string(value.id) + " lies in the arena and cannot be bound to other memory");
   memory_[static_cast<std::size_t>(value.id)] = data;
   stale_ = true;
+}
+
+/// The memory of what an op reads and writes, behind that of the ops before it which share its kernel.
+void Program::gather(const Op& op, std::vector<void*>& inputs, std::vector<void*>& outputs) const {
+  for (Value input : op.inputs) {
+    inputs.push_back(memory_[static_cast<std::size_t>(input.id)]);
+    if (!inputs.back() && op.kind != OpKind::external)
+      throw Error(fmt::format("value \"{}\" (number {}) that the op {} of layer \"{}\" reads was never bound",
+                              graph_.info(input).name, input.id, op_def(op.kind).name, op.layer));
+  }
+  for (Value output : op.outputs) outputs.push_back(memory_[static_cast<std::size_t>(output.id)]);
 }
 
 void Program::refresh() {
@@ -109,14 +150,10 @@ void Program::refresh() {
       const bool bound = !plan_.places[static_cast<std::size_t>(op.outputs.front().id)].in_arena;
       if (bound) target = memory_[static_cast<std::size_t>(op.inputs.front().id)];
     }
-    for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-      inputs_[index][i] = memory_[static_cast<std::size_t>(op.inputs[i].id)];
-      if (!inputs_[index][i] && op.kind != OpKind::external)
-        throw Error(fmt::format("value \"{}\" (number {}) that the op {} of layer \"{}\" reads was never bound",
-                                graph_.info(op.inputs[i]).name, op.inputs[i].id, op_def(op.kind).name, op.layer));
-    }
-    for (std::size_t i = 0; i < op.outputs.size(); ++i)
-      outputs_[index][i] = memory_[static_cast<std::size_t>(op.outputs[i].id)];
+    inputs_[index].clear();
+    outputs_[index].clear();
+    for (int member = 0; member < members_[index]; ++member)
+      gather(graph_.ops()[index + static_cast<std::size_t>(member)], inputs_[index], outputs_[index]);
   }
   stale_ = false;
 }
@@ -129,7 +166,7 @@ void Program::run() {
     const auto begin = profile ? Clock::now() : Clock::time_point{};
     trace::doing(activities_[index], notes_[index]);
     if (kernels_[index])
-      kernels_[index]->run({inputs_[index], outputs_[index], scratch_.bytes()});
+      kernels_[index]->run({inputs_[index], outputs_[index], scratch_.get()});
     else if (graph_.ops()[index].kind == OpKind::external && external_)
       external_(graph_.ops()[index].as<ExternalAttributes>());
     if (observer_ && kernels_[index] && !observer_(static_cast<int>(index), written_[index])) return;

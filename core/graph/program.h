@@ -1,6 +1,6 @@
 #pragma once
-// A flat list of bound kernels with its memory. One program belongs to one thread; parameters may be shared between
-// programs (bind_memory), the arena and the scratch space are its own.
+// A flat list of bound kernels with its memory, which is the backend's device's. One program belongs to one thread;
+// parameters may be shared between programs (bind_memory), the arena and the scratch space are its own.
 #include <functional>
 #include <memory>
 #include <span>
@@ -33,7 +33,7 @@ class Program {
   void bind_memory(Value value, void* data);
   void set_external(External external) { external_ = std::move(external); }
   void set_observer(Observer observer) { observer_ = std::move(observer); }  // null: none, which costs nothing
-  /// Runs every op once, in order. Every value of the caller's must be bound.
+  /// Runs every op once, in order; on a device: enqueues them. Every value of the caller's must be bound.
   void run();
 
   /// Memory of a value after (or during) a run; for arena values only those in `keep` hold their content at the end.
@@ -53,18 +53,21 @@ class Program {
  private:
   Graph graph_;
   MemoryPlan plan_;
-  std::vector<std::unique_ptr<Kernel>> kernels_;   // null: views and externals
+  std::vector<std::unique_ptr<Kernel>> kernels_;   // null: views, externals, and ops that an earlier one's kernel does
+  std::vector<int> members_;                       // ops that the kernel does: more than 1 where neighbours share it, then 0
   std::vector<void*> memory_;
   std::vector<std::string> notes_;                 // per op, for the trace: "conv1 conv"
   std::vector<trace::Activity> activities_;
   std::vector<std::vector<void*>> inputs_, outputs_;  // per op, rebuilt when a binding changes
-  Tensor arena_, scratch_;
+  DeviceMemory arena_, scratch_;
   std::size_t scratch_bytes_ = 0;
   std::vector<std::vector<Value>> written_;           // per op
   External external_;
   Observer observer_;
   bool stale_ = true;
 
+  std::size_t bind_neighbours(const Backend& backend, const std::vector<OpDesc>& descs, std::size_t first, int threads);
+  void gather(const Op& op, std::vector<void*>& inputs, std::vector<void*>& outputs) const;
   void refresh();
 };
 

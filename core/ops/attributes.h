@@ -176,9 +176,29 @@ struct ExternalAttributes {
   bool operator==(const ExternalAttributes&) const = default;
 };
 
-/// SGD with momentum (library form): g = gradient / total weight + decay w; v = momentum v + g;
-/// w -= rate v, or with nesterov rate (g + momentum v).
-/// sgd_update: w, v, gradient, scalars f64 [kStepScalars] -> nothing; changes w and v.
+/// x of any real type -> the same values rounded to `to`. Its gradient casts back.
+struct CastAttributes {
+  DType to = DType::f32;
+  bool operator==(const CastAttributes&) const = default;
+};
+
+/// Decides, on the reduced values, whether a step's updates happen (StepScalar in optim/scalars.h):
+///   divisor = weight loss scale;  finite = all buckets are;  apply = finite and wanted and not halted
+/// and with `scaling` (Micikevicius et al. 2018, section 3.2), unless halted or unwanted, what the next loss scale is: half
+/// of it (at least 1) after a step that is not finite; twice (at most `most`) after `growth_every` finite ones in a row.
+/// With `halts`, a step that is not finite (under `scaling`: at loss scale 1) sets halted.
+/// step_guard: weight [1], scalars f64 [kStepScalars], buckets [..] one or more -> nothing; changes scalars.
+struct GuardAttributes {
+  bool scaling = false;
+  double most = 16777216;
+  std::int64_t growth_every = 2000;
+  bool halts = false;
+  bool operator==(const GuardAttributes&) const = default;
+};
+
+/// SGD with momentum (library form): g = gradient / divisor + decay w; v = momentum v + g;
+/// w -= rate v, or with nesterov rate (g + momentum v). Only where the scalars say apply.
+/// sgd_update: w, v, gradient, scalars f64 [kStepScalars] [, copy: w as bf16 or f16] -> nothing; changes w, v and copy.
 struct SgdAttributes {
   double momentum = 0.9;
   bool nesterov = false;
@@ -187,8 +207,9 @@ struct SgdAttributes {
   bool operator==(const SgdAttributes&) const = default;
 };
 
-/// running = (1 - factor) running + factor * (tree sum of the micro-batches' statistic) / micro_batches.
-/// running_update: running, sum -> nothing; changes running.
+/// running = (1 - factor) running + factor * (tree sum of the micro-batches' statistic) / micro_batches. Only where the
+/// scalars say apply.
+/// running_update: running, sum, scalars f64 [kStepScalars] -> nothing; changes running.
 struct RunningAttributes {
   double factor = 0.1;
   std::int64_t micro_batches = 1;
@@ -199,6 +220,6 @@ using Attributes =
     std::variant<std::monostate, PrepareAttributes, ConvAttributes, ConvBackwardAttributes, DenseAttributes,
                  PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
                  ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
-                 SgdAttributes, RunningAttributes>;
+                 SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes>;
 
 }  // namespace convoy

@@ -103,4 +103,19 @@ void gradient_multiply_channels(GradientContext& g) {
   if (g.needs(1)) g.set(1, emit(g, OpKind::dot_to_channels, {}, {dy_of(g), g.input(0)}));
 }
 
+/// x -> the same shape in another real type.
+Outputs infer_cast(const Attributes& attributes, Inputs in) {
+  const auto& a = as<CastAttributes>("cast", attributes);
+  require_inputs("cast", in, {"x"});
+  require_reals("cast", in);
+  require(is_floating(a.to), "cast", "must lead to a real type, not to {}", name_of(a.to));
+  return {{in[0].shape, a.to}};
+}
+
+/// Rounding counts as the identity: dx = dy, in x's type.
+void gradient_cast(GradientContext& g) {
+  if (g.needs(0))
+    g.set(0, emit(g, OpKind::cast, CastAttributes{g.graph().info(g.input(0)).desc.dtype}, {dy_of(g)}));
+}
+
 }  // namespace convoy::ops

@@ -66,7 +66,9 @@ Outputs infer_multiply_channels(const Attributes&, Inputs);
 Outputs infer_sum_to_channels(const Attributes&, Inputs);
 Outputs infer_dot_to_channels(const Attributes&, Inputs);
 Outputs infer_sum_weights(const Attributes&, Inputs);
+Outputs infer_cast(const Attributes&, Inputs);
 void gradient_add(GradientContext&);
+void gradient_cast(GradientContext&);
 void gradient_multiply(GradientContext&);
 void gradient_add_channels(GradientContext&);
 void gradient_multiply_channels(GradientContext&);
@@ -101,6 +103,7 @@ void gradient_gather_connections(GradientContext&);
 
 // update.cpp
 Outputs infer_external(const Attributes&, Inputs);
+Outputs infer_step_guard(const Attributes&, Inputs);
 Outputs infer_sgd_update(const Attributes&, Inputs);
 Outputs infer_running_update(const Attributes&, Inputs);
 

@@ -60,7 +60,9 @@ constexpr std::array<OpDef, kKinds> kTable{{
      gradient_scatter_connections},
     {OpKind::gather_connections, "gather_connections", infer_gather_connections, nullptr,
      gradient_gather_connections},
+    {OpKind::cast, "cast", infer_cast, nullptr, gradient_cast},
     {OpKind::external, "external", infer_external, nullptr, nullptr},
+    {OpKind::step_guard, "step_guard", infer_step_guard, nullptr, nullptr},
     {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},
     {OpKind::running_update, "running_update", infer_running_update, nullptr, nullptr},
 }};
@@ -77,6 +79,41 @@ double bytes_of(const TensorDesc& desc) {
 }
 }  // namespace
 
+bool takes_narrow(OpKind kind, int input) {
+  switch (kind) {
+    case OpKind::conv:                    // x, filters
+    case OpKind::conv_backward_data:      // dy, filters
+    case OpKind::conv_backward_filters:   // x, dy
+    case OpKind::dense:                   // x, weights
+    case OpKind::dense_backward_data:     // dy, weights
+    case OpKind::dense_backward_weights:  // x, dy
+    case OpKind::activation_backward:     // y, dy
+    case OpKind::multiply:
+    case OpKind::dot_to_channels:         // x, y
+      return input <= 1;
+    case OpKind::pool:
+    case OpKind::pool_backward:           // dy
+    case OpKind::activation:
+    case OpKind::batch_norm:              // x
+    case OpKind::batch_norm_inference:    // x
+    case OpKind::dropout:                 // x
+    case OpKind::add_channels:            // x
+    case OpKind::multiply_channels:       // x
+    case OpKind::sum_to_channels:         // x
+    case OpKind::slice:
+    case OpKind::pad_channels:
+    case OpKind::reshape:
+      return input == 0;
+    case OpKind::batch_norm_backward:     // x, dy, y
+      return input == 0 || input >= 4;
+    case OpKind::add:
+    case OpKind::concat:
+      return true;
+    default:
+      return false;
+  }
+}
+
 const OpDef& op_def(OpKind kind) { return kTable.at(static_cast<std::size_t>(kind)); }
 
 Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDesc> inputs,
@@ -85,7 +122,8 @@ Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDe
   if (kind == OpKind::reshape || kind == OpKind::external) return cost;  // a view; a callback with its own cost
   for (const TensorDesc& input : inputs) cost.bytes += bytes_of(input);
   for (const TensorDesc& output : outputs) cost.bytes += bytes_of(output);
-  // Updates write the memory of their inputs: w and v, and the running statistic.
+  // Updates write the memory of their inputs: scalars, w and v, and the running statistic.
+  if (kind == OpKind::step_guard) cost.bytes += bytes_of(inputs[1]);
   if (kind == OpKind::sgd_update) cost.bytes += bytes_of(inputs[0]) + bytes_of(inputs[1]);
   if (kind == OpKind::running_update) cost.bytes += bytes_of(inputs[0]);
   if (const auto count = op_def(kind).multiply_adds) cost.multiply_adds = count(attributes, inputs, outputs);

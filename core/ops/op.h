@@ -37,8 +37,9 @@ enum class OpKind {
   top_k,
   sum_weights,         // weights [n] -> [1]
   scatter_connections, gather_connections,
+  cast,
   external,
-  sgd_update, running_update,
+  step_guard, sgd_update, running_update,
   count_               // number of kinds
 };
 
@@ -48,6 +49,13 @@ struct TensorDesc {
   DType dtype = DType::f32;
   bool operator==(const TensorDesc&) const = default;
 };
+
+/// Mixed precision: which real operands of a kind are data, which a program of narrow precision computes in bf16 or f16.
+/// All the other real operands (biases, norms' parameters and statistics, gradients of parameters, losses, metrics,
+/// updates) stay f32, and infer() expects so where it finds narrow data.
+bool takes_narrow(OpKind kind, int input);
+/// The type of real operands that stay wide beside data of type `data`: f32 beside bf16 and f16, else the same.
+inline DType wide_beside(DType data) { return data == DType::bf16 || data == DType::f16 ? DType::f32 : data; }
 
 /// Arithmetic and traffic of one run of an op.
 struct Cost {

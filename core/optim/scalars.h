@@ -4,11 +4,20 @@
 
 namespace convoy {
 
-/// Places in the input "scalars", f64 [kStepScalars], of the update program; the rest is reserved and 0.
+/// Places in the input "scalars", f64 [kStepScalars], of the update program. Whoever runs it sets the first kHostScalars
+/// before each step; the op step_guard sets the others, and keeps those below from step to step.
 enum StepScalar {
   kLearningRate,
-  kTotalWeight,  // sum of the sample weights of the batch; gradients of the sum are divided by it
-  kStepScalars = 4
+  kWanted,       // 0: the step is on the list of skipped ones
+  kHostScalars,
+  kDivisor = kHostScalars,  // sum of the sample weights of the batch, times the loss scale: gradients are divided by it
+  kFinite,       // 1 if all that was reduced is finite
+  kApply,        // 1: this step's updates happen; 0: they change nothing
+  // kept:
+  kLossScale,    // of the next step; 1 without loss scaling
+  kGoodSteps,    // since the loss scale last changed
+  kHalted,       // 1: a step was not finite and no later one is applied until the host has dealt with it
+  kStepScalars
 };
 
 }  // namespace convoy

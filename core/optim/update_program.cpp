@@ -29,7 +29,7 @@ UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<Param
     UpdateGraph::Statistic updated{state.name, {}, {}, statistic.sample};
     updated.running = graph.add_state(state.name, state.desc.shape, state.parameter.initializer);
     updated.sum = graph.add_input("sum/" + state.name, state.desc.shape, graph.real());
-    graph.add_op(OpKind::running_update, RunningAttributes{0.1, micro_batches}, {updated.running, updated.sum});
+    graph.add_op(OpKind::running_update, RunningAttributes{0.1, micro_batches}, {updated.running, updated.sum, update.scalars});
     update.statistics.push_back(std::move(updated));
   }
   return update;

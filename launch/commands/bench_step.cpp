@@ -121,7 +121,8 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(task_o
   for (const auto& statistic : update.statistics)
     update_program->bind_memory(statistic.running, state.state.at(statistic.name).bytes());
   scalars.values<double>()[kLearningRate] = 1e-3;
-  scalars.values<double>()[kTotalWeight] = static_cast<double>(batch);
+  scalars.values<double>()[kDivisor] = static_cast<double>(batch);
+  scalars.values<double>()[kApply] = 1;
   loader = std::make_unique<SyntheticLoader>(task, virtual_workers);
 }
 

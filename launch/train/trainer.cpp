@@ -218,7 +218,8 @@ Trainer::StepOutcome Trainer::train_step() {
 void Trainer::apply_update(const StepParts& parts) {
   const trace::Doing update(trace::Activity::update, "the optimizer");
   const double weight = reduced(training_.weight);
-  scalars_.values<double>()[kTotalWeight] = weight;
+  scalars_.values<double>()[kDivisor] = weight;
+  scalars_.values<double>()[kApply] = 1;
   update_program_->run();
   ++marks_.updates;
   if (chaos_) chaos_->after_update(step_ + 1, state_);

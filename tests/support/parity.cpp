@@ -52,7 +52,10 @@ std::vector<Tensor> run(Kernel& kernel, const OpDesc& desc, const ParityCase& c,
 }
 
 /// The step's scalars stay double on every backend.
-bool stays_double(const ParityCase& c, std::size_t input) { return c.kind == OpKind::sgd_update && input == 3; }
+bool stays_double(const ParityCase& c, std::size_t input) {
+  return (c.kind == OpKind::sgd_update && input == 3) || (c.kind == OpKind::running_update && input == 2) ||
+         (c.kind == OpKind::step_guard && input == 1);
+}
 
 std::vector<Tensor> single_inputs(const ParityCase& c) {
   std::vector<Tensor> inputs;

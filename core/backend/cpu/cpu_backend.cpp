@@ -78,6 +78,10 @@ std::vector<Candidate> candidates(OpKind kind) {
     case OpKind::scatter_connections:
     case OpKind::gather_connections:
       return {{"copy", bind_connections}};
+    case OpKind::cast:
+      return {{"loop", bind_cast}};
+    case OpKind::step_guard:
+      return {{"loop", bind_guard}};
     case OpKind::sgd_update:
       return {{"vector", bind_sgd}};
     case OpKind::running_update:
@@ -90,11 +94,16 @@ std::vector<Candidate> candidates(OpKind kind) {
   return {};
 }
 
+/// Kinds with real operands of several types: f64 scalars, copies in a narrow type.
+bool takes_any_real(OpKind kind) {
+  return kind == OpKind::cast || kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
+}
+
 /// Types that no candidate takes, in words; empty if all are fine.
 std::string wrong_types(const OpDesc& op) {
   for (const auto* side : {&op.inputs, &op.outputs})
     for (const TensorDesc& operand : *side)
-      if (is_floating(operand.dtype) && operand.dtype != DType::f32 && op.kind != OpKind::sgd_update)
+      if (is_floating(operand.dtype) && operand.dtype != DType::f32 && !takes_any_real(op.kind))
         return fmt::format("the cpu backend computes in float32, found an operand {} of {}",
                            operand.shape.str(), name_of(operand.dtype));
   return {};
@@ -116,12 +125,16 @@ class CpuBackend final : public Backend {
     return kernel;
   }
 
+  Device& device() const override { return *device_; }
+
   std::vector<std::pair<std::string, std::string>> identity() const override {
     return {
         {"isa", std::string(name_of(cpu_isa()))}, {"onednn", onednn::version()}, {"onednn isa", onednn::isa()}};
   }
 
  private:
+  std::unique_ptr<Device> device_ = make_host_device();
+
   static std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) {
     *reasons = wrong_types(op);
     if (!reasons->empty()) return nullptr;

@@ -1,8 +1,13 @@
 // The ops of the update program: they change their operands in place.
+#include <algorithm>
+#include <cmath>
+
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/vector/elementwise.h"
-#include "core/optim/scalars.h"
+#include "core/ops/guard_math.h"
+#include "core/tensor/error.h"
+#include "core/tensor/narrow.h"
 
 namespace convoy::cpu {
 namespace {
@@ -13,13 +18,71 @@ const ElementwiseKernels& kernels() {
 
 }  // namespace
 
+namespace {
+
+template <typename From, typename To>
+void cast_all(const void* from, void* to, std::int64_t n) {
+  const auto* x = static_cast<const From*>(from);
+  auto* y = static_cast<To*>(to);
+  for (std::int64_t i = 0; i < n; ++i) y[i] = from_float<To>(to_float(x[i]));
+}
+
+using Cast = void (*)(const void*, void*, std::int64_t);
+
+template <typename From>
+Cast cast_from(DType to) {
+  if (to == DType::bf16) return cast_all<From, Bf16>;
+  if (to == DType::f16) return cast_all<From, F16>;
+  return cast_all<From, float>;
+}
+
+Cast cast_between(DType from, DType to) {
+  if (from == DType::bf16) return cast_from<Bf16>(to);
+  if (from == DType::f16) return cast_from<F16>(to);
+  return cast_from<float>(to);
+}
+
+bool all_finite(const float* values, std::int64_t n) {
+  return std::all_of(values, values + n, [](float x) { return std::isfinite(x); });
+}
+
+}  // namespace
+
+Bound bind_cast(const OpDesc& op, int threads, std::string*) {
+  const Cast cast = cast_between(op.inputs[0].dtype, op.outputs[0].dtype);
+  const auto from = static_cast<std::int64_t>(size_of(op.inputs[0].dtype)),
+             to = static_cast<std::int64_t>(size_of(op.outputs[0].dtype));
+  const std::int64_t n = op.inputs[0].shape.elements();
+  return make_kernel({.implementation = "loop", .run = [=](const KernelArguments& arguments) {
+    parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
+      cast(input<std::byte>(arguments, 0) + begin * from, output<std::byte>(arguments, 0) + begin * to, m);
+    });
+  }});
+}
+
+Bound bind_guard(const OpDesc& op, int /*threads*/, std::string*) {
+  const auto a = std::get<GuardAttributes>(op.attributes);
+  std::vector<std::int64_t> elements;
+  for (std::size_t i = 2; i < op.inputs.size(); ++i) elements.push_back(op.inputs[i].shape.elements());
+  return make_kernel({.implementation = "loop", .run = [=](const KernelArguments& arguments) {
+    bool finite = true;
+    for (std::size_t i = 0; i < elements.size(); ++i)
+      finite = finite && all_finite(input<float>(arguments, static_cast<int>(i) + 2), elements[i]);
+    math::guard({a.scaling, a.most, static_cast<double>(a.growth_every), a.halts},
+                static_cast<double>(*input<float>(arguments, 0)), finite, changed_input<double>(arguments, 1));
+  }});
+}
+
 Bound bind_sgd(const OpDesc& op, int threads, std::string*) {
   const auto attributes = std::get<SgdAttributes>(op.attributes);
   const std::int64_t n = op.inputs[0].shape.elements();
   const auto f = kernels().sgd;
+  const Cast copy = op.inputs.size() == 5 ? cast_between(DType::f32, op.inputs[4].dtype) : nullptr;
+  const std::int64_t copy_bytes = copy ? static_cast<std::int64_t>(size_of(op.inputs[4].dtype)) : 0;
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) {
     const auto* scalars = input<double>(arguments, 3);
-    const math::SgdStep step{.inverse_weight = static_cast<float>(1 / scalars[kTotalWeight]),
+    if (scalars[kApply] == 0) return;
+    const math::SgdStep step{.inverse_weight = static_cast<float>(1 / scalars[kDivisor]),
                              .decay = static_cast<float>(attributes.decay),
                              .momentum = static_cast<float>(attributes.momentum),
                              .rate = static_cast<float>(scalars[kLearningRate] * attributes.rate_factor),
@@ -27,6 +90,7 @@ Bound bind_sgd(const OpDesc& op, int threads, std::string*) {
     parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
       f(step, changed_input<float>(arguments, 0) + begin, changed_input<float>(arguments, 1) + begin,
         input<float>(arguments, 2) + begin, m);
+      if (copy) copy(input<float>(arguments, 0) + begin, changed_input<std::byte>(arguments, 4) + begin * copy_bytes, m);
     });
   }});
 }
@@ -38,6 +102,7 @@ Bound bind_running(const OpDesc& op, int threads, std::string*) {
   const auto factor = static_cast<float>(attributes.factor / static_cast<double>(attributes.micro_batches));
   const auto f = kernels().blend;
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) {
+    if (input<double>(arguments, 2)[kApply] == 0) return;
     parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
       f(keep, factor, changed_input<float>(arguments, 0) + begin, input<float>(arguments, 1) + begin, m);
     });

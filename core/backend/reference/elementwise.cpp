@@ -63,4 +63,9 @@ void sum_weights(const OpDesc& op, const KernelArguments& arguments) {
   *out(arguments, 0) = sum;
 }
 
+/// Every real type is double here.
+void cast(const OpDesc& op, const KernelArguments& arguments) {
+  std::copy_n(in(arguments, 0), op.inputs[0].shape.elements(), out(arguments, 0));
+}
+
 }  // namespace convoy::reference

@@ -56,6 +56,8 @@ void binary_cross_entropy_backward(const OpDesc&, const KernelArguments&);
 void top_k(const OpDesc&, const KernelArguments&);
 void scatter_connections(const OpDesc&, const KernelArguments&);
 void gather_connections(const OpDesc&, const KernelArguments&);
+void cast(const OpDesc&, const KernelArguments&);
+void step_guard(const OpDesc&, const KernelArguments&);
 void sgd_update(const OpDesc&, const KernelArguments&);
 void running_update(const OpDesc&, const KernelArguments&);
 

@@ -50,6 +50,8 @@ constexpr std::array kTable{
     Entry{OpKind::sum_weights, reference::sum_weights},
     Entry{OpKind::scatter_connections, reference::scatter_connections},
     Entry{OpKind::gather_connections, reference::gather_connections},
+    Entry{OpKind::cast, reference::cast},
+    Entry{OpKind::step_guard, reference::step_guard},
     Entry{OpKind::sgd_update, reference::sgd_update},
     Entry{OpKind::running_update, reference::running_update},
 };
@@ -106,10 +108,15 @@ class ReferenceBackend final : public Backend {
     return std::make_unique<ReferenceKernel>(op, find(op.kind));
   }
 
+  Device& device() const override { return *device_; }
+
   std::vector<std::pair<std::string, std::string>> identity() const override {
     // exp, tanh and log come from the C library, whose versions may round differently.
     return {{"backend", "reference"}, {"libc", gnu_get_libc_version()}};
   }
+
+ private:
+  std::unique_ptr<Device> device_ = make_host_device();
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "core/backend/parity_cases.h"
+#include "core/optim/scalars.h"
 
 namespace convoy::test {
 namespace {
@@ -178,10 +181,41 @@ std::vector<ParityFamily> data_families() {
   return families;
 }
 
+namespace {
+
+/// Every way in which a guard can decide: finite or not, wanted or not, halted or not, before and at the ends of its scales.
+ParityFamily guard_family() {
+  ParityFamily family;
+  for (const GuardAttributes& rules : {GuardAttributes{}, GuardAttributes{.halts = true},
+                                       GuardAttributes{.scaling = true, .most = 1024, .growth_every = 3},
+                                       GuardAttributes{.scaling = true, .most = 1024, .growth_every = 3, .halts = true}})
+    for (const double bad : {0.0, std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity()})
+      for (const double scale : {1.0, 512.0, 1024.0})
+        for (const int marks : {0, 1, 2, 3}) {
+          Tensor scalars({kStepScalars}, DType::f64);
+          scalars.values<double>()[kWanted] = marks & 1;
+          scalars.values<double>()[kHalted] = marks >> 1;
+          scalars.values<double>()[kLossScale] = rules.scaling ? scale : 1;
+          scalars.values<double>()[kGoodSteps] = scale == 512 ? 2 : 1;
+          Tensor weight({1}, DType::f64), long_bucket = random_single({5000}, 1), last = random_single({17}, 2);
+          weight.values<double>()[0] = 96;
+          if (bad != 0) (scale == 1 ? last.values<double>()[16] : long_bucket.values<double>()[4097]) = bad;
+          family.push_back({fmt::format("guard scaling {} halts {} value {} scale {} marks {}", rules.scaling, rules.halts,
+                                        bad, scale, marks),
+                            OpKind::step_guard, rules, {weight, scalars, long_bucket, last}, 1, {1}});
+        }
+  return family;
+}
+
+}  // namespace
+
 std::vector<ParityFamily> update_families() {
-  Tensor scalars({4}, DType::f64);
-  scalars.values<double>()[0] = 0.1;
-  scalars.values<double>()[1] = 96.5;
+  Tensor scalars({kStepScalars}, DType::f64);
+  scalars.values<double>()[kLearningRate] = 0.1;
+  scalars.values<double>()[kDivisor] = 96.5;
+  scalars.values<double>()[kApply] = 1;
+  Tensor refused = scalars.clone();
+  refused.values<double>()[kApply] = 0;
   ParityFamily sgd;
   for (const Shape& shape : {Shape{1}, {17}, {16, 3, 3, 16}, {40000}})
     for (const bool nesterov : {false, true})
@@ -192,13 +226,15 @@ std::vector<ParityFamily> update_families() {
                        {random_single(shape, 1), random_single(shape, 2), random_single(shape, 3), scalars},
                        3,
                        {0, 1}});
-  const ParityCase running{"running",
-                           OpKind::running_update,
-                           RunningAttributes{.factor = 0.1, .micro_batches = 8},
-                           {random_single({33}, 1), random_single({33}, 2)},
-                           2,
-                           {0}};
-  return {sgd, {running}};
+  ParityFamily running;
+  for (const Tensor& marks : {scalars, refused}) {
+    const std::string name = marks.values<double>()[kApply] == 0 ? "refused" : "applied";
+    sgd.push_back({"sgd " + name, OpKind::sgd_update, SgdAttributes{},
+                   {random_single({33}, 1), random_single({33}, 2), random_single({33}, 3), marks}, 3, {0, 1}});
+    running.push_back({"running " + name, OpKind::running_update, RunningAttributes{.factor = 0.1, .micro_batches = 8},
+                       {random_single({33}, 1), random_single({33}, 2), marks}, 2, {0}});
+  }
+  return {sgd, running, guard_family()};
 }
 
 }  // namespace convoy::test

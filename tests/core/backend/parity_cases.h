@@ -15,6 +15,6 @@ std::vector<ParityFamily> elementwise_families();
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
 std::vector<ParityFamily> data_families();    // prepare, dropout
-std::vector<ParityFamily> update_families();  // sgd_update, running_update
+std::vector<ParityFamily> update_families();  // sgd_update, running_update, step_guard
 
 }  // namespace convoy::test

@@ -288,9 +288,17 @@ TEST(ReferencePrepare, ReadsEveryStoredTypeOnOneAndThreeAxes) {
             (Values{9}));  // others ignored
 }
 
+Tensor step_scalars(double rate, double divisor) {
+  Tensor scalars({kStepScalars}, DType::f64);
+  scalars.values<double>()[kLearningRate] = rate;
+  scalars.values<double>()[kDivisor] = divisor;
+  scalars.values<double>()[kApply] = 1;
+  return scalars;
+}
+
 Values updated(const SgdAttributes& a, int steps) {
   const Tensor w = tensor_of({1}, {1}), v = tensor_of({1}, {0}), gradient = tensor_of({1}, {8});
-  const Tensor scalars = tensor_of({kStepScalars}, {0.5, 4, 0, 0});
+  const Tensor scalars = step_scalars(0.5, 4);
   for (int step = 0; step < steps; ++step) run_op(OpKind::sgd_update, a, {w, v, gradient, scalars});
   return {w.values<double>()[0], v.values<double>()[0]};
 }
@@ -306,7 +314,7 @@ TEST(ReferenceSgd, FollowsTheFormulaByHand) {
 TEST(ReferenceRunning, BlendsTheMeanOfTheMicroBatches) {
   const Tensor running = tensor_of({1}, {10});
   run_op(OpKind::running_update, RunningAttributes{.factor = 0.25, .micro_batches = 2},
-         {running, tensor_of({1}, {4})});
+         {running, tensor_of({1}, {4}), step_scalars(0, 1)});
   EXPECT_EQ(values_of(running), (Values{8}));
 }
 

@@ -65,7 +65,7 @@ TEST(OpTable, EveryOpWithInputsRefusesNone) {
       ActivationAttributes{},   BatchNormAttributes{},       DropoutAttributes{},
       ChannelsAttributes{},     ReshapeAttributes{},         LossAttributes{},
       TopKAttributes{},         ConnectionsAttributes{},     SgdAttributes{},
-      RunningAttributes{}};
+      RunningAttributes{},      CastAttributes{},            GuardAttributes{}};
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     if (kind == static_cast<int>(OpKind::external)) continue;
     for (const Attributes& attributes : alternatives)
@@ -372,9 +372,9 @@ TEST(Updates, RejectSlotsOfAnotherShapeAndWrongFactors) {
   EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.momentum = 1}, {w, w, w, scalars}),
               HasSubstr("momentum"));
   EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.decay = -1}, {w, w, w, scalars}), HasSubstr("decay"));
-  EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.micro_batches = 0}, {w, w}),
+  EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.micro_batches = 0}, {w, w, scalars}),
               HasSubstr("micro-batch"));
-  EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.factor = 2}, {w, w}), HasSubstr("[0, 1]"));
+  EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.factor = 2}, {w, w, scalars}), HasSubstr("[0, 1]"));
 }
 
 TEST(Window, ShowsThePixelThatEachPaddingModeNames) {

@@ -1,0 +1,1 @@
+set(backend_sources host_device.cpp)
