@@ -56,6 +56,10 @@ class Backend {
   virtual std::unique_ptr<Kernel> bind_together(std::span<const OpDesc> /*ops*/) const { return nullptr; }
   /// Where it computes. Lives as long as the backend.
   virtual Device& device() const = 0;
+  /// The ways of computing that were chosen by timing (library engines per problem), as text; empty: none. Rank 0 binds
+  /// first; the others adopt its choice before they bind, and so does a resumed run, so that all compute the same bits.
+  virtual std::string plans() const { return {}; }
+  virtual void adopt_plans(const std::string& /*plans*/) {}
   /// What must be the same for the same bits: instruction set, library versions. For the run record.
   virtual std::vector<std::pair<std::string, std::string>> identity() const = 0;
 };
