@@ -58,7 +58,7 @@ void Trainer::open_data() {
 }
 
 void Trainer::build_graphs() {
-  training_ = build_training_graph(spec_.task, spec_.bucket_bytes);
+  training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
   update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers);
   record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
 }
@@ -94,6 +94,7 @@ void Trainer::build_engine() {
                                                                                   : ReductionKind::deterministic,
                            .virtual_workers = spec_.virtual_workers,
                            .bucket_elements = Workers::bucket_elements(training_),
+                           .rounding = training_.buckets.rounding,
                            .threads = threads_};
   if (chaos_) {
     if (chaos_->poisons()) workers.poison = [this](std::int64_t id) { return chaos_->poison(id); };
