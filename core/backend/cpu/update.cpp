@@ -1,6 +1,5 @@
 // The ops of the update program: they change their operands in place.
 #include <algorithm>
-#include <cmath>
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
@@ -42,8 +41,18 @@ Cast cast_between(DType from, DType to) {
   return cast_from<float>(to);
 }
 
+bool is_infinite_or_nan(float x) { return (bits_of(x) & 0x7f800000u) == 0x7f800000u; }
+
+/// Whole blocks without an early end, which the compiler turns into vector code.
 bool all_finite(const float* values, std::int64_t n) {
-  return std::all_of(values, values + n, [](float x) { return std::isfinite(x); });
+  constexpr std::int64_t kBlock = 1024;
+  std::int64_t i = 0;
+  for (; i + kBlock <= n; i += kBlock) {
+    std::uint32_t bad = 0;
+    for (std::int64_t k = 0; k < kBlock; ++k) bad |= is_infinite_or_nan(values[i + k]) ? 1u : 0u;
+    if (bad) return false;
+  }
+  return std::none_of(values + i, values + n, is_infinite_or_nan);
 }
 
 }  // namespace
