@@ -155,7 +155,7 @@ struct FromRunning {
 /// y = max(floor, scale (x - mean) + shift): floor is 0 for a ReLU, else -infinity. What comes to be fused behind it
 /// belongs where the floor is.
 template <typename T, int W, typename Source>
-__global__ void __launch_bounds__(kRowThreads, 4)
+__global__ void __launch_bounds__(kRowThreads, 3)
     normalise_rows(Source source, const float* shift, const T* x, T* y, float floor, ChannelRows cut) {
   __shared__ float shared[3][kBlockChannels<T>];
   const RowPlace place = row_place<W>(cut);
