@@ -35,10 +35,12 @@ class OneCandidate final : public Backend {
     if (kernel == nullptr) throw UsageError(reason);
     return kernel;
   }
+  Device& device() const override { return *device_; }
   std::vector<std::pair<std::string, std::string>> identity() const override { return {}; }
 
  private:
   Bind bind_;
+  std::unique_ptr<Device> device_ = make_host_device();
 };
 
 /// Compares all cases that the candidate takes; returns how many these are, of how many.
