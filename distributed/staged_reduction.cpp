@@ -42,7 +42,7 @@ class StagedReduction final : public DeviceReduction {
  public:
   StagedReduction(std::unique_ptr<Communicator> communicator, Device& device, const DeviceReductionOptions& options)
       : communicator_(std::move(communicator)), device_(device), before_exchange_(options.before_exchange) {
-    std::size_t largest = 0;
+    LargestBuckets largest;
     for (const DeviceBucket& bucket : options.buckets) {
       buckets_.push_back({.on_device = bucket, .name = fmt::format("gradient bucket {}", buckets_.size())});
       Bucket& made = buckets_.back();
@@ -52,7 +52,8 @@ class StagedReduction final : public DeviceReduction {
       }
       made.complete = device_.make_event();
       made.arrived = device_.make_event();
-      largest = std::max(largest, bucket.elements);
+      largest.elements = std::max(largest.elements, bucket.elements);
+      if (bucket.rounding != SumRounding::none) largest.rounded = std::max(largest.rounded, bucket.elements);
     }
     returned_ = device_.make_event();
     exchange_ = make_exchange(*communicator_, options.kind, options.virtual_workers, largest);
@@ -113,7 +114,7 @@ class StagedReduction final : public DeviceReduction {
     if (before_exchange_) before_exchange_(step_);
     communicator_->at(bucket.name, step_);
     const trace::Doing exchanging(trace::Activity::exchange, bucket.name, static_cast<std::int64_t>(bytes));
-    const float* root = exchange_->run(bucket.staged, bucket.on_device.elements, number);
+    const float* root = exchange_->run(bucket.staged, bucket.on_device.elements, bucket.on_device.rounding, number);
     device_.copy(Stream::communication, bucket.on_device.sums.front(), root, bytes);
     const double seconds = seconds_since(start);
     communication_seconds_ += seconds;

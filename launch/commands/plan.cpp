@@ -63,7 +63,7 @@ int plan(const Config& config) {
   const RunSpec spec = make_run_spec(config, data->info());
   const int ranks = config.get<int>("ranks");
   check_ranks(config, ranks);
-  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes);
+  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
   const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers,
                                                 guard_options(training, scales_loss(training)));
   const auto backend = make_backend(config);

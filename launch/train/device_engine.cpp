@@ -23,8 +23,7 @@ DeviceEngine::DeviceEngine(const TrainingGraph& training, const UpdateGraph& upd
       program_(training.graph, backend, ProgramOptions{.threads = 1, .outside = training.leaves, .keep = {}}),
       update_(update.graph, backend, ProgramOptions{}),
       inputs_(training, device_),
-      sums_(device_, bucket_elements(training), std::vector<SumRounding>(training.buckets.elements.size()),
-            options.first_leaf, options.last_leaf, options.virtual_workers, inputs_.leaf()),
+      sums_(device_, bucket_elements(training), training.buckets.rounding, options.first_leaf, options.last_leaf, options.virtual_workers, inputs_.leaf()),
       results_(training, device_, scalars()),
       newest_(device_.make_event()) {
   for (Step& step : steps_) step.last_leaf = device_.make_event();

@@ -41,6 +41,7 @@ class HostEngine final : public StepEngine {
     reducer_ = make_reducer(world, {.kind = options_.reduction,
                                     .virtual_workers = options_.virtual_workers,
                                     .bucket_elements = bucket_elements(training_),
+                                    .rounding = training_.buckets.rounding,
                                     .threads = options_.threads,
                                     .before_exchange = options_.before_exchange});
   }

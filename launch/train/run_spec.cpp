@@ -127,6 +127,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.sgd = {config.get<double>("optim.momentum"), config.get<bool>("optim.nesterov"),
               config.get<double>("optim.decay"), config.get<bool>("optim.decay-biases")};
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
+  if (config.get<std::string>("reduction-dtype") == "bf16") spec.gradient_sums = SumRounding::bf16;
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
   return spec;
 }
@@ -146,6 +147,7 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["virtual-workers"] = std::to_string(spec.virtual_workers);
   record["precision"] = config.get<std::string>("precision");
   record["reduction"] = config.get<std::string>("reduction");
+  record["reduction-dtype"] = config.get<std::string>("reduction-dtype");
   record_data(data, record);
   record["data.order"] = spec.order;
   record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);

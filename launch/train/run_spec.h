@@ -35,6 +35,7 @@ struct RunSpec {
   SgdOptions sgd;
   Seeds seeds;
   std::size_t bucket_bytes = 0;
+  SumRounding gradient_sums = SumRounding::none;  // --reduction-dtype
   int threads_per_micro_batch = 1;
 };
 

@@ -29,7 +29,8 @@
 namespace convoy {
 
 /// Places behind the graph's own leaves in the last bucket. They travel through the same tree and tell every rank, at
-/// the same step and without another message, what the signals asked of any of them.
+/// the same step and without another message, what the signals asked of any of them: the sum is above 0, which no
+/// rounding of sums changes.
 enum Asked { kAskCheckpoint = 0, kAskStop = 1, kAsked = 16 };
 using Requests = std::array<float, 2>;  // {checkpoint, stop}, 0 or 1
 

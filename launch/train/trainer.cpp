@@ -59,7 +59,7 @@ void Trainer::open_data() {
 }
 
 void Trainer::build_graphs() {
-  training_ = build_training_graph(spec_.task, spec_.bucket_bytes);
+  training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
   update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers,
                                guard_options(training_, scales_loss(training_)));
 }
