@@ -28,7 +28,7 @@ namespace convoy {
 
 /// One bucket as it lies on a rank's device.
 struct DeviceBucket {
-  /// f32 [elements] each, 256-byte aligned: of subtrees_inside(the rank's share), in leaf order, complete when
+  /// f32 [elements] each, 64-byte aligned: of subtrees_inside(the rank's share), in leaf order, complete when
   /// bucket_ready is enqueued. The reduction may overwrite them until the step's update has begun.
   std::vector<float*> sums;
   std::size_t elements = 0;
@@ -62,10 +62,12 @@ class DeviceReduction {
   /// Throws what went wrong in the meantime (LibraryError, PeerError). Called again and again while the host waits for
   /// the device, so that a dead peer does not hang it.
   virtual void check() = 0;
-  /// Seconds that the host waited in finish(), and seconds that it exchanged, in all since the start; 0 where it takes no
-  /// part.
+  /// Seconds of exchange while the device had nothing to compute, and seconds of exchange, in all since the start; 0 where
+  /// the host takes no part.
   virtual double exposed_seconds() const = 0;
   virtual double communication_seconds() const = 0;
+  /// When the host saw this rank's last bucket of the newest step complete (trace::now()); -1: it does not look.
+  virtual std::int64_t arrival_ns() const { return -1; }
   /// What it takes of the device's memory besides the buckets' sums.
   virtual std::size_t memory_bytes() const = 0;
 };

@@ -9,10 +9,13 @@
 #include "core/tensor/error.h"
 #include "launch/data_options.h"
 #include "launch/check.h"
+#include "launch/train/plans.h"
 #include "launch/train/trained_model.h"
 
 namespace convoy {
 namespace {
+
+std::function<std::unique_ptr<Backend>(const Config&)> backend_maker;
 
 Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions& augment) {
   if (info.task != "classification")
@@ -129,7 +132,10 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   return spec;
 }
 
+void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
+
 std::unique_ptr<Backend> make_backend(const Config& config) {
+  if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
   return make_cpu_backend();
 }
@@ -150,6 +156,7 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   for (const auto& [name, value] : spec.task.options) record["model." + name] = value;
   record["data.normalize"] = config.get<bool>("data.normalize") ? "yes" : "no";
   for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;
+  record_plans(backend, record);
   const Schedule& schedule = spec.schedule;
   record["schedule"] = fmt::format("{} rate={} gamma={} every={} milestones={} power={} warmup={} from {}",
                                    name_of(schedule.kind), schedule.rate, schedule.gamma, schedule.every_epochs,
