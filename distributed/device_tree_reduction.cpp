@@ -8,6 +8,7 @@
 #include "core/tensor/error.h"
 #include "distributed/chunks.h"
 #include "distributed/communicator_watch.h"
+#include "distributed/device_wait.h"
 #include "distributed/placed_tree.h"
 
 namespace convoy {
@@ -35,6 +36,16 @@ class DeviceTreeReduction final : public DeviceReduction {
     returned_ = device_.make_event();
     communicator_ = std::move(communicator);
     watch_ = std::make_unique<CommunicatorWatch>(*communicator_);
+  }
+
+  /// The library chooses its all-reduce by the length, and makes ready for it at the first call: now, with a deadline, and
+  /// not inside a capture.
+  void rehearse(std::chrono::milliseconds deadline) {
+    guarded([&] {
+      for (const DeviceBucket& bucket : options_.buckets) exchange(bucket);
+      device_.record(kOn, *returned_);
+      wait_until_done(device_, *returned_, {.what = "the first all-reduce", .deadline = deadline, .meanwhile = [&] { check(); }});
+    });
   }
 
   ~DeviceTreeReduction() override {
@@ -244,7 +255,9 @@ std::unique_ptr<DeviceReduction> make_device_tree_reduction(Communicator& world,
   if (options.virtual_workers < world.size())
     throw UsageError(fmt::format("{} ranks, but only {} virtual workers: every rank needs a micro-batch", world.size(),
                                  options.virtual_workers));
-  return std::make_unique<DeviceTreeReduction>(std::move(communicator), device, options);
+  auto reduction = std::make_unique<DeviceTreeReduction>(std::move(communicator), device, options);
+  if (options.kind == ReductionKind::fast) reduction->rehearse(world.deadline());
+  return reduction;
 }
 
 }  // namespace convoy

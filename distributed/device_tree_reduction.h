@@ -13,7 +13,8 @@ namespace convoy {
 ///   2. rank q adds them up in tree order;
 ///   3. every rank sends its finished slice to all (one group).
 /// With one subtree a rank that is 2 (R - 1) / R of the bucket out and in, 4 bytes an element, or 2 where sums are rounded to
-/// bf16. ReductionKind::fast: the library's all-reduce of each rank's own sum. With R = 1 nothing is sent or copied, and
+/// bf16. ReductionKind::fast: the library's all-reduce of each rank's own sum (made once at the start, on whatever the sums hold).
+/// With R = 1 nothing is sent or copied, and
 /// `communicator` may be null.
 ///
 /// A thread watches the communicator: at an error it is aborted, and check() and every other call throw. `device`, `world`

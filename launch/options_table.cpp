@@ -225,6 +225,9 @@ std::vector<OptionSpec> distributed_options() {
       {.name = "distributed.bucket-bytes", .type = integer, .value = "4194304", .help = "gradients travel in "
        "buckets of about this size", .commands = takers("train, plan, bench reduce"), .least = 4, .most = 1 <<
        30},
+      {.name = "distributed.transport", .type = choice, .value = "auto", .help = "of gradients between GPUs; nccl: from "
+       "device to device; host: through the hosts' memory and MPI; auto: nccl where every rank has it and none share a GPU. "
+       "The same bits either way", .commands = takers(kRun), .choices = {"auto", "nccl", "host"}},
   };
 }
 

@@ -105,6 +105,7 @@ void Trainer::build_programs() {
                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
                         .reduction = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                     : ReductionKind::deterministic,
+                        .transport = transport_options(config_, ranks_on_node_ == world_.size(), world_.rank() == 0),
                         .classes = spec_.task.classes};
   if (chaos_) {
     if (chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
