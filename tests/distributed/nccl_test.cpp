@@ -6,6 +6,7 @@
 
 #include "core/tensor/error.h"
 #include "device_reduction_checks.h"
+#include "distributed/bench_device_reduce.h"
 #include "distributed/device_tree_reduction.h"
 #include "distributed/device_wait.h"
 #include "reduction_checks.h"
@@ -67,6 +68,24 @@ TEST(NcclReductionFast, SumsWithinRounding) {
                              .buckets = awkward_buckets(),
                              .rounding = std::vector<SumRounding>(awkward_buckets().size()),
                              .kind = ReductionKind::fast});
+}
+
+TEST(BenchDeviceReduce, MeasuresAndVerifiesEveryWay) {
+  on_ranks(3, [](Communicator& world) {
+    const auto backend = test::make_emulated_cuda_backend();
+    Device& device = backend->device();
+    const auto results = bench_device_reduce(
+        world, device,
+        {.elements = 3001, .bucket_elements = 1500, .repetitions = 2, .rounding = SumRounding::bf16}, "ncclAllReduce",
+        [&] { return test::make_emulated_nccl_communicator(world, device); });
+    std::vector<std::string> names;
+    for (const BenchReduceResult& result : results) {
+      names.push_back(result.name);
+      EXPECT_TRUE(result.verified) << result.name;
+      EXPECT_GT(result.gigabytes_per_second, 0) << result.name;
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"deterministic", "deterministic bf16", "through the hosts", "ncclAllReduce"}));
+  });
 }
 
 TEST(NcclCommunicator, NamesTheLibraryAndItsPlaceInTheWorld) {
