@@ -122,7 +122,7 @@ void Trainer::build_programs() {
 }
 
 void Trainer::start_loader() {
-  loader_ = make_loader(step_, spec_.last_step, config_.get<int>("data.threads"));
+  loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
 }
 
 /// Of this rank's micro-batches of the steps [first, last).
