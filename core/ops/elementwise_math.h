@@ -134,4 +134,7 @@ CONVOY_HOST_DEVICE float sgd(const SgdStep& step, float w, float& v, float gradi
   return fused(-step.rate, step.nesterov ? fused(step.momentum, v, g) : v, w);
 }
 
+/// The update of a running statistic: keep running + factor sum.
+CONVOY_HOST_DEVICE float blend(float keep, float factor, float running, float sum) { return fused(factor, sum, keep * running); }
+
 }  // namespace convoy::math

@@ -6,6 +6,7 @@
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/vector/elementwise.h"
 #include "core/ops/guard_math.h"
+#include "core/ops/update_math.h"
 #include "core/tensor/error.h"
 #include "core/tensor/narrow.h"
 
@@ -82,11 +83,9 @@ Bound bind_sgd(const OpDesc& op, int threads, std::string*) {
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) {
     const auto* scalars = input<double>(arguments, 3);
     if (scalars[kApply] == 0) return;
-    const math::SgdStep step{.inverse_weight = static_cast<float>(1 / scalars[kDivisor]),
-                             .decay = static_cast<float>(attributes.decay),
-                             .momentum = static_cast<float>(attributes.momentum),
-                             .rate = static_cast<float>(scalars[kLearningRate] * attributes.rate_factor),
-                             .nesterov = attributes.nesterov};
+    const math::SgdStep step = math::sgd_step(scalars, static_cast<float>(attributes.decay),
+                                              static_cast<float>(attributes.momentum), attributes.rate_factor,
+                                              attributes.nesterov);
     parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
       f(step, changed_input<float>(arguments, 0) + begin, changed_input<float>(arguments, 1) + begin,
         input<float>(arguments, 2) + begin, m);
