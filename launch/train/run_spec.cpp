@@ -137,10 +137,11 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
 
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
 
-std::unique_ptr<Backend> make_backend(const Config& config) {
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
   if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
-  return make_cpu_backend();
+  const std::optional<CudaOptions> cuda = choose_device(config, seats);
+  return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
 }
 
 TransportOptions transport_options(const Config& config, bool one_host, bool speaks) {

@@ -15,6 +15,7 @@
 #include "io/dataset.h"
 #include "io/loader.h"
 #include "launch/config.h"
+#include "launch/train/devices.h"
 
 namespace convoy {
 
@@ -48,8 +49,9 @@ std::unique_ptr<Dataset> open_validation(const Config& config);
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
-/// The backend that --device and --device.isa ask for.
-std::unique_ptr<Backend> make_backend(const Config& config);
+/// The backend that --device, --precision and --device.isa ask for, for a rank of a run (find_seats) or a process alone.
+/// Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats = {});
 /// What make_backend does from now on, in place of that: for test programs that run commands on a backend of their own. To
 /// be called before any command.
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker);
