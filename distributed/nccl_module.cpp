@@ -10,6 +10,8 @@
 namespace convoy {
 namespace {
 
+std::function<std::unique_ptr<DeviceCommunicator>(Communicator&, Device&)> nccl_maker;
+
 struct Loaded {
   const NcclModule* module = nullptr;
   std::string why_not;
@@ -28,9 +30,14 @@ void set_unless_given(const char* name, const char* value) { static_cast<void>(:
 
 }  // namespace
 
-std::string why_no_nccl() { return loaded().why_not; }
+std::string why_no_nccl() { return nccl_maker ? std::string() : loaded().why_not; }
+
+void set_nccl_maker(std::function<std::unique_ptr<DeviceCommunicator>(Communicator&, Device&)> maker) {
+  nccl_maker = std::move(maker);
+}
 
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& communicator, Device& device) {
+  if (nccl_maker) return nccl_maker(communicator, device);
   if (loaded().module == nullptr) throw UsageError(loaded().why_not);
   check_agreement(communicator, "the version of NCCL", loaded().module->version());
   return loaded().module->make(communicator, device);

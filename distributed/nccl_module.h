@@ -1,6 +1,7 @@
 #pragma once
 // Messages between devices by NVIDIA's NCCL, where it is there: a module (core/backend/module.h). This file is all that the
 // binary knows of it.
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,9 @@ std::string why_no_nccl();
 /// PeerError where ranks do not come, LibraryError where NCCL fails, UsageError where their NCCLs are of different versions.
 /// The calling thread's device is the one that messages are for. `communicator` and `device` outlive it.
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(Communicator& communicator, Device& device);
+
+/// What make_nccl_communicator makes from now on, in place of NCCL's, and no module is looked for: for test programs.
+void set_nccl_maker(std::function<std::unique_ptr<DeviceCommunicator>(Communicator&, Device&)> maker);
 
 /// NCCL refuses two ranks on one device ("Duplicate GPU detected") unless it takes them to be on two hosts; they then talk
 /// by sockets. Its makers do not support that, and the kernels of the two take turns: it serves tests on machines with too

@@ -47,8 +47,10 @@ std::vector<OptionSpec> run_options() {
        "where there are GPUs, else the cpu", .commands = takers(kCompute), .choices = {"auto", "cpu", "cuda"},
        .refused = {{"gpu", "GPUs are NVIDIA's here: say cuda"}, {"reference", "the "
        "reference engine computes in double precision and serves the tests; runs are fp32"}}},
+      {.name = "device", .type = choice, .value = "cpu", .help = "whose memory the gradients are in; cuda: a GPU for each "
+       "rank", .commands = takers("bench reduce"), .choices = {"cpu", "cuda"}},
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
-       "turns", .commands = takers("train, plan, evaluate")},
+       "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; tf32: fp32 "
        "whose convolutions and dense layers round their factors to 10 bits, on GPUs",
        .commands = takers(kRun), .choices = {"fp32", "tf32"}, .refused = {{"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},

@@ -7,6 +7,7 @@
 namespace convoy::test {
 
 std::unique_ptr<DeviceCommunicator> make_emulated_nccl_communicator(Communicator& communicator, Device& device) {
+  nccl_emulator::set_transport(communicator);
   return nccl::make_communicator(communicator, device);
 }
 void break_emulated_nccl(int rank, bool broken) {

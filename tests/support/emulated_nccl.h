@@ -1,6 +1,6 @@
 #pragma once
 // The NCCL communicator with its library on the CPU: the same source on an emulated NCCL (nccl_emulator/), between ranks that
-// are threads, each with an emulated device (emulated_cuda.h).
+// are threads or processes, each with an emulated device (emulated_cuda.h).
 #include <memory>
 
 #include "distributed/device_communicator.h"

@@ -1,8 +1,8 @@
 #pragma once
 // A stand-in for NCCL on the emulated CUDA runtime (../cuda_emulator): the part of its interface that distributed/nccl/ calls,
-// between ranks that are threads of one process. As with the real one and blocking = 0, a call only begins what it is for:
-// messages are put on their streams when ncclCommGetAsyncError is next asked, and until it then says ncclSuccess no other call
-// is allowed (ncclInvalidUsage). Messages of a group meet when both streams have reached them.
+// between ranks that are threads or processes, over their Communicator. As with the real one and blocking = 0, a call only
+// begins what it is for: messages are put on their streams when ncclCommGetAsyncError is next asked, and until it then says
+// ncclSuccess no other call is allowed (ncclInvalidUsage). Messages of a group meet when both streams have reached them.
 #include <cuda_runtime.h>
 
 #include <climits>
@@ -53,8 +53,14 @@ ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int pe
 ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
                            cudaStream_t stream);
 
+namespace convoy {
+class Communicator;
+}
+
 namespace nccl_emulator {
 
+/// What communicators that this thread starts from here on talk over; it outlives them.
+void set_transport(convoy::Communicator& communicator);
 /// From here on every communicator of this rank reports the error; ncclSuccess: none does.
 void break_rank(int rank, ncclResult_t error);
 /// Communicators that were neither destroyed nor aborted.

@@ -1,40 +1,47 @@
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <deque>
-#include <functional>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <utility>
 #include <vector>
 
+#include "distributed/communicator.h"
 #include "nccl.h"
 
 namespace {
 
-/// One side of a message; lives while its group's task does.
-struct Post {
-  void* data;
-  std::size_t bytes;
-  bool done = false;
-};
+using convoy::Communicator;
+using convoy::RequestPtr;
 
-/// What the ranks of one world share. Guarded by `lock`, as is all else here.
-struct Hub {
-  int ranks = 0;
-  int joined = 0, finalized = 0;
-  std::map<std::pair<int, int>, std::deque<std::shared_ptr<Post>>> sends, receives;  // by (from, to)
-  struct Sum {
-    std::map<int, std::vector<float>> terms;  // by rank
-  };
-  std::map<int, std::shared_ptr<Sum>> sums;  // by turn
-};
+// Above the tags that anybody else uses.
+enum Tag { kJoin = (1 << 20) - 8, kGoodbye, kMessage, kSum };
 
-std::mutex lock;
-std::map<int, std::shared_ptr<Hub>> hubs;
+std::mutex lock;  // guards what follows
 std::map<int, ncclResult_t> broken;
-int worlds = 0, live = 0, aborted = 0;
+int live = 0, aborted = 0;
+
+thread_local Communicator* transport = nullptr;
+// NCCL's groups belong to a thread.
+thread_local int group_depth = 0;
+thread_local std::vector<ncclComm_t> group_comms;
+
+/// Messages under way, and the memory of theirs that nobody else owns.
+struct Pending {
+  std::vector<RequestPtr> requests;
+  std::vector<std::vector<float>> memory;
+
+  bool finished() const {
+    return std::all_of(requests.begin(), requests.end(), [](const RequestPtr& request) { return request->test(); });
+  }
+};
+
+/// What was given up before it was through stays: its peer may still read or write it, and a request may not die unfinished.
+void bury(std::shared_ptr<Pending> pending) {
+  static auto* const buried = new std::vector<std::shared_ptr<Pending>>;
+  const std::lock_guard guard(lock);
+  buried->push_back(std::move(pending));
+}
 
 struct Message {
   void* data;
@@ -43,83 +50,80 @@ struct Message {
   bool sending;
 };
 
+/// An empty message to everybody, and one from everybody.
+std::shared_ptr<Pending> greet(Communicator& over, int tag) {
+  auto pending = std::make_shared<Pending>();
+  for (int peer = 0; peer < over.size(); ++peer) {
+    if (peer == over.rank()) continue;
+    pending->requests.push_back(over.receive(nullptr, 0, peer, tag));
+    pending->requests.push_back(over.send(nullptr, 0, peer, tag));
+  }
+  return pending;
+}
+
 }  // namespace
 
 struct ncclComm {
-  std::shared_ptr<Hub> hub;
-  int rank = 0;
-  std::shared_ptr<bool> is_aborted = std::make_shared<bool>(false);
-  enum class State { joining, ready, enqueuing, finalizing } state = State::joining;
+  Communicator* over = nullptr;
+  int rank = 0, ranks = 0;
+  std::shared_ptr<std::atomic<bool>> is_aborted = std::make_shared<std::atomic<bool>>(false);
+  enum class State { greeting, ready, enqueuing } state = State::greeting;
+  std::shared_ptr<Pending> greetings;   // of the start or the end
   cudaStream_t stream = nullptr;
-  std::function<ncclResult_t()> begin;  // what the next look at the state puts on the stream
   std::vector<Message> group;           // under construction
-  int reductions = 0;
+  emulator::Task begun;                 // what the next look at the state puts on the stream
 };
 
 namespace {
 
-// NCCL's groups belong to a thread.
-thread_local int group_depth = 0;
-thread_local std::vector<ncclComm_t> group_comms;
-
-void meet(Hub& hub, const std::pair<int, int>& route) {
-  auto& sends = hub.sends[route];
-  auto& receives = hub.receives[route];
-  while (!sends.empty() && !receives.empty()) {
-    // Of different lengths: the real one would hang or overwrite memory. Here they never meet.
-    if (sends.front()->bytes != receives.front()->bytes) return;
-    std::memcpy(receives.front()->data, sends.front()->data, sends.front()->bytes);
-    sends.front()->done = receives.front()->done = true;
-    sends.pop_front();
-    receives.pop_front();
-  }
-}
-
-/// The group as a task of its stream: each time it runs, its messages are posted anew (it may be part of a graph).
-emulator::Task group_task(const ncclComm& comm, std::vector<Message> messages) {
-  return [hub = comm.hub, rank = comm.rank, is_aborted = comm.is_aborted, messages = std::move(messages)]() -> emulator::Poll {
-    std::vector<std::shared_ptr<Post>> posts;
-    const std::lock_guard guard(lock);
-    for (const Message& message : messages) {
-      posts.push_back(std::make_shared<Post>(Post{message.data, message.bytes}));
-      const std::pair<int, int> route = message.sending ? std::pair(rank, message.peer) : std::pair(message.peer, rank);
-      (message.sending ? hub->sends : hub->receives)[route].push_back(posts.back());
-      meet(*hub, route);
-    }
-    return [posts, is_aborted] {
-      const std::lock_guard again(lock);
-      return *is_aborted || std::all_of(posts.begin(), posts.end(), [](const auto& post) { return post->done; });
-    };
-  };
-}
-
-/// A sum in rank order.
-emulator::Task sum_task(const ncclComm& comm, float* values, std::size_t count) {
-  return [hub = comm.hub, rank = comm.rank, is_aborted = comm.is_aborted, values, count,
-          number = comm.reductions]() -> emulator::Poll {
-    const std::lock_guard guard(lock);
-    auto& sum = hub->sums[number];
-    if (!sum) sum = std::make_shared<Hub::Sum>();
-    sum->terms[rank].assign(values, values + count);
-    return [hub, sum, is_aborted, values, count] {
-      const std::lock_guard again(lock);
-      if (*is_aborted) return true;
-      if (static_cast<int>(sum->terms.size()) < hub->ranks) return false;
-      std::copy_n(sum->terms.at(0).begin(), count, values);
-      for (int r = 1; r < hub->ranks; ++r)
-        for (std::size_t i = 0; i < count; ++i) values[i] += sum->terms.at(r).at(i);
+/// Whether it is through, or given up.
+emulator::Poll poll_of(const ncclComm& comm, std::shared_ptr<Pending> pending, std::function<void()> at_end) {
+  return [is_aborted = comm.is_aborted, pending = std::move(pending), at_end = std::move(at_end)]() mutable {
+    if (*is_aborted) {
+      bury(std::move(pending));
       return true;
-    };
+    }
+    if (!pending->finished()) return false;
+    if (at_end) at_end();
+    return true;
   };
 }
 
-ncclResult_t put_on_stream(cudaStream_t stream, emulator::Task task) {
-  return emulator::enqueue_task(stream, std::move(task)) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
+/// The group as a task of its stream: each time it runs, its messages go out anew (it may be part of a graph).
+emulator::Task group_task(const ncclComm& comm, std::vector<Message> messages) {
+  return [comm, messages = std::move(messages)]() -> emulator::Poll {
+    auto pending = std::make_shared<Pending>();
+    for (const Message& message : messages)
+      pending->requests.push_back(message.sending ? comm.over->send(message.data, message.bytes, message.peer, kMessage)
+                                                  : comm.over->receive(message.data, message.bytes, message.peer, kMessage));
+    return poll_of(comm, std::move(pending), nullptr);
+  };
+}
+
+/// A sum in rank order, of what everybody sends to everybody.
+emulator::Task sum_task(const ncclComm& comm, float* values, std::size_t count) {
+  return [comm, values, count]() -> emulator::Poll {
+    auto pending = std::make_shared<Pending>();
+    const auto ranks = static_cast<std::size_t>(comm.ranks);
+    pending->memory.assign(ranks, std::vector<float>(values, values + count));  // the others' are overwritten
+    for (int peer = 0; peer < comm.ranks; ++peer) {
+      if (peer == comm.rank) continue;
+      const auto own = static_cast<std::size_t>(comm.rank), theirs = static_cast<std::size_t>(peer);
+      const std::size_t bytes = count * sizeof(float);
+      pending->requests.push_back(comm.over->receive(pending->memory[theirs].data(), bytes, peer, kSum));
+      pending->requests.push_back(comm.over->send(pending->memory[own].data(), bytes, peer, kSum));
+    }
+    return poll_of(comm, pending, [pending, values, count, ranks] {
+      std::copy_n(pending->memory[0].begin(), count, values);
+      for (std::size_t rank = 1; rank < ranks; ++rank)
+        for (std::size_t i = 0; i < count; ++i) values[i] += pending->memory[rank][i];
+    });
+  };
 }
 
 ncclResult_t add_message(const Message& message, ncclComm_t comm, cudaStream_t stream) {
   if (group_depth == 0 || comm->state != ncclComm::State::ready) return ncclInvalidUsage;
-  if (message.peer < 0 || message.peer >= comm->hub->ranks) return ncclInvalidArgument;
+  if (message.peer < 0 || message.peer >= comm->ranks) return ncclInvalidArgument;
   if (std::find(group_comms.begin(), group_comms.end(), comm) == group_comms.end()) group_comms.push_back(comm);
   comm->stream = stream;
   comm->group.push_back(message);
@@ -127,13 +131,17 @@ ncclResult_t add_message(const Message& message, ncclComm_t comm, cudaStream_t s
 }
 
 void forget(ncclComm_t comm) {
-  --live;
+  if (comm->greetings) bury(std::move(comm->greetings));
   delete comm;
+  const std::lock_guard guard(lock);
+  --live;
 }
 
 }  // namespace
 
 namespace nccl_emulator {
+
+void set_transport(Communicator& communicator) { transport = &communicator; }
 
 void break_rank(int rank, ncclResult_t error) {
   const std::lock_guard guard(lock);
@@ -156,66 +164,57 @@ ncclResult_t ncclGetVersion(int* version) {
 }
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
-  const std::lock_guard guard(lock);
-  ++worlds;
-  *id = {};
-  std::memcpy(id->internal, &worlds, sizeof worlds);
+  *id = {"the world that the transport spans"};
   return ncclSuccess;
 }
 
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank, ncclConfig_t* config) {
+  if (config->blocking != 0 || id.internal[0] == '\0') return ncclInvalidArgument;  // the real one would block, or hang
+  if (ranks != transport->size() || rank != transport->rank()) return ncclInvalidArgument;
+  *comm = new ncclComm{.over = transport, .rank = rank, .ranks = ranks};
+  (*comm)->greetings = greet(*transport, kJoin);
   const std::lock_guard guard(lock);
-  if (config->blocking != 0) return ncclInvalidArgument;  // the real one would block here, without a deadline
-  int world = 0;
-  std::memcpy(&world, id.internal, sizeof world);
-  auto& hub = hubs[world];
-  if (!hub) hub = std::make_shared<Hub>();
-  hub->ranks = ranks;
-  ++hub->joined;
-  *comm = new ncclComm{.hub = hub, .rank = rank};
   ++live;
   return ncclInProgress;
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
-  std::function<ncclResult_t()> begin;
   {
     const std::lock_guard guard(lock);
     if (const auto found = broken.find(comm->rank); found != broken.end() && found->second != ncclSuccess) {
       *error = found->second;
       return ncclSuccess;
     }
-    begin = std::exchange(comm->begin, nullptr);
-    if (comm->state == ncclComm::State::joining && comm->hub->joined == comm->hub->ranks)
-      comm->state = ncclComm::State::ready;
-    const bool all_finalized = comm->state == ncclComm::State::finalizing && comm->hub->finalized == comm->hub->ranks;
-    *error = comm->state == ncclComm::State::ready || all_finalized ? ncclSuccess : ncclInProgress;
   }
-  if (!begin) return ncclSuccess;
-  *error = begin();
+  if (comm->state == ncclComm::State::greeting && comm->greetings->finished()) {
+    comm->greetings.reset();
+    comm->state = ncclComm::State::ready;
+  }
+  *error = comm->state == ncclComm::State::ready ? ncclSuccess : ncclInProgress;
+  if (comm->state != ncclComm::State::enqueuing) return ncclSuccess;
   comm->state = ncclComm::State::ready;
+  *error = emulator::enqueue_task(comm->stream, std::exchange(comm->begun, nullptr)) == cudaSuccess ? ncclSuccess
+                                                                                                    : ncclUnhandledCudaError;
   return ncclSuccess;
 }
 
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
-  const std::lock_guard guard(lock);
   if (comm->state != ncclComm::State::ready) return ncclInvalidUsage;
-  comm->state = ncclComm::State::finalizing;
-  ++comm->hub->finalized;
+  comm->state = ncclComm::State::greeting;
+  comm->greetings = greet(*comm->over, kGoodbye);
   return ncclInProgress;
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
-  const std::lock_guard guard(lock);
   forget(comm);
   return ncclSuccess;
 }
 
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
-  const std::lock_guard guard(lock);
   *comm->is_aborted = true;
-  ++aborted;
   forget(comm);
+  const std::lock_guard guard(lock);
+  ++aborted;
   return ncclSuccess;
 }
 
@@ -238,34 +237,30 @@ ncclResult_t ncclGroupStart() {
 
 ncclResult_t ncclGroupEnd() {
   if (--group_depth > 0) return ncclSuccess;
-  const std::lock_guard guard(lock);
   for (const ncclComm_t comm : std::exchange(group_comms, {})) {
     comm->state = ncclComm::State::enqueuing;
-    comm->begin = [comm, task = group_task(*comm, std::exchange(comm->group, {}))] { return put_on_stream(comm->stream, task); };
+    comm->begun = group_task(*comm, std::exchange(comm->group, {}));
   }
   return ncclInProgress;
 }
 
 ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                       cudaStream_t stream) {
-  const std::lock_guard guard(lock);
   if (type != ncclInt8) return ncclInvalidArgument;
   return add_message({const_cast<void*>(data), count, peer, true}, comm, stream);
 }
 
 ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
-  const std::lock_guard guard(lock);
   if (type != ncclInt8) return ncclInvalidArgument;
   return add_message({data, count, peer, false}, comm, stream);
 }
 
 ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
                            cudaStream_t stream) {
-  const std::lock_guard guard(lock);
   if (from != to || type != ncclFloat || op != ncclSum) return ncclInvalidArgument;
   if (comm->state != ncclComm::State::ready) return ncclInvalidUsage;
-  ++comm->reductions;
   comm->state = ncclComm::State::enqueuing;
-  comm->begin = [comm, stream, task = sum_task(*comm, static_cast<float*>(to), count)] { return put_on_stream(stream, task); };
+  comm->stream = stream;
+  comm->begun = sum_task(*comm, static_cast<float*>(to), count);
   return ncclInProgress;
 }
