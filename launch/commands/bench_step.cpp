@@ -88,6 +88,7 @@ Task task_of(const Config& config) {
   const auto extents = config.get<std::vector<std::int64_t>>("input");
   task.image = extents.empty() ? entry.input : Shape(extents);
   task.stored = DType::u8;
+  task.compute = compute_type(config);
   const auto channels = static_cast<std::size_t>(task.image[-1]);
   task.prepare.mean.assign(channels, 127.5);
   task.prepare.deviation.assign(channels, 64.0);
@@ -117,6 +118,7 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(task_o
   for (const auto& parameter : update.parameters) {
     update_program->bind_memory(parameter.weight, state.parameters.at(parameter.name).bytes());
     update_program->bind_memory(parameter.velocity, state.velocities.at("momentum/" + parameter.name).bytes());
+    if (parameter.copy.exists()) update_program->bind_memory(parameter.copy, state.copies.at(parameter.name).bytes());
   }
   for (const auto& statistic : update.statistics)
     update_program->bind_memory(statistic.running, state.state.at(statistic.name).bytes());
@@ -189,6 +191,7 @@ int run(const Config& config) {
   const std::int64_t batch = config.get<std::int64_t>("batch");
   if (config.get<std::string>("format") == "json") {
     fmt::print("{}\n", nlohmann::ordered_json{{"model", bench.task.model},
+                                              {"precision", config.get<std::string>("precision")},
                                               {"batch", batch},
                                               {"virtual_workers", config.get<int>("virtual-workers")},
                                               {"threads", bench.workers->threads()},
@@ -200,8 +203,8 @@ int run(const Config& config) {
                                               {"peak_memory_mib", peak_mebibytes()}}
                            .dump(2));
   } else {
-    fmt::print("{}: batch {} in {} micro-batches, {} threads, {} per micro-batch\n", bench.task.model, batch,
-               config.get<int>("virtual-workers"), bench.workers->threads(),
+    fmt::print("{}, {}: batch {} in {} micro-batches, {} threads, {} per micro-batch\n", bench.task.model,
+               config.get<std::string>("precision"), batch, config.get<int>("virtual-workers"), bench.workers->threads(),
                bench.threads_per_micro_batch);
     fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak memory "
                "{:.0f} MiB\n",
@@ -223,7 +226,7 @@ void check(const Config& config) {
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile]",
+          .usage = "bench step --model=NAME [--precision=bf16] [--batch=128] [--virtual-workers=1] [--profile]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
               "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "

@@ -46,7 +46,7 @@ Evaluator::Evaluator(const Task& task, const Backend& backend, ModelState& state
         graph_.graph, backend, ProgramOptions{.keep = {graph_.probabilities, graph_.sample_loss}}));
     for (std::size_t id = 0; id < graph_.graph.values().size(); ++id) {
       const ValueInfo& value = graph_.graph.values()[id];
-      if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
+      if (lies_in_state(value.role))
         programs_.back()->bind_memory({static_cast<int>(id)}, memory_of(state, value));
     }
   }

@@ -25,7 +25,7 @@ Predictor::Predictor(TrainedModel& model, const Backend& backend)
           (model.task.image[axis] - model.task.prepare.size[static_cast<std::size_t>(axis)]) / 2);
   for (std::size_t id = 0; id < graph_.graph.values().size(); ++id) {
     const ValueInfo& value = graph_.graph.values()[id];
-    if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
+    if (lies_in_state(value.role))
       program_->bind_memory({static_cast<int>(id)}, memory_of(model.state, value));
   }
 }

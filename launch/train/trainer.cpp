@@ -116,6 +116,7 @@ void Trainer::bind_update_program() {
   for (const UpdateGraph::Parameter& parameter : update_.parameters) {
     update_program_->bind_memory(parameter.weight, state_.parameters.at(parameter.name).bytes());
     update_program_->bind_memory(parameter.velocity, state_.velocities.at("momentum/" + parameter.name).bytes());
+    if (parameter.copy.exists()) update_program_->bind_memory(parameter.copy, state_.copies.at(parameter.name).bytes());
   }
   for (const UpdateGraph::Statistic& statistic : update_.statistics)
     update_program_->bind_memory(statistic.running, state_.state.at(statistic.name).bytes());

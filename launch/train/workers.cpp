@@ -68,7 +68,7 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, ModelS
   }
   for (std::size_t id = 0; id < training_.graph.values().size(); ++id) {
     const ValueInfo& value = training_.graph.values()[id];
-    if (value.role == Role::parameter || value.role == Role::constant)
+    if (lies_in_state(value.role) && value.role != Role::state)
       lane->program->bind_memory({static_cast<int>(id)}, memory_of(state, value));
   }
   Lane* self = lane.get();
