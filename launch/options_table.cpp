@@ -62,6 +62,10 @@ std::vector<OptionSpec> run_options() {
       {.name = "reduction", .type = choice, .value = "deterministic", .help = "of gradients; fast: MPI's own "
        "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
        .choices = {"deterministic", "fast"}},
+      {.name = "reduction-dtype", .type = choice, .value = "fp32", .help = "of gradients and of their sums between "
+       "micro-batches; bf16: rounded after every addition and half the bytes on the wire, on any number of ranks the same "
+       "bits; losses, counts and batch-norm statistics stay fp32", .commands = takers("train, plan, bench reduce"),
+       .choices = {"fp32", "bf16"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds that a living rank may keep "
        "others waiting before the run ends (three times that before the first step)", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "inject", .type = text, .help = "break the run on purpose: "

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend/device.h"
 #include "core/graph/graph.h"
 
 namespace convoy {
@@ -40,13 +41,18 @@ struct LeafSlot {
 };
 /// Cuts the leaves into buckets in the order in which the program finishes them, each closed when it holds at least
 /// `bucket_bytes`, and appends external ops bucket_ready(b) right after the op that completes a bucket.
+///
+/// `rounded`: those of the leaves whose sums are rounded to bf16 (gradients). They lie in buckets of their own: losses, counts
+/// and sums of weights (bf16 holds no odd number above 256) and batch-norm statistics stay f32 and travel apart.
 struct BucketLayout {
   std::vector<LeafSlot> slots;
   std::vector<std::int64_t> elements;  // per bucket, of the real type
+  std::vector<SumRounding> rounding;   // per bucket
   int buckets() const { return static_cast<int>(elements.size()); }
   const LeafSlot& slot_of(Value value) const;
 };
-BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes);
+BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes,
+                                 const std::vector<Value>& rounded = {});
 
 /// Where each arena value lies. Values that live at the same time do not overlap; views share their source's place.
 struct MemoryPlan {

@@ -56,7 +56,7 @@ Forward forward(Graph& graph, const Task& task) {
 
 }  // namespace
 
-TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes) {
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, SumRounding gradient_sums) {
   TrainingGraph training{Graph(task.real), {}, {}, {}, {}, {}, {}, {}, {}};
   Graph& graph = training.graph;
   graph.training = true;
@@ -77,7 +77,10 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes) {
   remove_unused(graph, training.leaves);
   if (task.compute != DType::f32) lower_precision(graph, task.compute, training.leaves);
   training.inputs.loss_scale = graph.find("loss_scale");
-  training.buckets = place_communication(graph, training.leaves, bucket_bytes);
+  std::vector<Value> rounded;
+  if (gradient_sums != SumRounding::none)
+    for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
+  training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
   fuse(graph);
   return training;
 }

@@ -38,7 +38,9 @@ struct TrainingGraph {
   std::vector<Value> leaves;       // all that goes through the reduction tree
   BucketLayout buckets;
 };
-TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes);
+/// `gradient_sums`: what the sums of gradients, and nothing else, are rounded to (--reduction-dtype).
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,
+                                   SumRounding gradient_sums = SumRounding::none);
 
 struct EvaluationGraph {
   Graph graph;

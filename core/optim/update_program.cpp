@@ -1,15 +1,24 @@
 #include "core/optim/update_program.h"
 
+#include <fmt/format.h>
+
 #include "core/optim/scalars.h"
 
 namespace convoy {
 
 UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<ParameterGradient>& gradients,
-                               const SgdOptions& options, std::int64_t micro_batches) {
-  UpdateGraph update{Graph(micro_batch.real()), {}, {}, {}};
+                               const SgdOptions& options, std::int64_t micro_batches, const GuardOptions& guard) {
+  UpdateGraph update{Graph(micro_batch.real()), {}, {}, {}, {}, {}};
   Graph& graph = update.graph;
   update.scalars = graph.add_input("scalars", {kStepScalars}, DType::f64);
   graph.add_op(OpKind::external, ExternalAttributes{"finish_reduction", 0}, {});
+  update.weight = graph.add_input("weight", {1}, graph.real());
+  std::vector<Value> guarded{update.weight, update.scalars};
+  for (std::int64_t elements : guard.bucket_elements) {
+    update.buckets.push_back(graph.add_input(fmt::format("bucket/{}", update.buckets.size()), {elements}, graph.real()));
+    guarded.push_back(update.buckets.back());
+  }
+  graph.add_op(OpKind::step_guard, guard.guard, guarded);
   for (const ParameterGradient& entry : gradients) {
     const ValueInfo& parameter = micro_batch.info(entry.parameter);
     const Shape& shape = parameter.desc.shape;

@@ -1,11 +1,10 @@
 // Batch normalisation (Ioffe & Szegedy 2015, algorithm 1). The moments are taken block by block, each block
 // around its own mean while it lies in the first cache, and joined in double (Chan et al. 1983): one pass over
 // memory with the accuracy of two.
-#include <cmath>
-
 #include "core/backend/cpu/channel_columns.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/reals.h"
+#include "core/ops/batch_norm_math.h"
 
 namespace convoy::cpu {
 namespace {
@@ -108,12 +107,13 @@ void run_forward(const Problem& p, const KernelArguments& arguments) {
   float* variance = output<float>(arguments, 3);
   const auto m = static_cast<double>(columns.rows());
   for (std::int64_t c = 0; c < columns.channels; ++c) {
-    const double inverse = 1 / std::sqrt(s.moments.squares[c] / m + p.attributes.epsilon);
-    s.rounded_mean[c] = static_cast<float>(s.moments.mean[c]);
-    s.scale[c] = static_cast<float>(inverse * static_cast<double>(gamma[c]));
-    if (mean != nullptr) mean[c] = s.rounded_mean[c];
-    if (inverse_deviation != nullptr) inverse_deviation[c] = static_cast<float>(inverse);
-    if (variance != nullptr) variance[c] = static_cast<float>(s.moments.squares[c] / (m > 1 ? m - 1 : 1));
+    const math::BatchNorm norm =
+        math::batch_norm(s.moments.mean[c], s.moments.squares[c], m, p.attributes.epsilon, gamma[c]);
+    s.rounded_mean[c] = norm.mean;
+    s.scale[c] = norm.scale;
+    if (mean != nullptr) mean[c] = norm.mean;
+    if (inverse_deviation != nullptr) inverse_deviation[c] = norm.inverse_deviation;
+    if (variance != nullptr) variance[c] = norm.variance;
   }
   columns.spread(s.rounded_mean, s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
@@ -127,8 +127,7 @@ void run_inference(const Problem& p, const KernelArguments& arguments) {
   const float* gamma = input<float>(arguments, 1);
   const float* variance = input<float>(arguments, 4);
   for (std::int64_t c = 0; c < columns.channels; ++c)
-    s.scale[c] = static_cast<float>(static_cast<double>(gamma[c]) /
-                                    std::sqrt(static_cast<double>(variance[c]) + p.attributes.epsilon));
+    s.scale[c] = math::batch_norm_scale(gamma[c], variance[c], p.attributes.epsilon);
   columns.spread(input<float>(arguments, 3), s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
@@ -173,8 +172,7 @@ struct BackwardBlock {
   }
 };
 
-/// With d = dy (masked by the fused ReLU), z = (x - mean) / deviation: dgamma = sum d z, dbeta = sum d,
-/// dx = gamma / deviation (d - dbeta / m - z dgamma / m).
+/// See math::BatchNormGradient.
 void run_backward(const Problem& p, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const BackwardScratch s(p, arguments.scratch);
@@ -193,12 +191,12 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   float *dgamma = output<float>(arguments, 1), *dbeta = output<float>(arguments, 2);
   const auto m = static_cast<double>(columns.rows());
   for (std::int64_t c = 0; c < columns.channels; ++c) {
-    const double r = static_cast<double>(inverse[c]), scale = r * static_cast<double>(gamma[c]);
-    if (dgamma != nullptr) dgamma[c] = static_cast<float>(s.centred[c] * r);
-    if (dbeta != nullptr) dbeta[c] = static_cast<float>(s.dbeta[c]);
-    s.a[c] = static_cast<float>(scale);
-    s.b[c] = static_cast<float>(-scale * r * r * s.centred[c] / m);
-    s.c[c] = static_cast<float>(-scale * s.dbeta[c] / m);
+    const math::BatchNormGradient g = math::batch_norm_gradient(s.dbeta[c], s.centred[c], m, inverse[c], gamma[c]);
+    if (dgamma != nullptr) dgamma[c] = g.dgamma;
+    if (dbeta != nullptr) dbeta[c] = g.dbeta;
+    s.a[c] = g.a;
+    s.b[c] = g.b;
+    s.c[c] = g.c;
   }
   if (dx == nullptr) return;
   columns.spread(s.a, s.a_columns);

@@ -128,7 +128,8 @@ TEST_P(LowerPrecision, MakesOneCopyOfEachParameterThatALayerReads) {
 }
 
 TEST_P(LowerPrecision, LetsTheUpdateWriteTheCopies) {
-  const UpdateGraph update = build_update_graph(graph_, training_.gradients, {}, 8);
+  const UpdateGraph update = build_update_graph(graph_, training_.gradients, {}, 8,
+                                                {.bucket_elements = training_.buckets.elements, .guard = {}});
   int copies = 0;
   for (const UpdateGraph::Parameter& parameter : update.parameters) {
     EXPECT_EQ(parameter.copy.exists(), graph_.copy_of(parameter.name).exists()) << parameter.name;
