@@ -47,6 +47,9 @@ std::unique_ptr<Dataset> open_validation(const Config& config);
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
+/// The type that data have while they are computed with: f32 for fp32 and tf32.
+DType compute_type(const Config& config);
+
 /// The backend that --device and --device.isa ask for.
 std::unique_ptr<Backend> make_backend(const Config& config);
 /// What make_backend does from now on, in place of that: for test programs that run commands on a backend of their own. To
