@@ -41,10 +41,12 @@ DeviceEngine::DeviceEngine(const TrainingGraph& training, const UpdateGraph& upd
 
 void DeviceEngine::connect(Communicator& world) {
   world_ = &world;
-  reduction_ = make_staged_reduction(world, device_, {.kind = options_.reduction,
-                                                      .virtual_workers = options_.virtual_workers,
-                                                      .buckets = sums_.described(),
-                                                      .before_exchange = options_.before_exchange});
+  reduction_ = make_device_reduction(world, device_,
+                                     {.kind = options_.reduction,
+                                      .virtual_workers = options_.virtual_workers,
+                                      .buckets = sums_.described(),
+                                      .before_exchange = options_.before_exchange},
+                                     options_.transport);
   for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket) roots_.push_back(reduction_->result(bucket));
   bind_update_sums(update_, update_graph_, training_, roots_);
   capture();

@@ -30,8 +30,9 @@ class DeviceTraining : public Training {
                            int seed = 1) {
     // mpirun takes no assignments before the program: they stand before mpirun, which hands its environment on.
     const std::string called = command(run, options, std::string("'") + CONVOY_DEVICE_BINARY + "'");
-    return run_command("CONVOY_TEST_DEVICE=" + device + " CONVOY_TEST_SEED=" + std::to_string(seed) + " " + CONVOY_MPIRUN +
-                           " -n " + std::to_string(ranks) + " " + called,
+    const std::string nccl = options.find("--distributed.transport=nccl") == std::string::npos ? "" : " CONVOY_TEST_NCCL=1";
+    return run_command("CONVOY_TEST_DEVICE=" + device + " CONVOY_TEST_SEED=" + std::to_string(seed) + nccl + " " +
+                           CONVOY_MPIRUN + " -n " + std::to_string(ranks) + " " + called,
                        ".", 110);
   }
   /// Of a run on the host, made once.
@@ -64,6 +65,19 @@ TEST_F(DeviceTraining, GivesTheHostsBitsOnOneToFourRanks) {
     const Outcome outcome = on_device(ranks, run, kResNet);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(digest(run), expected) << ranks << " ranks";
+  }
+}
+
+TEST_F(DeviceTraining, GivesTheHostsBitsFromDeviceToDevice) {
+  for (const std::string type : {"fp32", "bf16"}) {
+    const std::string options = kResNet + " --reduction-dtype=" + type;
+    const std::string expected = host_digest("host-" + type, options);
+    for (int ranks = 2; ranks <= 4; ++ranks) {
+      const std::string run = "nccl-" + type + std::to_string(ranks);
+      const Outcome outcome = on_device(ranks, run, options + " --distributed.transport=nccl", "late", ranks);
+      ASSERT_EQ(outcome.status, 0) << outcome.err;
+      EXPECT_EQ(digest(run), expected) << type << " on " << ranks << " ranks";
+    }
   }
 }
 
