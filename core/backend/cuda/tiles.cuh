@@ -50,6 +50,7 @@ inline Tiling make_tiling(std::int64_t rows, std::int64_t columns, std::int64_t 
 template <bool DepthFirst, int Extent, typename Get>
 __device__ inline void fill_tile(float (&tile)[kTileDepth][Extent + 4], int threads, std::uint32_t first, std::uint32_t limit,
                                  std::uint32_t k, std::uint32_t end, Get get) {
+#pragma unroll 4
   for (int i = static_cast<int>(threadIdx.x); i < Extent * kTileDepth; i += threads) {
     const int d = DepthFirst ? i % kTileDepth : i / Extent;
     const int e = DepthFirst ? i / kTileDepth : i % Extent;
@@ -59,7 +60,7 @@ __device__ inline void fill_tile(float (&tile)[kTileDepth][Extent + 4], int thre
 }
 
 template <typename Problem, int Rows, int Columns>
-__global__ void __launch_bounds__(kTileThreads<Rows, Columns>) multiply_tiles(Problem problem) {
+__global__ void __launch_bounds__(kTileThreads<Rows, Columns>, 3) multiply_tiles(Problem problem) {
   __shared__ __align__(16) float left[kTileDepth][Rows + 4];
   __shared__ __align__(16) float right[kTileDepth][Columns + 4];
   constexpr int kThreadsHere = kTileThreads<Rows, Columns>;
