@@ -10,7 +10,15 @@ set(cuda_common
   kernel.cpp
 )
 set(cuda_libraries
+  conv_cudnn.cpp
+  conv_problem.cpp
+  cudnn_conv.cpp
+  cudnn_descriptor.cpp
+  dense_cublas.cpp
+  libraries.cpp
   module_entry.cpp
+  plan_book.cpp
+  trial.cpp
 )
 # The last: stands in for kernels that other branches still write.
 list(APPEND cuda_common missing_kernels.cpp)
