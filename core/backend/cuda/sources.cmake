@@ -33,5 +33,3 @@ set(cuda_libraries
   plan_book.cpp
   trial.cpp
 )
-# The last: stands in for kernels that other branches still write.
-list(APPEND cuda_common missing_kernels.cpp)
