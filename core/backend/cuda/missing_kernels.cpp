@@ -13,16 +13,6 @@ CONVOY_MISSING(bind_conv_cudnn)
 CONVOY_MISSING(bind_dense_cublas)
 CONVOY_MISSING(bind_conv_direct)
 CONVOY_MISSING(bind_dense_direct)
-CONVOY_MISSING(bind_activation)
-CONVOY_MISSING(bind_activation_backward)
-CONVOY_MISSING(bind_add)
-CONVOY_MISSING(bind_multiply)
-CONVOY_MISSING(bind_cast)
-CONVOY_MISSING(bind_channel_operand)
-CONVOY_MISSING(bind_channel_sum)
-CONVOY_MISSING(bind_batch_norm)
-CONVOY_MISSING(bind_batch_norm_inference)
-CONVOY_MISSING(bind_batch_norm_backward)
 CONVOY_MISSING(bind_pool)
 CONVOY_MISSING(bind_pool_backward)
 CONVOY_MISSING(bind_dropout)
@@ -37,11 +27,6 @@ CONVOY_MISSING(bind_element_loss_backward)
 CONVOY_MISSING(bind_top_k)
 CONVOY_MISSING(bind_sum_weights)
 CONVOY_MISSING(bind_prepare)
-CONVOY_MISSING(bind_sgd)
-CONVOY_MISSING(bind_running)
-CONVOY_MISSING(bind_guard)
-__attribute__((weak)) Bound bind_sgd_together(const Context&, std::span<const OpDesc>) { return nullptr; }
-__attribute__((weak)) Bound bind_running_together(const Context&, std::span<const OpDesc>) { return nullptr; }
 
 __attribute__((weak)) std::shared_ptr<Libraries> open_libraries(const Context&, const CudaOptions&) { return nullptr; }
 __attribute__((weak)) std::vector<std::pair<std::string, std::string>> library_versions(const Libraries&) { return {}; }

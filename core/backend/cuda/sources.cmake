@@ -1,6 +1,11 @@
 # The sources of this folder, one a line. kernels and common also run on the CPU (tests/support/cuda_emulator).
 set(cuda_kernels
+  batch_norm.cu
+  batch_norm_backward.cu
+  channel_operands.cu
+  elementwise.cu
   sums.cu
+  update.cu
 )
 set(cuda_common
   candidates.cpp
