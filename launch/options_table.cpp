@@ -43,13 +43,15 @@ std::vector<OptionSpec> run_options() {
        "differs; bits are then no longer guaranteed", .commands = takers(kRun), .lasting = false},
       {.name = "seed", .type = integer, .value = "1", .help = "the seed that the [seed] options follow",
        .commands = takers(kRun), .least = 0},
-      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: the fastest that "
-       "there is", .commands = takers(kCompute), .choices = {"auto", "cpu"}, .refused = {{"cuda",
-       "this build has no CUDA engine yet"}, {"gpu", "this build has no CUDA engine yet"}, {"reference", "the "
+      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: a GPU for each rank "
+       "where there are GPUs, else the cpu", .commands = takers(kCompute), .choices = {"auto", "cpu", "cuda"},
+       .refused = {{"gpu", "GPUs are NVIDIA's here: say cuda"}, {"reference", "the "
        "reference engine computes in double precision and serves the tests; runs are fp32"}}},
-      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation",
-       .commands = takers(kRun), .choices = {"fp32"}, .refused = {{"tf32", "this build computes in fp32 only"},
-       {"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
+      {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
+       "turns", .commands = takers("train, plan, evaluate")},
+      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; tf32: fp32 "
+       "whose convolutions and dense layers round their factors to 10 bits, on GPUs",
+       .commands = takers(kRun), .choices = {"fp32", "tf32"}, .refused = {{"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
        "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
        "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",

@@ -128,9 +128,10 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   return spec;
 }
 
-std::unique_ptr<Backend> make_backend(const Config& config) {
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
   set_cpu_isa(config.get<std::string>("device.isa"));
-  return make_cpu_backend();
+  const std::optional<CudaOptions> cuda = choose_device(config, seats);
+  return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
 }
 
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,

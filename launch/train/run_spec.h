@@ -13,6 +13,7 @@
 #include "io/dataset.h"
 #include "io/loader.h"
 #include "launch/config.h"
+#include "launch/train/devices.h"
 
 namespace convoy {
 
@@ -45,8 +46,9 @@ std::unique_ptr<Dataset> open_validation(const Config& config);
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
-/// The backend that --device and --device.isa ask for.
-std::unique_ptr<Backend> make_backend(const Config& config);
+/// The backend that --device, --precision and --device.isa ask for, for a rank of a run (find_seats) or a process alone.
+/// Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats = {});
 
 /// Design, section 4: what must not change if the bits are to stay.
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,

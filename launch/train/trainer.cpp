@@ -34,7 +34,11 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
     check_run(config_);
     check_ranks(config_, world_.size());
   });
-  agree(all_, "the data", [&] { open_data(); });
+  const Seats seats = find_seats(config_, all_, world_.host());
+  agree(all_, "the device and the data", [&] {
+    backend_ = make_backend(config_, seats);
+    open_data();
+  });
   agree(all_, "the graphs", [&] { build_graphs(); });
   make_faults();
   agree(all_, "the programs", [&] { build_engine(); });
@@ -50,7 +54,6 @@ Trainer::~Trainer() = default;
 
 void Trainer::open_data() {
   const trace::Doing starting(trace::Activity::start, "opening the data");
-  backend_ = make_backend(config_);
   train_data_ = open_dataset(dataset_options(config_, Split::train));
   spec_ = make_run_spec(config_, train_data_->info());
   validation_data_ = open_validation(config_);

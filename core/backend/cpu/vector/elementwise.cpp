@@ -68,7 +68,7 @@ void blend(float keep, float factor, float* running, const float* statistic, i64
 void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale, const float* x, float* y,
                 i64 n) {
 #pragma omp simd
-  for (i64 i = 0; i < n; ++i) y[i] = words[i] >= threshold ? x[i] * scale : 0.0f;
+  for (i64 i = 0; i < n; ++i) y[i] = math::keep_above(words[i], threshold, scale, x[i]);
 }
 
 }  // namespace
