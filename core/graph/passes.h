@@ -1,6 +1,7 @@
 #pragma once
 // From a graph to something that can run (design: section 3):
-//   build -> infer shapes -> differentiate -> place communication -> fuse -> plan memory -> bind to a backend
+//   build -> infer shapes -> differentiate -> lower precision -> place communication -> fuse -> plan memory -> bind to a
+//   backend
 // Shapes are inferred while building. Every pass is a function on graphs or plans; none executes anything.
 #include <cstddef>
 #include <string>
@@ -19,6 +20,13 @@ struct ParameterGradient {
   Value gradient;
 };
 std::vector<ParameterGradient> differentiate(Graph& graph, Value loss);
+
+/// Mixed precision: `compute` is bf16 or f16 (f32: nothing happens), the graph is of f32. `prepare` writes `compute`, every
+/// op is inferred anew with the types that takes_narrow() says, and a cast stands before the first op that needs a value in
+/// another type: each (value, type) is cast once. A parameter or constant that a layer reads in `compute` becomes a value of
+/// role copy. Value ids stay; `wide` (the leaves) stay f32. In f16 the loss' gradient reads a new input "loss_scale" f32 [1],
+/// so that all gradients are that many times larger. To be called after differentiate and before place_communication.
+void lower_precision(Graph& graph, DType compute, const std::vector<Value>& wide);
 
 /// Fuses conv / dense / batch_norm with the ReLU that alone follows (forward ops only; the backward ops read the
 /// activation's output, which keeps its value id). Removes ops whose results nobody reads, but for `keep`.

@@ -31,6 +31,9 @@ BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves,
   const auto element_bytes = static_cast<std::int64_t>(size_of(graph.real()));
   bool open = false;
   for (Value leaf : ordered) {
+    if (graph.info(leaf).desc.dtype != graph.real())
+      throw Error("leaf " + std::to_string(leaf.id) + " is " + std::string(name_of(graph.info(leaf).desc.dtype)) +
+                  ", but buckets hold " + std::string(name_of(graph.real())));
     const bool is_rounded = std::find(rounded.begin(), rounded.end(), leaf) != rounded.end();
     const SumRounding rounding = is_rounded ? SumRounding::bf16 : SumRounding::none;
     if (!open || layout.rounding.back() != rounding) {

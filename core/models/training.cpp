@@ -75,6 +75,8 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   for (Value metric : {training.loss, training.weight, training.top1, training.top5})
     training.leaves.push_back(metric);
   remove_unused(graph, training.leaves);
+  if (task.compute != DType::f32) lower_precision(graph, task.compute, training.leaves);
+  training.inputs.loss_scale = graph.find("loss_scale");
   std::vector<Value> rounded;
   if (gradient_sums != SumRounding::none)
     for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
@@ -93,6 +95,7 @@ EvaluationGraph build_evaluation_graph(const Task& task) {
                                                   {made.logits, made.inputs.labels, made.inputs.weights});
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
+  if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
   fuse(graph);
   return evaluation;
 }

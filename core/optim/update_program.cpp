@@ -22,15 +22,20 @@ UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<Param
   for (const ParameterGradient& entry : gradients) {
     const ValueInfo& parameter = micro_batch.info(entry.parameter);
     const Shape& shape = parameter.desc.shape;
-    UpdateGraph::Parameter updated{.name = parameter.name, .weight = {}, .velocity = {}, .gradient = {},
+    UpdateGraph::Parameter updated{.name = parameter.name, .weight = {}, .velocity = {}, .gradient = {}, .copy = {},
                                    .source_gradient = entry.gradient};
     updated.weight = graph.add_parameter(parameter.name, shape, parameter.parameter);
     updated.velocity = graph.add_state("momentum/" + parameter.name, shape, {});
     updated.gradient = graph.add_input("gradient/" + parameter.name, shape, graph.real());
+    std::vector<Value> operands{updated.weight, updated.velocity, updated.gradient, update.scalars};
+    if (const Value copy = micro_batch.copy_of(parameter.name); copy.exists()) {
+      updated.copy = graph.add_copy(updated.weight, micro_batch.info(copy).desc.dtype);
+      operands.push_back(updated.copy);
+    }
     const bool decays = parameter.parameter.decay || options.decay_biases;
     graph.add_op(OpKind::sgd_update,
                  SgdAttributes{options.momentum, options.nesterov, decays ? options.decay : 0.0, 1.0},
-                 {updated.weight, updated.velocity, updated.gradient, update.scalars});
+                 operands);
     update.parameters.push_back(std::move(updated));
   }
   for (const RunningStatistic& statistic : micro_batch.running_statistics()) {

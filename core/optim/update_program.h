@@ -31,6 +31,7 @@ struct UpdateGraph {
   struct Parameter {
     std::string name;
     Value weight, velocity, gradient;
+    Value copy;                    // the weight in the compute type, which the update writes; absent in f32
     Value source_gradient;         // leaf of the micro-batch graph
   };
   struct Statistic {

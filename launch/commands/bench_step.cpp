@@ -85,6 +85,7 @@ Task task_of(const Config& config) {
   const auto extents = config.get<std::vector<std::int64_t>>("input");
   task.image = extents.empty() ? entry.input : Shape(extents);
   task.stored = DType::u8;
+  task.compute = compute_type(config);
   const auto channels = static_cast<std::size_t>(task.image[-1]);
   task.prepare.mean.assign(channels, 127.5);
   task.prepare.deviation.assign(channels, 64.0);
@@ -174,6 +175,7 @@ int run(const Config& config) {
   if (config.get<std::string>("format") == "json") {
     fmt::print("{}\n", nlohmann::ordered_json{{"model", bench.task.model},
                                               {"device", backend->device().name()},
+                                              {"precision", config.get<std::string>("precision")},
                                               {"batch", batch},
                                               {"virtual_workers", config.get<int>("virtual-workers")},
                                               {"threads", bench.threads},
@@ -185,7 +187,8 @@ int run(const Config& config) {
                                               {"peak_memory_mib", peak_mebibytes()}}
                            .dump(2));
   } else {
-    fmt::print("{}: batch {} in {} micro-batches, {}\n", bench.task.model, batch, config.get<int>("virtual-workers"),
+    fmt::print("{}, {}: batch {} in {} micro-batches, {}\n", bench.task.model, config.get<std::string>("precision"), batch,
+               config.get<int>("virtual-workers"),
                backend->device().is_host() ? fmt::format("{} threads, {} per micro-batch", bench.threads,
                                                          bench.threads_per_micro_batch)
                                            : "on " + backend->device().name());
@@ -209,7 +212,7 @@ void check(const Config& config) {
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile]",
+          .usage = "bench step --model=NAME [--precision=bf16] [--batch=128] [--virtual-workers=1] [--profile]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
               "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "

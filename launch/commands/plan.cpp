@@ -47,7 +47,8 @@ MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, 
   memory.scratch = lanes * program.scratch_bytes();
   memory.leaves = lanes * gradient;
   memory.reduction = reduction_copies(leaves, threads) * gradient;
-  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant);
+  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant) +
+                      bytes_of(training.graph, Role::copy);
   memory.slots = bytes_of(training.graph, Role::parameter);
   memory.state = bytes_of(training.graph, Role::state);
   constexpr std::size_t kStepsAhead = 3;  // two read ahead, one in use

@@ -33,6 +33,7 @@ Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions
   if (task.classes == 0) task.classes = classes;
   if (task.classes < classes)
     throw UsageError(fmt::format("model.classes is {}, but the data have {} classes", task.classes, classes));
+  task.compute = compute_type(config);
   task.image = info.sample;
   task.stored = info.dtype;
   if (config.get<bool>("data.normalize")) {
@@ -135,13 +136,21 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   return spec;
 }
 
+DType compute_type(const Config& config) {
+  const auto precision = config.get<std::string>("precision");
+  return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
+}
+
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
 
 std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
   if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
   const std::optional<CudaOptions> cuda = choose_device(config, seats);
-  return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
+  if (cuda) return make_cuda_backend(*cuda);
+  if (find_option(config.command(), "precision") && config.get<std::string>("precision") == "tf32")
+    throw UsageError("precision = tf32 is a mode of NVIDIA's GPUs; on the cpu choose fp32 (more exact) or bf16");
+  return make_cpu_backend();
 }
 
 TransportOptions transport_options(const Config& config, bool one_host, bool speaks) {

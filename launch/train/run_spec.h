@@ -49,6 +49,9 @@ std::unique_ptr<Dataset> open_validation(const Config& config);
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
+/// The type that data have while they are computed with: f32 for fp32 and tf32.
+DType compute_type(const Config& config);
+
 /// The backend that --device, --precision and --device.isa ask for, for a rank of a run (find_seats) or a process alone.
 /// Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
 std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats = {});

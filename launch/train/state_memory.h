@@ -13,7 +13,7 @@ class StateMemory {
   /// Both outlive this object; the tensors keep their memory. Uploads them.
   StateMemory(ModelState& state, Device& device);
 
-  /// Of a value with role parameter, state or constant.
+  /// Of a value that lies_in_state.
   void* of(const ValueInfo& value) const { return of(memory_of(state_, value)); }
   /// Of a tensor of the state that begins there.
   void* of(const void* on_host) const;

@@ -31,7 +31,7 @@ double first_loss_scale(const TrainingGraph& training) { return scales_loss(trai
 void bind_state(Program& program, const StateMemory& memory) {
   for (std::size_t id = 0; id < program.graph().values().size(); ++id) {
     const ValueInfo& value = program.graph().values()[id];
-    if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
+    if (lies_in_state(value.role))
       program.bind_memory({static_cast<int>(id)}, memory.of(value));
   }
 }
@@ -42,6 +42,7 @@ void bind_update_state(Program& program, const UpdateGraph& update, const StateM
   for (const UpdateGraph::Parameter& parameter : update.parameters) {
     program.bind_memory(parameter.weight, memory.of(state.parameters.at(parameter.name).bytes()));
     program.bind_memory(parameter.velocity, memory.of(state.velocities.at("momentum/" + parameter.name).bytes()));
+    if (parameter.copy.exists()) program.bind_memory(parameter.copy, memory.of(state.copies.at(parameter.name).bytes()));
   }
   for (const UpdateGraph::Statistic& statistic : update.statistics)
     program.bind_memory(statistic.running, memory.of(state.state.at(statistic.name).bytes()));
