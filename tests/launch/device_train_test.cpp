@@ -78,15 +78,19 @@ TEST_F(DeviceTraining, GivesTheHostsBitsOnOneToFourRanks) {
 }
 
 TEST_F(DeviceTraining, GivesTheHostsBitsFromDeviceToDevice) {
-  for (const std::string type : {"fp32", "bf16"}) {
-    const std::string options = kResNet + " --reduction-dtype=" + type;
-    const std::string expected = host_digest("host-" + type, options);
-    for (int ranks = 2; ranks <= 4; ++ranks) {
-      const std::string run = "nccl-" + type + std::to_string(ranks);
-      const Outcome outcome = on_device(ranks, run, options + " --distributed.transport=nccl", "late", ranks);
-      ASSERT_EQ(outcome.status, 0) << outcome.err;
-      EXPECT_EQ(digest(run), expected) << type << " on " << ranks << " ranks";
-    }
+  const std::string mlp = with(kMlp, "--train.steps=10");
+  const struct {
+    std::string name, options;
+    int ranks;
+  } cases[] = {{"mlp", mlp, 2},
+               {"mlp", mlp, 3},
+               {"mlp-bf16", mlp + " --reduction-dtype=bf16", 4},
+               {"resnet-bf16", with(kResNet, "--train.steps=2 --reduction-dtype=bf16"), 2}};
+  for (const auto& [name, options, ranks] : cases) {
+    const std::string run = "nccl-" + name + std::to_string(ranks);
+    const Outcome outcome = on_device(ranks, run, options + " --distributed.transport=nccl", "late", ranks);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest(run), host_digest("nccl-host-" + name, options)) << name << " on " << ranks << " ranks";
   }
 }
 
