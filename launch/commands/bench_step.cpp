@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "core/optim/scalars.h"
 #include "core/random/philox.h"
 #include "core/tensor/error.h"
 #include "distributed/threads/thread_world.h"
@@ -16,7 +15,7 @@
 #include "launch/errors.h"
 #include "launch/check.h"
 #include "launch/train/run_spec.h"
-#include "launch/train/workers.h"
+#include "launch/train/step_engine.h"
 
 namespace convoy {
 namespace {
@@ -65,17 +64,15 @@ struct StepBench {
   UpdateGraph update;
   ModelState state;
   std::vector<std::unique_ptr<Communicator>> world = make_thread_world(1);
-  std::unique_ptr<Workers> workers;
-  std::unique_ptr<GradientReducer> reducer;
-  std::unique_ptr<Program> update_program;
+  std::unique_ptr<StateMemory> memory;
+  std::unique_ptr<StepEngine> engine;
   std::unique_ptr<Loader> loader;
-  Tensor scalars{{kStepScalars}, DType::f64};
   std::int64_t step = 0;
-  int threads_per_micro_batch = 1;
+  int threads = 1, threads_per_micro_batch = 1;
 
   StepBench(const Config& config, const Backend& backend);
-  void run();
-  void bind_sums();
+  void begin();
+  void finish();
 };
 
 Task task_of(const Config& config) {
@@ -88,6 +85,7 @@ Task task_of(const Config& config) {
   const auto extents = config.get<std::vector<std::int64_t>>("input");
   task.image = extents.empty() ? entry.input : Shape(extents);
   task.stored = DType::u8;
+  task.compute = compute_type(config);
   const auto channels = static_cast<std::size_t>(task.image[-1]);
   task.prepare.mean.assign(channels, 127.5);
   task.prepare.deviation.assign(channels, 64.0);
@@ -100,50 +98,36 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(task_o
   if (batch % virtual_workers)
     throw UsageError(fmt::format("--batch={} cannot be cut into --virtual-workers={} equal parts", batch, virtual_workers));
   task.micro_batch = batch / virtual_workers;
-  const int all = config.get<int>("device.threads") ? config.get<int>("device.threads") : usable_cores();
-  const int asked = config.get<int>("threads-per-micro-batch");
+  const bool on_host = backend.device().is_host();
+  const int all = !on_host ? 1 : config.get<int>("device.threads") ? config.get<int>("device.threads") : usable_cores();
+  const int asked = on_host ? config.get<int>("threads-per-micro-batch") : 1;
   threads_per_micro_batch = asked ? asked : std::max(all / virtual_workers, 1);
-  const int threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
+  threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
   training = build_training_graph(task, std::size_t{4} << 20);
-  update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, virtual_workers);
+  update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, virtual_workers,
+                              guard_options(training, scales_loss(training)));
   state = initial_state(training.graph, update, 1, *world[0]);
-  workers = std::make_unique<Workers>(training, backend, state,
-                                      WorkersOptions{threads, threads_per_micro_batch, 0, virtual_workers});
-  reducer = make_reducer(*world[0], {.virtual_workers = virtual_workers,
-                                     .bucket_elements = Workers::bucket_elements(training),
-                                     .threads = threads});
-  update_program = std::make_unique<Program>(update.graph, backend, ProgramOptions{});
-  update_program->bind_memory(update.scalars, scalars.bytes());
-  for (const auto& parameter : update.parameters) {
-    update_program->bind_memory(parameter.weight, state.parameters.at(parameter.name).bytes());
-    update_program->bind_memory(parameter.velocity, state.velocities.at("momentum/" + parameter.name).bytes());
-  }
-  for (const auto& statistic : update.statistics)
-    update_program->bind_memory(statistic.running, state.state.at(statistic.name).bytes());
-  scalars.values<double>()[kLearningRate] = 1e-3;
-  scalars.values<double>()[kDivisor] = static_cast<double>(batch);
-  scalars.values<double>()[kApply] = 1;
+  memory = std::make_unique<StateMemory>(state, backend.device());
+  engine = make_step_engine(training, update, backend, *memory,
+                            {.first_leaf = 0,
+                             .last_leaf = virtual_workers,
+                             .virtual_workers = virtual_workers,
+                             .threads = threads,
+                             .threads_per_micro_batch = threads_per_micro_batch,
+                             .classes = task.classes});
+  engine->connect(*world[0]);
   loader = std::make_unique<SyntheticLoader>(task, virtual_workers);
 }
 
-void StepBench::bind_sums() {
-  const auto sum = [&](Value leaf) {
-    const LeafSlot& slot = training.buckets.slot_of(leaf);
-    return const_cast<float*>(reducer->result(slot.bucket).data()) + slot.offset;  // only read by the update
-  };
-  for (const auto& parameter : update.parameters)
-    update_program->bind_memory(parameter.gradient, sum(parameter.source_gradient));
-  for (const auto& statistic : update.statistics)
-    update_program->bind_memory(statistic.sum, sum(statistic.source_sample));
+void StepBench::begin() {
+  if (engine->under_way() == engine->depth()) engine->take();
+  engine->begin({.step = step, .rate = 1e-3, .loader = loader.get()});
+  ++step;
 }
 
-void StepBench::run() {
-  reducer->begin(step);
-  workers->run_step(step, *loader, *reducer, {0, 0});
-  reducer->finish();
-  bind_sums();
-  update_program->run();
-  ++step;
+/// A device has done all that was begun.
+void StepBench::finish() {
+  while (engine->under_way() > 0) engine->take();
 }
 
 double peak_mebibytes() {
@@ -154,8 +138,8 @@ double peak_mebibytes() {
 
 void print_profile(const StepBench& bench) {
   std::map<std::string, std::pair<double, int>> by_op;
-  for (int thread = 0; thread < bench.workers->threads(); ++thread) {
-    const Program& program = bench.workers->program(thread);
+  for (const Program* each : bench.engine->programs()) {
+    const Program& program = *each;
     for (std::size_t op = 0; op < program.op_seconds.size(); ++op) {
       auto& entry = by_op[fmt::format("{:<30} {:<30} {}", op_def(program.graph().ops()[op].kind).name,
                                       program.graph().ops()[op].layer, program.implementation(static_cast<int>(op)))];
@@ -174,14 +158,15 @@ int run(const Config& config) {
   const auto backend = make_backend(config);
   StepBench bench(config, *backend);
   const bool profile = config.get<bool>("profile");
-  if (profile) bench.workers->set_profile(true);
+  if (profile) bench.engine->set_profile(true);
   const int steps = config.get<int>("steps");
-  bench.run();  // warm-up: pages, caches, lazily made kernels
-  bench.run();
+  for (int warm_up = 0; warm_up < 2; ++warm_up) bench.begin();  // pages, caches, lazily made kernels
+  bench.finish();
   std::vector<double> seconds;
   for (int repetition = 0; repetition < config.get<int>("repetitions"); ++repetition) {
     const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < steps; ++i) bench.run();
+    for (int i = 0; i < steps; ++i) bench.begin();
+    bench.finish();
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / steps);
   }
   std::sort(seconds.begin(), seconds.end());
@@ -189,9 +174,11 @@ int run(const Config& config) {
   const std::int64_t batch = config.get<std::int64_t>("batch");
   if (config.get<std::string>("format") == "json") {
     fmt::print("{}\n", nlohmann::ordered_json{{"model", bench.task.model},
+                                              {"device", backend->device().name()},
+                                              {"precision", config.get<std::string>("precision")},
                                               {"batch", batch},
                                               {"virtual_workers", config.get<int>("virtual-workers")},
-                                              {"threads", bench.workers->threads()},
+                                              {"threads", bench.threads},
                                               {"threads_per_micro_batch", bench.threads_per_micro_batch},
                                               {"median_seconds", median},
                                               {"least_seconds", seconds.front()},
@@ -200,9 +187,11 @@ int run(const Config& config) {
                                               {"peak_memory_mib", peak_mebibytes()}}
                            .dump(2));
   } else {
-    fmt::print("{}: batch {} in {} micro-batches, {} threads, {} per micro-batch\n", bench.task.model, batch,
-               config.get<int>("virtual-workers"), bench.workers->threads(),
-               bench.threads_per_micro_batch);
+    fmt::print("{}, {}: batch {} in {} micro-batches, {}\n", bench.task.model, config.get<std::string>("precision"), batch,
+               config.get<int>("virtual-workers"),
+               backend->device().is_host() ? fmt::format("{} threads, {} per micro-batch", bench.threads,
+                                                         bench.threads_per_micro_batch)
+                                           : "on " + backend->device().name());
     fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak memory "
                "{:.0f} MiB\n",
                1e3 * median, 1e3 * seconds.front(), 1e3 * seconds.back(), static_cast<double>(batch) / median,
@@ -223,7 +212,7 @@ void check(const Config& config) {
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile]",
+          .usage = "bench step --model=NAME [--precision=bf16] [--batch=128] [--virtual-workers=1] [--profile]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
               "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "
