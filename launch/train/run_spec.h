@@ -10,6 +10,7 @@
 #include "core/models/training.h"
 #include "core/optim/schedule.h"
 #include "core/optim/update_program.h"
+#include "distributed/device_transport.h"
 #include "io/checkpoint.h"
 #include "io/dataset.h"
 #include "io/loader.h"
@@ -57,6 +58,9 @@ std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats =
 /// What make_backend does from now on, in place of that: for test programs that run commands on a backend of their own. To
 /// be called before any command.
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker);
+
+/// How gradients travel between the GPUs of the ranks. `speaks`: this rank says on stderr why it is not by NCCL.
+TransportOptions transport_options(const Config& config, bool one_host, bool speaks);
 
 /// Design, section 4: what must not change if the bits are to stay.
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,

@@ -108,6 +108,7 @@ void Trainer::build_programs() {
                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
                         .reduction = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                     : ReductionKind::deterministic,
+                        .transport = transport_options(config_, ranks_on_node_ == world_.size(), world_.rank() == 0),
                         .classes = spec_.task.classes};
   if (chaos_) {
     if (chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
@@ -124,7 +125,7 @@ void Trainer::build_programs() {
 }
 
 void Trainer::start_loader() {
-  loader_ = make_loader(step_, spec_.last_step, config_.get<int>("data.threads"));
+  loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
 }
 
 /// Of this rank's micro-batches of the steps [first, last).
