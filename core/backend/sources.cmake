@@ -1,1 +1,1 @@
-set(backend_sources host_device.cpp)
+set(backend_sources host_device.cpp timing.cpp)

@@ -7,14 +7,16 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "core/optim/scalars.h"
 #include "core/random/philox.h"
 #include "core/tensor/error.h"
 #include "distributed/threads/thread_world.h"
 #include "launch/commands/bench.h"
+#include "launch/commands/bench_ceiling.h"
+#include "launch/commands/bench_task.h"
 #include "launch/errors.h"
-#include "launch/check.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/workers.h"
 
@@ -78,23 +80,7 @@ struct StepBench {
   void bind_sums();
 };
 
-Task task_of(const Config& config) {
-  Task task;
-  task.model = config.get<std::string>("model");
-  const ModelEntry& entry = find_model(task.model);
-  task.options = model_options_of(config);
-  task.classes = config.get<std::int64_t>("model.classes");
-  if (task.classes == 0) task.classes = entry.classes;
-  const auto extents = config.get<std::vector<std::int64_t>>("input");
-  task.image = extents.empty() ? entry.input : Shape(extents);
-  task.stored = DType::u8;
-  const auto channels = static_cast<std::size_t>(task.image[-1]);
-  task.prepare.mean.assign(channels, 127.5);
-  task.prepare.deviation.assign(channels, 64.0);
-  return task;
-}
-
-StepBench::StepBench(const Config& config, const Backend& backend) : task(task_of(config)) {
+StepBench::StepBench(const Config& config, const Backend& backend) : task(bench_task(config)) {
   const std::int64_t batch = config.get<std::int64_t>("batch");
   const int virtual_workers = config.get<int>("virtual-workers");
   if (batch % virtual_workers)
@@ -187,35 +173,36 @@ int run(const Config& config) {
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const std::int64_t batch = config.get<std::int64_t>("batch");
+  const double peak = peak_mebibytes();  // before the arrays that the limits are measured with
+  std::optional<Ceiling> ceiling;
+  if (config.get<bool>("limits"))
+    ceiling = measure_ceiling(bench.training.graph, bench.training.leaves, bench.update.graph,
+                              config.get<int>("virtual-workers"), *backend,
+                              bench.workers->threads() * bench.threads_per_micro_batch);
   if (config.get<std::string>("format") == "json") {
-    fmt::print("{}\n", nlohmann::ordered_json{{"model", bench.task.model},
-                                              {"batch", batch},
-                                              {"virtual_workers", config.get<int>("virtual-workers")},
-                                              {"threads", bench.workers->threads()},
-                                              {"threads_per_micro_batch", bench.threads_per_micro_batch},
-                                              {"median_seconds", median},
-                                              {"least_seconds", seconds.front()},
-                                              {"most_seconds", seconds.back()},
-                                              {"samples_per_second", static_cast<double>(batch) / median},
-                                              {"peak_memory_mib", peak_mebibytes()}}
-                           .dump(2));
+    nlohmann::ordered_json json = {{"model", bench.task.model},
+                                   {"batch", batch},
+                                   {"virtual_workers", config.get<int>("virtual-workers")},
+                                   {"threads", bench.workers->threads()},
+                                   {"threads_per_micro_batch", bench.threads_per_micro_batch},
+                                   {"median_seconds", median},
+                                   {"least_seconds", seconds.front()},
+                                   {"most_seconds", seconds.back()},
+                                   {"samples_per_second", static_cast<double>(batch) / median},
+                                   {"peak_memory_mib", peak}};
+    if (ceiling) add_ceiling(json, *ceiling, median);
+    fmt::print("{}\n", json.dump(2));
   } else {
     fmt::print("{}: batch {} in {} micro-batches, {} threads, {} per micro-batch\n", bench.task.model, batch,
                config.get<int>("virtual-workers"), bench.workers->threads(),
                bench.threads_per_micro_batch);
     fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak memory "
                "{:.0f} MiB\n",
-               1e3 * median, 1e3 * seconds.front(), 1e3 * seconds.back(), static_cast<double>(batch) / median,
-               peak_mebibytes());
+               1e3 * median, 1e3 * seconds.front(), 1e3 * seconds.back(), static_cast<double>(batch) / median, peak);
+    if (ceiling) fmt::print("{}\n", describe(*ceiling, median));
   }
   if (profile) print_profile(bench);
   return kDone;
-}
-
-void check(const Config& config) {
-  if (config.get<std::string>("model").empty())
-    throw UsageError("--model is missing: convoy bench step --model=resnet-20; convoy model list names the models");
-  complete_options(find_model(config.get<std::string>("model")), model_options_of(config));
 }
 
 }  // namespace
@@ -223,15 +210,17 @@ void check(const Config& config) {
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile]",
+          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile] [--limits]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
               "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "
-              "more, each thread has micro-batches of its own. experiments/benchmarks/step_vs_pytorch.py runs it beside "
+              "more, each thread has micro-batches of its own. --limits also measures what the machine gives (a large matrix product "
+              "and a stream of large arrays, by as many threads) and prints the share: the time of a step each of whose kernels "
+              "runs at the better of the two, over the median. experiments/benchmarks/step_vs_pytorch.py runs it beside "
               "PyTorch.",
           .examples = "convoy bench step --model=resnet-20 --batch=128\n"
                       "convoy bench step --model=lenet-5 --input=28x28x1 --virtual-workers=8 --profile",
-          .check = check,
+          .check = check_bench_model,
           .run = run};
 }
 
