@@ -78,6 +78,8 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("bench step")},
       {.name = "limits", .type = yes_no, .value = "no", .help = "also measure the machine's limits, and print the share "
        "that the step reaches", .commands = takers("bench step")},
+      {.name = "dump", .type = path, .help = "write one step to this file (images, labels, loss, parameters before and "
+       "after) instead of timing", .commands = takers("bench step")},
       {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient",
        .commands = takers("bench reduce"), .least = 1, .most = 1e10},
       {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure",

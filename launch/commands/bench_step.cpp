@@ -16,6 +16,7 @@
 #include "launch/commands/bench.h"
 #include "launch/commands/bench_ceiling.h"
 #include "launch/commands/bench_task.h"
+#include "launch/commands/step_dump.h"
 #include "launch/errors.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/workers.h"
@@ -78,6 +79,8 @@ struct StepBench {
   StepBench(const Config& config, const Backend& backend);
   void run();
   void bind_sums();
+  /// Runs one step of plain gradient descent at rate 1 from the initial state.
+  StepDump dump();
 };
 
 StepBench::StepBench(const Config& config, const Backend& backend) : task(bench_task(config)) {
@@ -91,7 +94,9 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(bench_
   threads_per_micro_batch = asked ? asked : std::max(all / virtual_workers, 1);
   const int threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
   training = build_training_graph(task, std::size_t{4} << 20);
-  update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, virtual_workers);
+  const bool plain = !config.get<std::filesystem::path>("dump").empty();
+  const SgdOptions sgd = plain ? SgdOptions{.momentum = 0} : SgdOptions{.momentum = 0.9, .decay = 1e-4};
+  update = build_update_graph(training.graph, training.gradients, sgd, virtual_workers);
   state = initial_state(training.graph, update, 1, *world[0]);
   workers = std::make_unique<Workers>(training, backend, state,
                                       WorkersOptions{threads, threads_per_micro_batch, 0, virtual_workers});
@@ -106,7 +111,7 @@ StepBench::StepBench(const Config& config, const Backend& backend) : task(bench_
   }
   for (const auto& statistic : update.statistics)
     update_program->bind_memory(statistic.running, state.state.at(statistic.name).bytes());
-  scalars.values<double>()[kLearningRate] = 1e-3;
+  scalars.values<double>()[kLearningRate] = plain ? 1 : 1e-3;
   scalars.values<double>()[kDivisor] = static_cast<double>(batch);
   scalars.values<double>()[kApply] = 1;
   loader = std::make_unique<SyntheticLoader>(task, virtual_workers);
@@ -130,6 +135,39 @@ void StepBench::run() {
   bind_sums();
   update_program->run();
   ++step;
+}
+
+/// Micro-batches one behind the other.
+Tensor joined(const std::vector<Tensor>& parts) {
+  std::vector<std::int64_t> extents(parts.front().shape().extents().begin(), parts.front().shape().extents().end());
+  extents[0] *= static_cast<std::int64_t>(parts.size());
+  Tensor whole(Shape(extents), parts.front().dtype());
+  std::byte* to = whole.bytes();
+  for (const Tensor& part : parts) to = std::copy_n(part.bytes(), part.size_bytes(), to);
+  return whole;
+}
+
+StepDump StepBench::dump() {
+  StepDump dump;
+  std::vector<Tensor> images, labels;
+  for (int index = 0; index < static_cast<int>(scalars.values<double>()[kDivisor]) / static_cast<int>(task.micro_batch); ++index) {
+    const std::shared_ptr<MicroBatch> batch = loader->next(0, index);
+    images.push_back(batch->images);
+    labels.push_back(batch->labels);
+  }
+  dump.images = joined(images);
+  dump.labels = joined(labels);
+  dump.mean = task.prepare.mean.front();
+  dump.deviation = task.prepare.deviation.front();
+  for (const auto& parameter : update.parameters) {
+    dump.parameters.push_back(parameter.name);
+    dump.before[parameter.name] = state.parameters.at(parameter.name).clone();
+  }
+  run();
+  for (const auto& parameter : update.parameters) dump.after[parameter.name] = state.parameters.at(parameter.name).clone();
+  const LeafSlot& loss = training.buckets.slot_of(training.loss);
+  dump.loss = reducer->result(loss.bucket)[static_cast<std::size_t>(loss.offset)] / scalars.values<double>()[kDivisor];
+  return dump;
 }
 
 double peak_mebibytes() {
@@ -159,6 +197,12 @@ void print_profile(const StepBench& bench) {
 int run(const Config& config) {
   const auto backend = make_backend(config);
   StepBench bench(config, *backend);
+  if (const auto path = config.get<std::filesystem::path>("dump"); !path.empty()) {
+    const StepDump dump = bench.dump();
+    write_step_dump(path, dump);
+    fmt::print("{}\n", nlohmann::ordered_json{{"dump", path.string()}, {"loss", dump.loss}}.dump());
+    return kDone;
+  }
   const bool profile = config.get<bool>("profile");
   if (profile) bench.workers->set_profile(true);
   const int steps = config.get<int>("steps");
@@ -210,13 +254,14 @@ int run(const Config& config) {
 Action bench_step_action() {
   return {.path = "bench step",
           .summary = "a training step on data in memory",
-          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile] [--limits]",
+          .usage = "bench step --model=NAME [--batch=128] [--virtual-workers=1] [--profile] [--limits] [--dump=FILE]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
               "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "
               "more, each thread has micro-batches of its own. --limits also measures what the machine gives (a large matrix product "
               "and a stream of large arrays, by as many threads) and prints the share: the time of a step each of whose kernels "
-              "runs at the better of the two, over the median. experiments/benchmarks/step_vs_pytorch.py runs it beside "
+              "runs at the better of the two, over the median. --dump=FILE times nothing: it runs one step of plain gradient descent at rate 1 and writes images, "
+              "labels, loss and the parameters before and after, for another implementation to compute the same. experiments/benchmarks/step_vs_pytorch.py runs it beside "
               "PyTorch.",
           .examples = "convoy bench step --model=resnet-20 --batch=128\n"
                       "convoy bench step --model=lenet-5 --input=28x28x1 --virtual-workers=8 --profile",
