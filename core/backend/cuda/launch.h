@@ -14,7 +14,7 @@ namespace convoy::cuda {
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream, Arguments&&... arguments) {
 #if defined(CONVOY_CUDA_EMULATED)
-  emulator::enqueue(stream, kernel, grid, block, std::forward<Arguments>(arguments)...);
+  CONVOY_CUDA(::emulator::enqueue(stream, kernel, grid, block, std::forward<Arguments>(arguments)...));
 #else
   const auto call = [&](Parameters... parameters) {
     void* pointers[sizeof...(Parameters) + 1] = {static_cast<void*>(&parameters)..., nullptr};
