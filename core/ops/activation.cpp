@@ -12,7 +12,7 @@ Outputs infer_activation(const Attributes& attributes, Inputs in) {
           "needs a function (relu, tanh, sigmoid, scaled_tanh), but its "
           "kind is none; leave the op out");
   require_inputs("activation", in, {"x"});
-  require_reals("activation", in);
+  require_data("activation", OpKind::activation, in);
   return {in[0]};
 }
 
@@ -22,7 +22,7 @@ Outputs infer_activation_backward(const Attributes& attributes, Inputs in) {
   const auto& a = as<ActivationAttributes>(kOp, attributes);
   require(a.kind != ActivationKind::none, kOp, "needs a function, but its kind is none");
   require_inputs(kOp, in, {"y", "dy"});
-  require_reals(kOp, in);
+  require_data(kOp, OpKind::activation_backward, in);
   require_shape(kOp, "dy", in[1].shape, in[0].shape);
   return {in[0]};
 }

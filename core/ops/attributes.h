@@ -147,7 +147,9 @@ struct ReshapeAttributes {
 ///   l_i = mean of max(a,0) - a t + log(1 + exp(-|a|)).
 /// A label outside [0, k) is a DataError that names the sample. A loss is where differentiation begins: its gradient
 /// rule takes d loss / d loss = 1; outputs other than the loss cannot be differentiated.
-/// *_backward: (softmax, binary: probabilities; squared: prediction), labels or target, weights -> gradient of loss.
+/// *_backward: (softmax, binary: probabilities; squared: prediction), labels or target, weights [, loss scale [1]] ->
+///   gradient of loss, with a loss scale s: float(s * scale * w_i * ..) in place of float(scale * w_i * ..).
+/// Losses and what is counted beside them are never computed in a narrow type.
 struct LossAttributes {
   double scale = 1;
   bool operator==(const LossAttributes&) const = default;

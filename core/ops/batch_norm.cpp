@@ -27,9 +27,9 @@ void require_channels(std::string_view op, const BatchNormAttributes& a, Inputs 
 Outputs infer_batch_norm(const Attributes& attributes, Inputs in) {
   const auto& a = as<BatchNormAttributes>("batch_norm", attributes);
   require_inputs("batch_norm", in, {"x", "gamma", "beta"});
-  const DType real = require_reals("batch_norm", in);
+  const DType real = require_data("batch_norm", OpKind::batch_norm, in);
   require_channels("batch_norm", a, in, 1, 2);
-  const TensorDesc per_channel{{in[0].shape[-1]}, real};
+  const TensorDesc per_channel{{in[0].shape[-1]}, wide_beside(real)};
   return {in[0], per_channel, per_channel, per_channel};
 }
 
@@ -38,7 +38,7 @@ Outputs infer_batch_norm_inference(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_inference";
   const auto& a = as<BatchNormAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"x", "gamma", "beta", "running mean", "running variance"});
-  require_reals(kOp, in);
+  require_data(kOp, OpKind::batch_norm_inference, in);
   require_channels(kOp, a, in, 1, 4);
   return {in[0]};
 }
@@ -51,10 +51,10 @@ Outputs infer_batch_norm_backward(const Attributes& attributes, Inputs in) {
     require_inputs(kOp, in, {"x", "gamma", "mean", "inverse_deviation", "dy"});
   else
     require_inputs(kOp, in, {"x", "gamma", "mean", "inverse_deviation", "dy", "y"});
-  const DType real = require_reals(kOp, in);
+  const DType real = require_data(kOp, OpKind::batch_norm_backward, in);
   require_channels(kOp, a, in, 1, 3);
   for (std::size_t i = 4; i < in.size(); ++i) require_shape(kOp, i == 4 ? "dy" : "y", in[i].shape, in[0].shape);
-  const TensorDesc per_channel{{in[0].shape[-1]}, real};
+  const TensorDesc per_channel{{in[0].shape[-1]}, wide_beside(real)};
   return {in[0], per_channel, per_channel};
 }
 

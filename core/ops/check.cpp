@@ -23,6 +23,28 @@ DType require_reals(std::string_view op, Inputs inputs) {
   return inputs[0].dtype;
 }
 
+DType require_data(std::string_view op, OpKind kind, Inputs inputs) {
+  const DType data = require_reals(op, inputs, {0}), wide = wide_beside(data);
+  if (wide == data) return require_reals(op, inputs);
+  for (int i = 1; i < static_cast<int>(inputs.size()); ++i) {
+    const DType found = inputs[static_cast<std::size_t>(i)].dtype, expected = takes_narrow(kind, i) ? data : wide;
+    require(found == expected, op, "beside input 0 of {} input {} must be {}, but is {}", name_of(data), i, name_of(expected),
+            name_of(found));
+  }
+  return data;
+}
+
+DType require_wide(std::string_view op, Inputs inputs) {
+  const DType real = require_reals(op, inputs);
+  require_wide(op, "input 0", inputs[0]);
+  return real;
+}
+
+void require_wide(std::string_view op, std::string_view name, const TensorDesc& found) {
+  require(wide_beside(found.dtype) == found.dtype, op, "{} must be {}, but is {}; cast it first", name,
+          name_of(wide_beside(found.dtype)), name_of(found.dtype));
+}
+
 void require_type(std::string_view op, std::string_view name, const TensorDesc& found, DType expected) {
   require(found.dtype == expected, op, "{} must be {}, but is {}", name, name_of(expected),
           name_of(found.dtype));

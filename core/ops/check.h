@@ -38,6 +38,12 @@ void require_inputs(std::string_view op, Inputs inputs, std::initializer_list<st
 DType require_reals(std::string_view op, Inputs inputs, std::initializer_list<int> which);
 /// The same for all inputs.
 DType require_reals(std::string_view op, Inputs inputs);
+/// Mixed precision (takes_narrow): the operands that are data are of one real type, which is returned, and the others of
+/// the type that stays wide beside it. All inputs must be real.
+DType require_data(std::string_view op, OpKind kind, Inputs inputs);
+/// All inputs are of one real type, f32 or f64: what no program computes in a narrow type. Returns it.
+DType require_wide(std::string_view op, Inputs inputs);
+void require_wide(std::string_view op, std::string_view name, const TensorDesc& found);
 void require_type(std::string_view op, std::string_view name, const TensorDesc& found, DType expected);
 void require_shape(std::string_view op, std::string_view name, const Shape& found, const Shape& expected);
 void require_rank(std::string_view op, std::string_view name, const Shape& found, int least, int most);

@@ -28,7 +28,7 @@ Outputs infer_scatter_connections(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "scatter_connections";
   const auto& a = as<ConnectionsAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"compact"});
-  require_reals(kOp, in);
+  require_wide(kOp, in);
   require_links(kOp, a);
   const Shape& compact = in[0].shape;
   require_rank(kOp, "compact [links, k..]", compact, 2, 4);
@@ -45,7 +45,7 @@ Outputs infer_gather_connections(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "gather_connections";
   const auto& a = as<ConnectionsAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"filters"});
-  require_reals(kOp, in);
+  require_wide(kOp, in);
   require_links(kOp, a);
   const Shape& filters = in[0].shape;
   require_rank(kOp, "filters [o, k.., c]", filters, 3, 5);

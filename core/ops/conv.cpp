@@ -47,7 +47,7 @@ Outputs infer_conv(const Attributes& attributes, Inputs in) {
     require_inputs("conv", in, {"x", "filters", "bias"});
   else
     require_inputs("conv", in, {"x", "filters"});
-  const DType real = require_reals("conv", in);
+  const DType real = require_data("conv", OpKind::conv, in);
   const Shape y = conv_output("conv", a, in[0].shape);
   require_shape("conv", "filters", in[1].shape, filters_shape(a, in[0].shape));
   if (a.bias) require_shape("conv", "bias", in[2].shape, {a.channels});
@@ -59,7 +59,7 @@ Outputs infer_conv_backward_data(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "conv_backward_data";
   const auto& a = as<ConvBackwardAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"dy", "filters"});
-  const DType real = require_reals(kOp, in);
+  const DType real = require_data(kOp, OpKind::conv_backward_data, in);
   require_shape(kOp, "dy", in[0].shape, conv_output(kOp, a.conv, a.input));
   require_shape(kOp, "filters", in[1].shape, filters_shape(a.conv, a.input));
   return {{a.input, real}};
@@ -70,11 +70,11 @@ Outputs infer_conv_backward_filters(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "conv_backward_filters";
   const auto& a = as<ConvBackwardAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"x", "dy"});
-  const DType real = require_reals(kOp, in);
+  const DType real = require_data(kOp, OpKind::conv_backward_filters, in);
   require_shape(kOp, "x", in[0].shape, a.input);
   require_shape(kOp, "dy", in[1].shape, conv_output(kOp, a.conv, a.input));
-  Outputs outputs{{filters_shape(a.conv, a.input), real}};
-  if (a.conv.bias) outputs.push_back({{a.conv.channels}, real});
+  Outputs outputs{{filters_shape(a.conv, a.input), wide_beside(real)}};
+  if (a.conv.bias) outputs.push_back({{a.conv.channels}, wide_beside(real)});
   return outputs;
 }
 

@@ -21,7 +21,7 @@ Outputs infer_dense(const Attributes& attributes, Inputs in) {
     require_inputs("dense", in, {"x", "weights", "bias"});
   else
     require_inputs("dense", in, {"x", "weights"});
-  const DType real = require_reals("dense", in);
+  const DType real = require_data("dense", OpKind::dense, in);
   const Shape& x = in[0].shape;
   require(x.rank() == 2, "dense", "x must be [n, f], but its shape is {}; flatten it first", x.str());
   require_shape("dense", "weights", in[1].shape, {a.units, x[1]});
@@ -35,7 +35,7 @@ Outputs infer_dense_backward_data(const Attributes& attributes, Inputs in) {
   const auto& a = as<DenseAttributes>(kOp, attributes);
   require_attributes(kOp, a);
   require_inputs(kOp, in, {"dy", "weights"});
-  const DType real = require_reals(kOp, in);
+  const DType real = require_data(kOp, OpKind::dense_backward_data, in);
   require_rank(kOp, "dy [n, units]", in[0].shape, 2, 2);
   require_rank(kOp, "weights [units, f]", in[1].shape, 2, 2);
   require_shape(kOp, "dy", in[0].shape, {in[0].shape[0], a.units});
@@ -49,11 +49,11 @@ Outputs infer_dense_backward_weights(const Attributes& attributes, Inputs in) {
   const auto& a = as<DenseAttributes>(kOp, attributes);
   require_attributes(kOp, a);
   require_inputs(kOp, in, {"x", "dy"});
-  const DType real = require_reals(kOp, in);
+  const DType real = require_data(kOp, OpKind::dense_backward_weights, in);
   require_rank(kOp, "x [n, f]", in[0].shape, 2, 2);
   require_shape(kOp, "dy", in[1].shape, {in[0].shape[0], a.units});
-  Outputs outputs{{{a.units, in[0].shape[1]}, real}};
-  if (a.bias) outputs.push_back({{a.units}, real});
+  Outputs outputs{{{a.units, in[0].shape[1]}, wide_beside(real)}};
+  if (a.bias) outputs.push_back({{a.units}, wide_beside(real)});
   return outputs;
 }
 

@@ -12,10 +12,11 @@ void require_same_shape(std::string_view op, Inputs in) {
 }
 
 /// x [.., c] and one number per channel.
-Outputs infer_per_channel(std::string_view op, std::string_view name, const Attributes& attributes, Inputs in) {
+Outputs infer_per_channel(OpKind kind, std::string_view name, const Attributes& attributes, Inputs in) {
+  const std::string_view op = op_def(kind).name;
   as<std::monostate>(op, attributes);
   require_inputs(op, in, {"x", name});
-  require_reals(op, in);
+  require_data(op, kind, in);
   require_rank(op, "x [.., c]", in[0].shape, 1, Shape::kMaxRank);
   require_shape(op, name, in[1].shape, {in[0].shape[-1]});
   return {in[0]};
@@ -43,38 +44,38 @@ Outputs infer_multiply(const Attributes& attributes, Inputs in) {
 
 /// x [.., c], b [c] -> x + b on every position.
 Outputs infer_add_channels(const Attributes& attributes, Inputs in) {
-  return infer_per_channel("add_channels", "b", attributes, in);
+  return infer_per_channel(OpKind::add_channels, "b", attributes, in);
 }
 
 /// x [.., c], g [c] -> x g on every position.
 Outputs infer_multiply_channels(const Attributes& attributes, Inputs in) {
-  return infer_per_channel("multiply_channels", "g", attributes, in);
+  return infer_per_channel(OpKind::multiply_channels, "g", attributes, in);
 }
 
 /// x [.., c] -> [c].
 Outputs infer_sum_to_channels(const Attributes& attributes, Inputs in) {
   as<std::monostate>("sum_to_channels", attributes);
   require_inputs("sum_to_channels", in, {"x"});
-  const DType real = require_reals("sum_to_channels", in);
+  const DType real = require_data("sum_to_channels", OpKind::sum_to_channels, in);
   require_rank("sum_to_channels", "x [.., c]", in[0].shape, 1, Shape::kMaxRank);
-  return {{{in[0].shape[-1]}, real}};
+  return {{{in[0].shape[-1]}, wide_beside(real)}};
 }
 
 /// x [.., c], y [.., c] -> [c].
 Outputs infer_dot_to_channels(const Attributes& attributes, Inputs in) {
   as<std::monostate>("dot_to_channels", attributes);
   require_inputs("dot_to_channels", in, {"x", "y"});
-  const DType real = require_reals("dot_to_channels", in);
+  const DType real = require_data("dot_to_channels", OpKind::dot_to_channels, in);
   require_rank("dot_to_channels", "x [.., c]", in[0].shape, 1, Shape::kMaxRank);
   require_same_shape("dot_to_channels", in);
-  return {{{in[0].shape[-1]}, real}};
+  return {{{in[0].shape[-1]}, wide_beside(real)}};
 }
 
 /// weights [n] -> [1]: their sum. Sample weights are data; nothing flows back.
 Outputs infer_sum_weights(const Attributes& attributes, Inputs in) {
   as<std::monostate>("sum_weights", attributes);
   require_inputs("sum_weights", in, {"weights"});
-  const DType real = require_reals("sum_weights", in);
+  const DType real = require_wide("sum_weights", in);
   require_rank("sum_weights", "weights [n]", in[0].shape, 1, 1);
   return {{{1}, real}};
 }

@@ -18,6 +18,7 @@ void require_weights(std::string_view op, const Shape& x, const TensorDesc& weig
 /// logits or probabilities [n, .., k], labels i32 [n, ..], weights [n].
 void require_classes(std::string_view op, Inputs in) {
   require_reals(op, in, {0, 2});
+  require_wide(op, "input 0", in[0]);
   const Shape& logits = in[0].shape;
   require_rank(op, "input 0 [n, .., k]", logits, 2, Shape::kMaxRank);
   require_weights(op, logits, in[2]);
@@ -28,9 +29,16 @@ void require_classes(std::string_view op, Inputs in) {
 
 /// prediction, target of one shape, weights [n].
 void require_targets(std::string_view op, Inputs in) {
-  require_reals(op, in);
+  require_wide(op, in);
   require_weights(op, in[0].shape, in[2]);
   require_shape(op, "target", in[1].shape, in[0].shape);
+}
+
+/// The operands of a loss' gradient, perhaps with a loss scale [1] behind them.
+void require_backward_inputs(std::string_view op, Inputs in, std::initializer_list<std::string_view> names) {
+  if (in.size() != names.size() + 1) return require_inputs(op, in, names);
+  require_reals(op, in, {0, static_cast<int>(names.size())});
+  require_shape(op, "the loss scale", in.back().shape, {1});
 }
 
 /// Only the scalar loss may be differentiated, and not with respect to labels' stand-ins.
@@ -55,11 +63,11 @@ Outputs infer_softmax_cross_entropy(const Attributes& attributes, Inputs in) {
   return {{{1}, real}, in[0], {{in[0].shape[0]}, real}};
 }
 
-/// probabilities, labels, weights -> gradient of the logits.
+/// probabilities, labels, weights [, loss scale] -> gradient of the logits.
 Outputs infer_softmax_cross_entropy_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "softmax_cross_entropy_backward";
   as<LossAttributes>(kOp, attributes);
-  require_inputs(kOp, in, {"probabilities", "labels", "weights"});
+  require_backward_inputs(kOp, in, {"probabilities", "labels", "weights"});
   require_classes(kOp, in);
   return {in[0]};
 }
@@ -74,12 +82,12 @@ Outputs infer_mean_squared(const Attributes& attributes, Inputs in) {
   return {{{1}, real}, {{in[0].shape[0]}, real}};
 }
 
-/// prediction, target, weights -> gradient of the prediction.
+/// prediction, target, weights [, loss scale] -> gradient of the prediction.
 Outputs infer_mean_squared_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "mean_squared_backward";
   as<LossAttributes>(kOp, attributes);
-  require_inputs(kOp, in, {"prediction", "target", "weights"});
-  require_targets(kOp, in);
+  require_backward_inputs(kOp, in, {"prediction", "target", "weights"});
+  require_targets(kOp, in.first(3));
   return {in[0]};
 }
 
@@ -93,12 +101,12 @@ Outputs infer_binary_cross_entropy(const Attributes& attributes, Inputs in) {
   return {{{1}, real}, in[0], {{in[0].shape[0]}, real}};
 }
 
-/// probabilities, target, weights -> gradient of the logits.
+/// probabilities, target, weights [, loss scale] -> gradient of the logits.
 Outputs infer_binary_cross_entropy_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "binary_cross_entropy_backward";
   as<LossAttributes>(kOp, attributes);
-  require_inputs(kOp, in, {"probabilities", "target", "weights"});
-  require_targets(kOp, in);
+  require_backward_inputs(kOp, in, {"probabilities", "target", "weights"});
+  require_targets(kOp, in.first(3));
   return {in[0]};
 }
 

@@ -16,7 +16,7 @@ DType winner_type(const Window& window) { return window.taps() <= 256 ? DType::u
 Outputs infer_pool(const Attributes& attributes, Inputs in) {
   const auto& a = as<PoolAttributes>("pool", attributes);
   require_inputs("pool", in, {"x"});
-  const DType real = require_reals("pool", in);
+  const DType real = require_data("pool", OpKind::pool, in);
   const Shape& x = in[0].shape;
   const Window window = window_of(a, x);
   const Shape y = window_output(window, a.axes, x[0], x[-1]);

@@ -27,6 +27,7 @@ Outputs infer_step_guard(const Attributes& attributes, Inputs in) {
   require(in.size() >= 3, kOp, "takes weight, scalars and one bucket or more, but {} inputs were given", in.size());
   require_shape(kOp, "weight", in[0].shape, {1});
   require_scalars(kOp, in[1]);
+  require_wide(kOp, "weight", in[0]);
   for (int i = 2; i < static_cast<int>(in.size()); ++i) require_reals(kOp, in, {0, i});
   require(a.most >= 1, kOp, "the largest loss scale must be at least 1, but is {}", a.most);
   require(a.growth_every >= 1, kOp, "the loss scale must grow after 1 step or more, but after {}", a.growth_every);
@@ -44,6 +45,7 @@ Outputs infer_sgd_update(const Attributes& attributes, Inputs in) {
     require_inputs(kOp, in, {"w", "v", "gradient", "scalars"});
   }
   require_reals(kOp, in, {0, 1, 2});
+  require_wide(kOp, "w", in[0]);
   require_shape(kOp, "v", in[1].shape, in[0].shape);
   require_shape(kOp, "gradient", in[2].shape, in[0].shape);
   require_scalars(kOp, in[3]);
@@ -60,6 +62,7 @@ Outputs infer_running_update(const Attributes& attributes, Inputs in) {
   const auto& a = as<RunningAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"running", "sum", "scalars"});
   require_reals(kOp, in, {0, 1});
+  require_wide(kOp, "running", in[0]);
   require_scalars(kOp, in[2]);
   require_shape(kOp, "sum", in[1].shape, in[0].shape);
   require(a.factor >= 0 && a.factor <= 1, kOp, "the factor of new statistics must be in [0, 1], but is {}",

@@ -9,24 +9,51 @@
 #include <thread>
 
 #include "core/random/philox.h"
+#include "core/tensor/narrow.h"
 
 namespace convoy::test {
 namespace {
 
 constexpr double kUnit = 0x1p-24;
 
-/// f64 tensors as f32, others as they are; a copy in any case.
-Tensor to_single(const Tensor& tensor) {
+template <typename T>
+Tensor converted(const Tensor& doubles) {
+  Tensor result(doubles.shape(), dtype_of<T>());
+  std::transform(doubles.values<double>().begin(), doubles.values<double>().end(), result.values<T>().begin(),
+                 [](double v) { return from_float<T>(static_cast<float>(v)); });
+  return result;
+}
+
+/// f64 tensors in the real type `to`, others as they are; a copy in any case.
+Tensor to_type(const Tensor& tensor, DType to) {
   if (tensor.dtype() != DType::f64) return tensor.clone();
-  Tensor single(tensor.shape(), DType::f32);
-  std::transform(tensor.values<double>().begin(), tensor.values<double>().end(), single.values<float>().begin(),
-                 [](double v) { return static_cast<float>(v); });
-  return single;
+  if (to == DType::bf16) return converted<Bf16>(tensor);
+  if (to == DType::f16) return converted<F16>(tensor);
+  return converted<float>(tensor);
+}
+
+template <typename T>
+std::vector<double> doubles_of(const Tensor& tensor) {
+  std::vector<double> values;
+  for (const T v : tensor.values<T>()) values.push_back(static_cast<double>(to_float(v)));
+  return values;
 }
 
 std::vector<double> as_doubles(const Tensor& tensor) {
-  if (tensor.dtype() == DType::f32) return {tensor.values<float>().begin(), tensor.values<float>().end()};
+  if (tensor.dtype() == DType::bf16) return doubles_of<Bf16>(tensor);
+  if (tensor.dtype() == DType::f16) return doubles_of<F16>(tensor);
+  if (tensor.dtype() == DType::f32) return doubles_of<float>(tensor);
   return {tensor.values<double>().begin(), tensor.values<double>().end()};
+}
+
+/// What rounding to a type costs: relative to the number, and at least an absolute `least`.
+struct Rounding {
+  double unit, least;
+};
+Rounding rounding_of(DType type) {
+  if (type == DType::bf16) return {0x1p-8, 0};
+  if (type == DType::f16) return {0x1p-11, 0x1p-25};
+  return {0, 0};  // f32: in the bound on sums
 }
 
 OpDesc describe(const ParityCase& c, const std::vector<Tensor>& inputs) {
@@ -58,10 +85,16 @@ bool stays_double(const ParityCase& c, std::size_t input) {
          (c.kind == OpKind::step_guard && input == 1);
 }
 
-std::vector<Tensor> single_inputs(const ParityCase& c) {
+/// Operands of the compute type: data, and the copy of the weights that an update writes.
+bool is_narrow(const ParityCase& c, std::size_t input) {
+  return takes_narrow(c.kind, static_cast<int>(input)) || (c.kind == OpKind::sgd_update && input == 4);
+}
+
+std::vector<Tensor> typed_inputs(const ParityCase& c, DType compute) {
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    inputs.push_back(stays_double(c, i) ? c.inputs[i].clone() : to_single(c.inputs[i]));
+    inputs.push_back(stays_double(c, i) ? c.inputs[i].clone()
+                                        : to_type(c.inputs[i], is_narrow(c, i) ? compute : DType::f32));
   return inputs;
 }
 
@@ -78,16 +111,18 @@ void expect_close(const Tensor& found, const Tensor& expected, double length, co
     squared_error += (a[i] - b[i]) * (a[i] - b[i]);
     squares += b[i] * b[i];
   }
-  const double bound = 4 * kUnit * (1 + std::sqrt(length));
-  EXPECT_LE(squared_error, bound * bound * squares) << where << ": normalised squared error";
+  const Rounding rounding = rounding_of(found.dtype());
+  const double sums = 4 * kUnit * (1 + std::sqrt(length)), bound = sums + rounding.unit;
+  EXPECT_LE(squared_error, bound * bound * squares + rounding.least * rounding.least * static_cast<double>(b.size()))
+      << where << ": normalised squared error";
   const double mean_square = std::sqrt(squares / static_cast<double>(b.size()));
   std::size_t worst = 0;
   double worst_excess = -1;
   for (std::size_t i = 0; i < b.size(); ++i) {
-    const double excess = std::abs(a[i] - b[i]) / std::max({std::abs(b[i]), mean_square, 1e-30});
+    const double excess = (std::abs(a[i] - b[i]) - rounding.least) / std::max({std::abs(b[i]), mean_square, 1e-30});
     if (!(excess <= worst_excess)) worst = i, worst_excess = excess;
   }
-  EXPECT_LE(worst_excess, 8 * bound) << where << ": worst element " << worst << ", found " << a[worst]
+  EXPECT_LE(worst_excess, 8 * sums + rounding.unit) << where << ": worst element " << worst << ", found " << a[worst]
                                      << ", expected " << b[worst];
 }
 
@@ -104,29 +139,45 @@ std::vector<Tensor> run_reference(const ParityCase& c) {
   for (const Tensor& input : c.inputs) inputs.push_back(input.clone());
   ParityCase in_double = c;
   if (auto* prepare = std::get_if<PrepareAttributes>(&in_double.attributes)) prepare->output = DType::f64;
+  if (auto* cast = std::get_if<CastAttributes>(&in_double.attributes)) cast->to = DType::f64;
   const OpDesc desc = describe(in_double, inputs);
   return run(*make_reference_backend()->bind(desc, 1), desc, c, inputs);
 }
 
-std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int threads) {
-  const std::vector<Tensor> inputs = single_inputs(c);
-  const OpDesc desc = describe(c, inputs);
+ParityCase lowered(const ParityCase& c, DType compute) {
+  ParityCase low = c;
+  if (auto* prepare = std::get_if<PrepareAttributes>(&low.attributes)) prepare->output = compute;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    if (!takes_narrow(c.kind, static_cast<int>(i)) || c.inputs[i].dtype() != DType::f64) continue;
+    const std::vector<double> values = as_doubles(to_type(c.inputs[i], compute));
+    low.inputs[i] = Tensor(c.inputs[i].shape(), DType::f64);
+    std::copy(values.begin(), values.end(), low.inputs[i].values<double>().begin());
+  }
+  return low;
+}
+
+std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int threads, DType compute) {
+  const ParityCase low = lowered(c, compute);
+  const std::vector<Tensor> inputs = typed_inputs(low, compute);
+  const OpDesc desc = describe(low, inputs);
   return run(*backend.bind(desc, threads), desc, c, inputs);
 }
 
-std::string declined(const Backend& backend, const ParityCase& c) {
-  return backend.declines(describe(c, single_inputs(c)));
+std::string declined(const Backend& backend, const ParityCase& c, DType compute) {
+  return backend.declines(describe(lowered(c, compute), typed_inputs(c, compute)));
 }
 
-std::string implementation_of(const Backend& backend, const ParityCase& c) {
-  return backend.bind(describe(c, single_inputs(c)), 1)->implementation();
+std::string implementation_of(const Backend& backend, const ParityCase& c, DType compute) {
+  return backend.bind(describe(lowered(c, compute), typed_inputs(c, compute)), 1)->implementation();
 }
 
-void expect_parity(const Backend& backend, const ParityCase& c) {
-  const std::vector<Tensor> expected = run_reference(c), found = run_single(backend, c);
+void expect_parity(const Backend& backend, const ParityCase& c, DType compute) {
+  const std::vector<Tensor> expected = run_reference(lowered(c, compute)),
+                            found = run_single(backend, c, 1, compute);
   ASSERT_EQ(found.size(), expected.size()) << c.name;
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    const std::string where = c.name + ", " + std::string(op_def(c.kind).name) + " result " + std::to_string(i);
+    const std::string where = c.name + ", " + std::string(op_def(c.kind).name) + " in " + std::string(name_of(compute)) +
+                              ", result " + std::to_string(i);
     if (expected[i].dtype() == DType::f64)
       expect_close(found[i], expected[i], c.length, where);
     else
@@ -134,16 +185,16 @@ void expect_parity(const Backend& backend, const ParityCase& c) {
   }
 }
 
-void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c) {
-  const std::vector<Tensor> first = run_single(backend, c);
+void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c, DType compute) {
+  const std::vector<Tensor> first = run_single(backend, c, 1, compute);
   std::vector<Tensor> left, right;
-  std::thread other([&] { left = run_single(backend, c); });
-  right = run_single(backend, c);
+  std::thread other([&] { left = run_single(backend, c, 1, compute); });
+  right = run_single(backend, c, 1, compute);
   other.join();
   EXPECT_TRUE(same_bytes(left, first)) << c.name << ", " << op_def(c.kind).name << ": on another thread";
   EXPECT_TRUE(same_bytes(right, first)) << c.name << ", " << op_def(c.kind).name << ": beside another thread";
-  const std::vector<Tensor> inputs = single_inputs(c);
-  const OpDesc desc = describe(c, inputs);
+  const std::vector<Tensor> inputs = typed_inputs(c, compute);
+  const OpDesc desc = describe(lowered(c, compute), inputs);
   const auto kernel = backend.bind(desc, 1);
   for (int repeat = 0; repeat < 2; ++repeat) {
     std::vector<Tensor> copies;
@@ -160,15 +211,15 @@ void expect_same_bits_again(const Backend& backend, const ParityCase& c, DType c
         << c.name << ", " << op_def(c.kind).name << ": run " << time + 1;
 }
 
-void expect_same_bits_in_place(const Backend& backend, const ParityCase& c) {
-  const std::vector<Tensor> inputs = single_inputs(c);
-  const OpDesc desc = describe(c, inputs);
+void expect_same_bits_in_place(const Backend& backend, const ParityCase& c, DType compute) {
+  const std::vector<Tensor> inputs = typed_inputs(c, compute);
+  const OpDesc desc = describe(lowered(c, compute), inputs);
   const auto kernel = backend.bind(desc, 1);
-  const std::vector<Tensor> expected = run(*kernel, desc, c, single_inputs(c));
+  const std::vector<Tensor> expected = run(*kernel, desc, c, typed_inputs(c, compute));
   for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
     for (int o = 0; o < static_cast<int>(desc.outputs.size()); ++o) {
       if (!kernel->runs_in_place(i, o)) continue;
-      std::vector<Tensor> from = single_inputs(c), to;
+      std::vector<Tensor> from = typed_inputs(c, compute), to;
       std::vector<void*> from_memory, to_memory;
       for (Tensor& input : from) from_memory.push_back(input.bytes());
       for (const TensorDesc& output : desc.outputs) to.emplace_back(output.shape, output.dtype);

@@ -31,6 +31,11 @@ float weighted_sum(double scale, const float* weights, const float* losses, std:
   return static_cast<float>(scale * sum);
 }
 
+/// Of a gradient: the loss scale behind its other operands, 1 where there is none.
+double loss_scale(const KernelArguments& arguments) {
+  return arguments.inputs.size() == 4 ? static_cast<double>(*input<float>(arguments, 3)) : 1;
+}
+
 }  // namespace
 
 Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
@@ -67,9 +72,10 @@ Bound bind_softmax_backward(const OpDesc& op, int threads, std::string*) {
   const LossKernels* kernel = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
     check_labels(input<std::int32_t>(arguments, 1), n, positions, k);
+    const double scaled = loss_scale(arguments) * scale;
     parallel_for(threads, n, [&](std::int64_t i) {
       const std::int64_t at = i * positions;
-      const auto factor = static_cast<float>(scale * static_cast<double>(input<float>(arguments, 2)[i]));
+      const auto factor = static_cast<float>(scaled * static_cast<double>(input<float>(arguments, 2)[i]));
       kernel->softmax_backward(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at,
                                positions, k, factor, output<float>(arguments, 0) + at * k);
     });
@@ -111,9 +117,10 @@ Bound bind_element_loss_backward(const OpDesc& op, int threads, std::string*) {
       (op.kind == OpKind::mean_squared_backward ? 2 : 1) * scale_of(op) / static_cast<double>(size);
   const LossKernels* kernel = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
+    const double scaled = loss_scale(arguments) * factor;
     parallel_for(threads, n, [&](std::int64_t i) {
       kernel->difference(input<float>(arguments, 0) + i * size, input<float>(arguments, 1) + i * size, size,
-                         static_cast<float>(factor * static_cast<double>(input<float>(arguments, 2)[i])),
+                         static_cast<float>(scaled * static_cast<double>(input<float>(arguments, 2)[i])),
                          output<float>(arguments, 0) + i * size);
     });
   };

@@ -41,6 +41,12 @@ class Total {
   double *loss_, *samples_;
 };
 
+/// scale, times the loss scale that a gradient may have behind its other operands.
+double gradient_scale(const OpDesc& op, const KernelArguments& arguments) {
+  const double scale = attributes<LossAttributes>(op).scale;
+  return op.inputs.size() == 4 ? *in(arguments, 3) * scale : scale;
+}
+
 }  // namespace
 
 /// p[n, q, j] = exp(a_j - max a) / sum over j of the same;  l_n = mean over q of -log p[n, q, label]
@@ -68,7 +74,7 @@ void softmax_cross_entropy(const OpDesc& op, const KernelArguments& arguments) {
 
 /// da[n, q, j] = scale w_n (p[n, q, j] - [j = label]) / Q
 void softmax_cross_entropy_backward(const OpDesc& op, const KernelArguments& arguments) {
-  const double scale = attributes<LossAttributes>(op).scale;
+  const double scale = gradient_scale(op, arguments);
   const Shape& shape = op.inputs[0].shape;
   const std::int64_t N = shape[0], K = shape[-1], Q = positions(shape) / N;
   const double *p = in(arguments, 0), *weights = in(arguments, 2);
@@ -99,7 +105,7 @@ void mean_squared(const OpDesc& op, const KernelArguments& arguments) {
 
 /// dy[n, e] = scale w_n 2 (y[n, e] - t[n, e]) / E
 void mean_squared_backward(const OpDesc& op, const KernelArguments& arguments) {
-  const double scale = attributes<LossAttributes>(op).scale;
+  const double scale = gradient_scale(op, arguments);
   const Shape& shape = op.inputs[0].shape;
   const std::int64_t N = shape[0], E = shape.elements(1, shape.rank());
   const double *y = in(arguments, 0), *t = in(arguments, 1), *weights = in(arguments, 2);
@@ -129,7 +135,7 @@ void binary_cross_entropy(const OpDesc& op, const KernelArguments& arguments) {
 
 /// da[n, e] = scale w_n (p[n, e] - t[n, e]) / E
 void binary_cross_entropy_backward(const OpDesc& op, const KernelArguments& arguments) {
-  const double scale = attributes<LossAttributes>(op).scale;
+  const double scale = gradient_scale(op, arguments);
   const Shape& shape = op.inputs[0].shape;
   const std::int64_t N = shape[0], E = shape.elements(1, shape.rank());
   const double *p = in(arguments, 0), *t = in(arguments, 1), *weights = in(arguments, 2);

@@ -84,6 +84,8 @@ std::vector<ParityFamily> elementwise_families() {
     family.push_back({name, OpKind::add, {}, {a, b}, 2, {}});
     family.push_back({name, OpKind::add, {}, {a, b, c, a}, 4, {}});
     family.push_back({name, OpKind::multiply, {}, {a, b}, 1, {}});
+    for (const DType to : {DType::f32, DType::bf16, DType::f16})
+      family.push_back({name, OpKind::cast, CastAttributes{to}, {a}, 1, {}});
     families.push_back(family);
   }
   return families;
@@ -121,6 +123,7 @@ std::vector<ParityFamily> loss_families() {
     const std::int64_t n = shape[0], k = shape[-1];
     const double sample = static_cast<double>(shape.elements(1, shape.rank()));
     const LossAttributes loss{.scale = 0.5};
+    const Tensor large = scaled(positive_single({1}, 6), 65536);
     const Tensor logits = scaled(random_single(shape, 1), 3), weights = positive_single({n}, 2);
     const Tensor labels =
         random_integers(Shape(shape.extents().first(static_cast<std::size_t>(shape.rank() - 1))),
@@ -137,6 +140,9 @@ std::vector<ParityFamily> loss_families() {
         {name, OpKind::softmax_cross_entropy_backward, loss, {p, labels, weights}, 1, {}},
         {name, OpKind::binary_cross_entropy_backward, loss, {b, target, weights}, 1, {}},
         {name, OpKind::mean_squared_backward, loss, {logits, random_single(shape, 5), weights}, 1, {}},
+        {name + " scaled", OpKind::softmax_cross_entropy_backward, loss, {p, labels, weights, large}, 1, {}},
+        {name + " scaled", OpKind::binary_cross_entropy_backward, loss, {b, target, weights, large}, 1, {}},
+        {name + " scaled", OpKind::mean_squared_backward, loss, {logits, target, weights, large}, 1, {}},
         {name, OpKind::sum_weights, {}, {weights}, static_cast<double>(n), {}}};
     for (const std::int64_t top : {std::int64_t{1}, std::int64_t{5}})
       if (shape.rank() == 2 && top <= k) {
@@ -226,6 +232,11 @@ std::vector<ParityFamily> update_families() {
                        {random_single(shape, 1), random_single(shape, 2), random_single(shape, 3), scalars},
                        3,
                        {0, 1}});
+  for (const bool nesterov : {false, true})  // beside it the weights as the next step reads them
+    sgd.push_back({fmt::format("sgd with a copy, nesterov {}", nesterov), OpKind::sgd_update,
+                   SgdAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = 1e-2},
+                   {random_single({40000}, 1), random_single({40000}, 2), random_single({40000}, 3), scalars,
+                    random_single({40000}, 4)}, 3, {0, 1, 4}});
   ParityFamily running;
   for (const Tensor& marks : {scalars, refused}) {
     const std::string name = marks.values<double>()[kApply] == 0 ? "refused" : "applied";
