@@ -2,9 +2,12 @@
 // each result. Skipped where there is no device. CONVOY_PARITY_SEED draws other operands.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/backend/parity_cases.h"
 #include "support/gpu_backend.h"
 #include "support/gpu_device.h"
+#include "support/repeated_step.h"
 #include "support/tensor_cores.h"
 
 namespace convoy::test {
@@ -67,6 +70,26 @@ TEST_P(GpuParity, GivesTheSameBitsEveryTime) {
     for (const ParityCase& c : families[i]) expect_same_bits_again(*gpu.backend, c, share.precision.compute, 5);
 }
 
+class GpuStep : public testing::TestWithParam<std::pair<const char*, Precision>> {};
+
+TEST_P(GpuStep, GivesTheSameBitsTwentyTimes) {
+  const auto& [model, precision] = GetParam();
+  const GpuBackend gpu = gpu_backend(precision.tf32);
+  CONVOY_NEEDS_DEVICE(gpu.reason);
+  expect_same_step(*gpu.backend, small_task(model, precision.compute), 20);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, GpuStep, testing::ValuesIn([] {
+                           std::vector<std::pair<const char*, Precision>> all;
+                           for (const char* model : {"lenet-5", "resnet-20"})
+                             for (const Precision& precision : kPrecisions) all.emplace_back(model, precision);
+                           return all;
+                         }()),
+                         [](const auto& info) {
+                           std::string name = std::string(info.param.first) + "_" + info.param.second.name;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 INSTANTIATE_TEST_SUITE_P(Kernels, GpuParity, testing::ValuesIn([] {
                            std::vector<Share> all;
                            for (const auto& [name, families] :
