@@ -10,9 +10,12 @@
 namespace convoy {
 namespace {
 
-// Rank r's element i. Sums of up to 2^24 / 64 ranks are exact in a float.
-float input(int rank, std::size_t i) {
-  return static_cast<float>((i * 7 + static_cast<std::size_t>(rank) * 13) % 64);
+// Rank r's element i: below 64, and not zero on four ranks at most, so that sums are at most 252. bf16 holds all integers up
+// to 256.
+float input(int rank, int ranks, std::size_t i) {
+  const auto r = static_cast<std::size_t>(rank), spacing = static_cast<std::size_t>(ranks + 3) / 4;
+  if ((r + i) % spacing != 0) return 0;
+  return static_cast<float>((i * 7 + r * 13) % 64);
 }
 
 /// What every way reads and writes.
@@ -24,8 +27,8 @@ struct Arrays {
 Arrays make_arrays(const Communicator& communicator, std::size_t elements) {
   Arrays arrays{elements, FloatBuffer(elements), FloatBuffer(elements), FloatBuffer(elements)};
   for (std::size_t i = 0; i < elements; ++i) {
-    arrays.mine.data()[i] = input(communicator.rank(), i);
-    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += input(r, i);
+    arrays.mine.data()[i] = input(communicator.rank(), communicator.size(), i);
+    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += input(r, communicator.size(), i);
   }
   return arrays;
 }
@@ -35,6 +38,7 @@ struct Way {
   std::string name;
   std::function<void()> prepare, run;
   std::function<bool()> check;
+  std::function<std::int64_t()> sent_bytes = [] { return std::int64_t{0}; };  // so far
 };
 
 Way reducer_way(std::string name, GradientReducer& reducer, const Communicator& communicator,
@@ -55,7 +59,7 @@ Way reducer_way(std::string name, GradientReducer& reducer, const Communicator& 
     }
     return true;
   };
-  return {std::move(name), [] {}, run, check};
+  return {std::move(name), [] {}, run, check, [&reducer] { return reducer.sent_bytes(); }};
 }
 
 std::vector<Way> mpi_ways(Communicator& communicator, Arrays& arrays) {
@@ -68,24 +72,32 @@ std::vector<Way> mpi_ways(Communicator& communicator, Arrays& arrays) {
            [=, &communicator] { communicator.all_reduce_fast(sum); }, check}};
 }
 
-/// Seconds until the slowest rank is done; negative if any rank found a wrong sum.
-double measure(Communicator& communicator, const Way& way) {
+struct Measured {
+  double seconds = 0;  // until the slowest rank is done; negative if any rank found a wrong sum
+  double sent_bytes = 0;
+};
+
+Measured measure(Communicator& communicator, const Way& way) {
   way.prepare();
   communicator.barrier();
+  const std::int64_t sent_before = way.sent_bytes();
   const auto start = std::chrono::steady_clock::now();
   way.run();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  double slowest[] = {seconds, way.check() ? 0.0 : 1.0};
-  communicator.all_reduce(slowest, ReduceOp::max);
-  return slowest[1] == 0.0 ? slowest[0] : -1.0;
+  double most[] = {seconds, way.check() ? 0.0 : 1.0, static_cast<double>(way.sent_bytes() - sent_before)};
+  communicator.all_reduce(most, ReduceOp::max);
+  return {most[1] == 0.0 ? most[0] : -1.0, most[2]};
 }
 
-BenchReduceResult summarise(const std::string& name, std::vector<double> seconds, std::int64_t elements) {
+BenchReduceResult summarise(const std::string& name, const std::vector<Measured>& measured, std::int64_t elements) {
+  std::vector<double> seconds;
+  for (const Measured& one : measured) seconds.push_back(one.seconds);
   std::sort(seconds.begin(), seconds.end());
   BenchReduceResult result{.name = name,
                            .median_seconds = seconds[seconds.size() / 2],
                            .least_seconds = seconds.front(),
                            .most_seconds = seconds.back(),
+                           .sent_bytes = measured.back().sent_bytes,
                            .verified = seconds.front() >= 0};
   result.gigabytes_per_second = static_cast<double>(elements) * sizeof(float) / result.median_seconds / 1e9;
   return result;
@@ -100,24 +112,28 @@ std::vector<BenchReduceResult> bench_reduce(Communicator& communicator, const Be
     buckets.push_back(std::min(left, options.bucket_elements));
   }
   Arrays arrays = make_arrays(communicator, static_cast<std::size_t>(options.elements));
-  ReducerOptions reducer_options{.virtual_workers = communicator.size(), .bucket_elements = buckets};
-  const auto tree = make_reducer(communicator, reducer_options);
-  reducer_options.kind = ReductionKind::fast;
-  const auto fast = make_reducer(communicator, reducer_options);
+  const ReducerOptions tree_options{.virtual_workers = communicator.size(), .bucket_elements = buckets};
+  ReducerOptions rounded_options = tree_options, fast_options = tree_options;
+  rounded_options.rounding.assign(buckets.size(), options.rounding);
+  fast_options.kind = ReductionKind::fast;
+  const auto tree = make_reducer(communicator, tree_options);
+  const auto rounded = options.rounding == SumRounding::none ? nullptr : make_reducer(communicator, rounded_options);
+  const auto fast = make_reducer(communicator, fast_options);
 
-  std::vector<Way> ways{reducer_way("deterministic", *tree, communicator, arrays, buckets),
-                        reducer_way("fast", *fast, communicator, arrays, buckets)};
+  std::vector<Way> ways{reducer_way("deterministic", *tree, communicator, arrays, buckets)};
+  if (rounded) ways.push_back(reducer_way("deterministic bf16", *rounded, communicator, arrays, buckets));
+  ways.push_back(reducer_way("fast", *fast, communicator, arrays, buckets));
   for (Way& way : mpi_ways(communicator, arrays)) ways.push_back(std::move(way));
-  std::vector<std::vector<double>> seconds(ways.size());
+  std::vector<std::vector<Measured>> measured(ways.size());
   for (int repetition = -1; repetition < options.repetitions; ++repetition) {
     for (std::size_t w = 0; w < ways.size(); ++w) {
-      const double taken = measure(communicator, ways[w]);
-      if (repetition >= 0 || taken < 0) seconds[w].push_back(taken);
+      const Measured taken = measure(communicator, ways[w]);
+      if (repetition >= 0 || taken.seconds < 0) measured[w].push_back(taken);
     }
   }
   std::vector<BenchReduceResult> results;
   for (std::size_t w = 0; w < ways.size(); ++w) {
-    results.push_back(summarise(ways[w].name, seconds[w], options.elements));
+    results.push_back(summarise(ways[w].name, measured[w], options.elements));
   }
   return results;
 }

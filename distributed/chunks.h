@@ -24,16 +24,6 @@ inline std::vector<Range> chunks_of(const Range& range, std::size_t chunk) {
   return chunks;
 }
 
-inline RequestPtr send_range(Communicator& communicator, const float* data, const Range& range, int peer,
-                             int tag) {
-  return communicator.send(data + range.begin, range.size() * sizeof(float), peer, tag);
-}
-
-inline RequestPtr receive_range(Communicator& communicator, float* data, const Range& range, int peer,
-                                int tag) {
-  return communicator.receive(data + range.begin, range.size() * sizeof(float), peer, tag);
-}
-
 inline void wait_all(std::vector<RequestPtr>& requests) {
   for (auto& request : requests) request->wait();
   requests.clear();

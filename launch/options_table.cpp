@@ -47,9 +47,11 @@ std::vector<OptionSpec> run_options() {
        "there is", .commands = takers(kCompute), .choices = {"auto", "cpu"}, .refused = {{"cuda",
        "this build has no CUDA engine yet"}, {"gpu", "this build has no CUDA engine yet"}, {"reference", "the "
        "reference engine computes in double precision and serves the tests; runs are fp32"}}},
-      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation",
-       .commands = takers(kRun), .choices = {"fp32"}, .refused = {{"tf32", "this build computes in fp32 only"},
-       {"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
+      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; bf16, fp16: data and the "
+       "weights that meet them have 16 bits, parameters, sums and losses 32 (fp16 scales the loss); tf32: fp32 whose "
+       "convolutions and dense layers round their factors to 10 bits, on GPUs", .commands = takers(kPrecision),
+       .choices = {"fp32", "tf32", "bf16", "fp16"}, .refused = {{"fp64", "runs compute in 32 bits or fewer; double "
+       "precision serves the tests"}}},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
        "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
        "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
@@ -60,6 +62,10 @@ std::vector<OptionSpec> run_options() {
       {.name = "reduction", .type = choice, .value = "deterministic", .help = "of gradients; fast: MPI's own "
        "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
        .choices = {"deterministic", "fast"}},
+      {.name = "reduction-dtype", .type = choice, .value = "fp32", .help = "of gradients and of their sums between "
+       "micro-batches; bf16: rounded after every addition and half the bytes on the wire, on any number of ranks the same "
+       "bits; losses, counts and batch-norm statistics stay fp32", .commands = takers("train, plan, bench reduce"),
+       .choices = {"fp32", "bf16"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds that a living rank may keep "
        "others waiting before the run ends (three times that before the first step)", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "inject", .type = text, .help = "break the run on purpose: "

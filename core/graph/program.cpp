@@ -71,7 +71,8 @@ std::vector<OpDesc> describe_ops(const Graph& graph, const ProgramOptions& optio
   return descs;
 }
 
-Program::Program(const Graph& graph, const Backend& backend, const ProgramOptions& options) : graph_(graph) {
+Program::Program(const Graph& graph, const Backend& backend, const ProgramOptions& options)
+    : graph_(graph), device_(backend.device()) {
   const std::set<int> read = values_read(graph_, options);
   const std::vector<OpDesc> descs = describe_ops(graph_, options);
   for (const Op& op : graph_.ops()) {
@@ -176,6 +177,7 @@ void Program::run() {
     else if (graph_.ops()[index].kind == OpKind::external && external_)
       external_(graph_.ops()[index].as<ExternalAttributes>());
     if (observer_ && kernels_[index] && !observer_(static_cast<int>(index), written_[index])) return;
+    if (profile) device_.synchronize(Stream::compute);
     if (profile) op_seconds[index] += std::chrono::duration<double>(Clock::now() - begin).count();
   }
 }

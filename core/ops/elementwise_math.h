@@ -4,12 +4,7 @@
 // bits wherever it runs.
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define CONVOY_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-// Force-inlined: files compiled for different instruction sets include this, and must not share a copy.
-#define CONVOY_HOST_DEVICE static inline __attribute__((always_inline))
-#endif
+#include "core/tensor/host_device.h"
 
 namespace convoy::math {
 
@@ -122,6 +117,20 @@ CONVOY_HOST_DEVICE float binary_cross_entropy(float a, float t) {
   return relu(a) - a * t + log1p(exp(-magnitude));
 }
 
+/// Minus the log of the softmax at the label: log(total) - (own - top), total the sum of exp(logit - top). The last term
+/// is 0, or not a number where the total is none: log asks for a number.
+CONVOY_HOST_DEVICE float cross_entropy(float total, float top, float own) {
+  return log(total) + (top - own) + (total - total);
+}
+
+/// A stored value as a network reads it; factor = 1 / deviation.
+CONVOY_HOST_DEVICE float normalise(float stored, float mean, float factor) { return (stored - mean) * factor; }
+
+/// Dropout of one element by its random word; scale = 1 / (1 - rate).
+CONVOY_HOST_DEVICE float keep_above(std::uint32_t word, std::uint32_t threshold, float scale, float x) {
+  return word >= threshold ? x * scale : 0.0f;
+}
+
 /// What an SGD step needs besides the arrays.
 struct SgdStep {
   float inverse_weight, decay, momentum, rate;
@@ -133,5 +142,8 @@ CONVOY_HOST_DEVICE float sgd(const SgdStep& step, float w, float& v, float gradi
   v = fused(step.momentum, v, g);
   return fused(-step.rate, step.nesterov ? fused(step.momentum, v, g) : v, w);
 }
+
+/// The update of a running statistic: keep running + factor sum.
+CONVOY_HOST_DEVICE float blend(float keep, float factor, float running, float sum) { return fused(factor, sum, keep * running); }
 
 }  // namespace convoy::math

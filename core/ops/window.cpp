@@ -1,6 +1,7 @@
 #include "core/ops/window.h"
 
 #include "core/ops/check.h"
+#include "core/ops/padding_math.h"
 
 namespace convoy {
 namespace {
@@ -110,18 +111,7 @@ Shape window_output(const Window& window, int axes, std::int64_t n, std::int64_t
 }
 
 std::int64_t source_index(std::int64_t index, std::int64_t extent, PadMode mode) {
-  if (index >= 0 && index < extent) return index;
-  switch (mode) {
-    case PadMode::zero:
-      return -1;
-    case PadMode::reflect:
-      return index < 0 ? -index : 2 * (extent - 1) - index;
-    case PadMode::symmetric:
-      return index < 0 ? -index - 1 : 2 * extent - 1 - index;
-    case PadMode::replicate:
-      return index < 0 ? 0 : extent - 1;
-  }
-  return -1;
+  return padded_source(index, extent, mode);
 }
 
 }  // namespace convoy

@@ -4,26 +4,15 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/random/philox_math.h"
 #include "core/random/sha256.h"
 
 namespace convoy {
 namespace {
 
-// What a key is asked for: the third counter word.
-enum class Use : std::uint32_t { block = 0, child = 1, root = 2 };
-
-std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
 
-PhiloxBlock block_for(std::uint64_t key, std::uint64_t index, Use use) {
-  return philox4x32({low(index), high(index), static_cast<std::uint32_t>(use), kRandomVersion},
-                    {low(key), high(key)});
-}
-
-std::uint64_t derive(std::uint64_t parent, std::uint64_t index, Use use) {
-  const PhiloxBlock words = block_for(parent, index, use);
-  return words[0] | static_cast<std::uint64_t>(words[1]) << 32;
-}
+PhiloxBlock as_block(const PhiloxWords& words) { return {words.at[0], words.at[1], words.at[2], words.at[3]}; }
 
 double to_uniform(std::uint32_t upper, std::uint32_t lower) {
   const std::uint64_t bits = static_cast<std::uint64_t>(upper) << 32 | lower;
@@ -33,17 +22,7 @@ double to_uniform(std::uint32_t upper, std::uint32_t lower) {
 }  // namespace
 
 PhiloxBlock philox4x32(PhiloxBlock c, std::array<std::uint32_t, 2> k) {
-  // Multipliers and Weyl increments of Philox4x32: Salmon et al. 2011, section 3.3 and Random123's philox.h.
-  constexpr std::uint64_t kM0 = 0xD2511F53, kM1 = 0xCD9E8D57;
-  constexpr std::uint32_t kW0 = 0x9E3779B9, kW1 = 0xBB67AE85;  // golden ratio, sqrt(3) - 1
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = kM0 * c[0];
-    const std::uint64_t p1 = kM1 * c[2];
-    c = {high(p1) ^ c[1] ^ k[0], low(p1), high(p0) ^ c[3] ^ k[1], low(p0)};
-    k[0] += kW0;
-    k[1] += kW1;
-  }
-  return c;
+  return as_block(philox_rounds({{c[0], c[1], c[2], c[3]}}, k[0], k[1]));
 }
 
 std::uint64_t name_key(std::string_view name) {
@@ -54,11 +33,11 @@ std::uint64_t name_key(std::string_view name) {
 }
 
 RandomKey::RandomKey(std::uint64_t seed, std::string_view purpose)
-    : key_(derive(seed, name_key(purpose), Use::root)) {}
+    : key_(derived_key(seed, name_key(purpose), KeyUse::root)) {}
 
-RandomKey RandomKey::child(std::uint64_t index) const { return RandomKey(derive(key_, index, Use::child)); }
+RandomKey RandomKey::child(std::uint64_t index) const { return RandomKey(derived_key(key_, index, KeyUse::child)); }
 
-PhiloxBlock RandomKey::block(std::uint64_t i) const { return block_for(key_, i, Use::block); }
+PhiloxBlock RandomKey::block(std::uint64_t i) const { return as_block(key_words(key_, i, KeyUse::block)); }
 
 std::uint32_t RandomKey::word(std::uint64_t element) const { return block(element / 4)[element % 4]; }
 

@@ -43,6 +43,8 @@ class Chaos {
   void before_compute(std::int64_t step);
   /// hang, slow reduce. The communication thread, before each exchange (ReducerOptions::before_exchange).
   void before_reduction(std::int64_t step);
+  /// Whether after_update(step) is going to flip a bit.
+  bool flips_after(std::int64_t step) const;
   /// flip. The main thread, after the update of `step`.
   void after_update(std::int64_t step, ModelState& state);
 

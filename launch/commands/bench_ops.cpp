@@ -13,6 +13,7 @@
 #include "launch/commands/bench_task.h"
 #include "launch/errors.h"
 #include "launch/train/run_spec.h"
+#include "launch/train/step_engine.h"
 
 namespace convoy {
 namespace {
@@ -74,7 +75,8 @@ int run(const Config& config) {
   Task task = bench_task(config);
   task.micro_batch = config.get<std::int64_t>("batch");
   const TrainingGraph training = build_training_graph(task, std::size_t{4} << 20);
-  const UpdateGraph update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, 1);
+  const UpdateGraph update = build_update_graph(training.graph, training.gradients, {.momentum = 0.9, .decay = 1e-4}, 1,
+                                                guard_options(training, scales_loss(training)));
   std::vector<OpGroup> groups = group_ops(training.graph, *backend, {.outside = training.leaves});
   for (OpGroup& group : group_ops(update.graph, *backend, {})) groups.push_back(std::move(group));
 
@@ -99,7 +101,7 @@ int run(const Config& config) {
 Action bench_ops_action() {
   return {.path = "bench ops",
           .summary = "every op of a network's training step, beside the machine's limits",
-          .usage = "bench ops --model=NAME [--batch=128] [--repetitions=7]",
+          .usage = "bench ops --model=NAME [--precision=bf16] [--batch=128] [--repetitions=7]",
           .description =
               "Times every op of a training step of one batch on its own (forward, backward, update), on operands made for "
               "it, and sets it beside what the machine gives in the same run: a large matrix product per type, and the "

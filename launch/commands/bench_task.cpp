@@ -2,6 +2,7 @@
 
 #include "core/tensor/error.h"
 #include "launch/check.h"
+#include "launch/train/run_spec.h"
 
 namespace convoy {
 
@@ -15,6 +16,7 @@ Task bench_task(const Config& config) {
   const auto extents = config.get<std::vector<std::int64_t>>("input");
   task.image = extents.empty() ? entry.input : Shape(extents);
   task.stored = DType::u8;
+  task.compute = compute_type(config);
   const auto channels = static_cast<std::size_t>(task.image[-1]);
   task.prepare.mean.assign(channels, 127.5);
   task.prepare.deviation.assign(channels, 64.0);

@@ -63,19 +63,49 @@ OpDesc describe(const ParityCase& c, const std::vector<Tensor>& inputs) {
   return desc;
 }
 
-std::vector<Tensor> run(Kernel& kernel, const OpDesc& desc, const ParityCase& c, std::vector<Tensor> inputs) {
+/// Bytes in the memory of a device, 0xff each: what a kernel must write holds garbage before.
+DeviceMemory garbage(Device& device, std::size_t bytes) {
+  DeviceMemory memory = device.allocate(bytes);
+  const std::vector<std::byte> filling(bytes, std::byte{0xff});
+  device.copy(Stream::compute, memory.get(), filling.data(), bytes);
+  return memory;
+}
+
+DeviceMemory uploaded(Device& device, const Tensor& tensor) {
+  DeviceMemory memory = device.allocate(tensor.size_bytes());
+  device.copy(Stream::compute, memory.get(), tensor.bytes(), tensor.size_bytes());
+  return memory;
+}
+
+Tensor downloaded(Device& device, const DeviceMemory& memory, const TensorDesc& desc) {
+  Tensor tensor(desc.shape, desc.dtype);
+  device.copy(Stream::compute, tensor.bytes(), memory.get(), tensor.size_bytes());
+  device.synchronize(Stream::compute);
+  return tensor;
+}
+
+/// `in_place`: an input, and the output that lies in its memory; none by default.
+std::vector<Tensor> run(Device& device, Kernel& kernel, const OpDesc& desc, const ParityCase& c,
+                        const std::vector<Tensor>& inputs, std::pair<int, int> in_place = {-1, -1}) {
   std::vector<Tensor> results;
-  std::vector<void*> from, to;
-  for (Tensor& input : inputs) from.push_back(input.bytes());
-  for (const TensorDesc& output : desc.outputs) {
-    results.emplace_back(output.shape, output.dtype);
-    std::fill_n(results.back().bytes(), results.back().size_bytes(), std::byte{0xff});
-    to.push_back(results.back().bytes());
+  {
+    std::vector<DeviceMemory> inputs_there, outputs_there;
+    std::vector<void*> from, to;
+    for (const Tensor& input : inputs) inputs_there.push_back(uploaded(device, input));
+    for (const TensorDesc& output : desc.outputs)
+      outputs_there.push_back(static_cast<int>(outputs_there.size()) == in_place.second
+                                  ? inputs_there[static_cast<std::size_t>(in_place.first)]
+                                  : garbage(device, Tensor(output.shape, output.dtype).size_bytes()));
+    const DeviceMemory scratch = garbage(device, kernel.scratch_bytes());
+    for (const DeviceMemory& memory : inputs_there) from.push_back(memory.get());
+    for (const DeviceMemory& memory : outputs_there) to.push_back(memory.get());
+    kernel.run({from, to, scratch.get()});
+    for (std::size_t o = 0; o < desc.outputs.size(); ++o)
+      results.push_back(downloaded(device, outputs_there[o], desc.outputs[o]));
+    for (const int i : c.changed)
+      results.push_back(downloaded(device, inputs_there[static_cast<std::size_t>(i)], desc.inputs[static_cast<std::size_t>(i)]));
   }
-  Tensor scratch({static_cast<std::int64_t>(kernel.scratch_bytes())}, DType::u8);
-  std::fill_n(scratch.bytes(), scratch.size_bytes(), std::byte{0xff});
-  kernel.run({from, to, scratch.bytes()});
-  for (const int i : c.changed) results.push_back(inputs[static_cast<std::size_t>(i)]);
+  device.synchronize(Stream::compute);  // throws if freeing the memory showed that a kernel wrote beside it
   return results;
 }
 
@@ -141,7 +171,8 @@ std::vector<Tensor> run_reference(const ParityCase& c) {
   if (auto* prepare = std::get_if<PrepareAttributes>(&in_double.attributes)) prepare->output = DType::f64;
   if (auto* cast = std::get_if<CastAttributes>(&in_double.attributes)) cast->to = DType::f64;
   const OpDesc desc = describe(in_double, inputs);
-  return run(*make_reference_backend()->bind(desc, 1), desc, c, inputs);
+  const auto reference = make_reference_backend();
+  return run(reference->device(), *reference->bind(desc, 1), desc, c, inputs);
 }
 
 ParityCase lowered(const ParityCase& c, DType compute) {
@@ -160,7 +191,7 @@ std::vector<Tensor> run_single(const Backend& backend, const ParityCase& c, int 
   const ParityCase low = lowered(c, compute);
   const std::vector<Tensor> inputs = typed_inputs(low, compute);
   const OpDesc desc = describe(low, inputs);
-  return run(*backend.bind(desc, threads), desc, c, inputs);
+  return run(backend.device(), *backend.bind(desc, threads), desc, c, inputs);
 }
 
 std::string declined(const Backend& backend, const ParityCase& c, DType compute) {
@@ -196,12 +227,9 @@ void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c, DTyp
   const std::vector<Tensor> inputs = typed_inputs(c, compute);
   const OpDesc desc = describe(lowered(c, compute), inputs);
   const auto kernel = backend.bind(desc, 1);
-  for (int repeat = 0; repeat < 2; ++repeat) {
-    std::vector<Tensor> copies;
-    for (const Tensor& input : inputs) copies.push_back(input.clone());
-    EXPECT_TRUE(same_bytes(run(*kernel, desc, c, copies), first))
+  for (int repeat = 0; repeat < 2; ++repeat)
+    EXPECT_TRUE(same_bytes(run(backend.device(), *kernel, desc, c, inputs), first))
         << c.name << ", " << op_def(c.kind).name << ": run " << repeat + 2 << " of one kernel";
-  }
 }
 
 void expect_same_bits_again(const Backend& backend, const ParityCase& c, DType compute, int times) {
@@ -215,20 +243,13 @@ void expect_same_bits_in_place(const Backend& backend, const ParityCase& c, DTyp
   const std::vector<Tensor> inputs = typed_inputs(c, compute);
   const OpDesc desc = describe(lowered(c, compute), inputs);
   const auto kernel = backend.bind(desc, 1);
-  const std::vector<Tensor> expected = run(*kernel, desc, c, typed_inputs(c, compute));
+  const std::vector<Tensor> expected = run(backend.device(), *kernel, desc, c, inputs);
   for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
     for (int o = 0; o < static_cast<int>(desc.outputs.size()); ++o) {
       if (!kernel->runs_in_place(i, o)) continue;
-      std::vector<Tensor> from = typed_inputs(c, compute), to;
-      std::vector<void*> from_memory, to_memory;
-      for (Tensor& input : from) from_memory.push_back(input.bytes());
-      for (const TensorDesc& output : desc.outputs) to.emplace_back(output.shape, output.dtype);
-      to[static_cast<std::size_t>(o)] = from[static_cast<std::size_t>(i)];
-      for (Tensor& output : to) to_memory.push_back(output.bytes());
-      Tensor scratch({static_cast<std::int64_t>(kernel->scratch_bytes())}, DType::u8);
-      kernel->run({from_memory, to_memory, scratch.bytes()});
-      EXPECT_TRUE(std::equal(to.begin(), to.end(), expected.begin(),
-                             [](const Tensor& a, const Tensor& b) { return same_bytes({a}, {b}); }))
+      const std::vector<Tensor> found = run(backend.device(), *kernel, desc, c, inputs, {i, o});
+      EXPECT_TRUE(std::equal(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(desc.outputs.size()),
+                             expected.begin(), [](const Tensor& x, const Tensor& y) { return same_bytes({x}, {y}); }))
           << c.name << ", " << op_def(c.kind).name << ": output " << o << " in the place of input " << i;
     }
 }

@@ -84,8 +84,9 @@ std::vector<std::byte> RepeatedStep::run() {
   return found;
 }
 
-Task small_task(const std::string& model, DType) {
+Task small_task(const std::string& model, DType compute) {
   Task task;
+  task.compute = compute;
   task.model = model;
   task.classes = 10;
   task.micro_batch = 24;

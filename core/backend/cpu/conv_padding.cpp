@@ -3,19 +3,9 @@
 #include <algorithm>
 
 #include "core/backend/cpu/kernel.h"
+#include "core/ops/padding_math.h"
 
 namespace convoy::cpu {
-namespace {
-
-/// Position in [0, extent) that stands at `i`, which may lie outside.
-std::int64_t source_position(PadMode mode, std::int64_t i, std::int64_t extent) {
-  const std::int64_t last = extent - 1;
-  if (mode == PadMode::reflect) i = i < 0 ? -i : (i > last ? 2 * last - i : i);
-  if (mode == PadMode::symmetric) i = i < 0 ? -1 - i : (i > last ? 2 * last + 1 - i : i);
-  return std::clamp<std::int64_t>(i, 0, last);
-}
-
-}  // namespace
 
 CopiedPadding::CopiedPadding(PadMode mode, std::int64_t n, std::int64_t c, std::array<std::int64_t, 3> in,
                              std::array<std::int64_t, 3> low, std::array<std::int64_t, 3> high)
@@ -23,7 +13,7 @@ CopiedPadding::CopiedPadding(PadMode mode, std::int64_t n, std::int64_t c, std::
   for (std::size_t a = 0; a < 3; ++a) {
     padded_[a] = low[a] + in[a] + high[a];
     for (std::int64_t i = 0; i < padded_[a]; ++i)
-      source_[a].push_back(source_position(mode, i - low[a], in[a]));
+      source_[a].push_back(padded_source(i - low[a], in[a], mode));
   }
 }
 

@@ -25,7 +25,7 @@ Bound bind_cast(const Context& context, const OpDesc& op, std::string* reason);
 // channel_operands.cu: add_, multiply_channels; sum_, dot_to_channels
 Bound bind_channel_operand(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_channel_sum(const Context& context, const OpDesc& op, std::string* reason);
-// batch_norm.cu
+// batch_norm.cu, batch_norm_backward.cu
 Bound bind_batch_norm(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_batch_norm_inference(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_batch_norm_backward(const Context& context, const OpDesc& op, std::string* reason);

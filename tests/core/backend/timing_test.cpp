@@ -50,7 +50,7 @@ TEST(Timing, RunsEveryOpOfTheNetworks) {
   const auto backend = make_cpu_backend();
   for (const char* model : {"lenet-5", "resnet-20", "mlp"}) {
     const TrainingGraph training = training_graph(model);
-    const UpdateGraph update = build_update_graph(training.graph, training.gradients, {}, 1);
+    const UpdateGraph update = build_update_graph(training.graph, training.gradients, {}, 1, guard_of(training));
     auto groups = group_ops(training.graph, *backend, {.outside = training.leaves});
     for (OpGroup& group : group_ops(update.graph, *backend, {})) groups.push_back(std::move(group));
     for (const OpGroup& group : groups)

@@ -62,13 +62,13 @@ void sgd(const math::SgdStep& step, float* w, float* v, const float* gradient, i
 
 void blend(float keep, float factor, float* running, const float* statistic, i64 n) {
 #pragma omp simd
-  for (i64 i = 0; i < n; ++i) running[i] = math::fused(factor, statistic[i], keep * running[i]);
+  for (i64 i = 0; i < n; ++i) running[i] = math::blend(keep, factor, running[i], statistic[i]);
 }
 
 void keep_above(const std::uint32_t* words, std::uint32_t threshold, float scale, const float* x, float* y,
                 i64 n) {
 #pragma omp simd
-  for (i64 i = 0; i < n; ++i) y[i] = words[i] >= threshold ? x[i] * scale : 0.0f;
+  for (i64 i = 0; i < n; ++i) y[i] = math::keep_above(words[i], threshold, scale, x[i]);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ void softmax(const float* logits, const std::int32_t* labels, i64 rows, i64 k, f
     const float top = largest(x, k);
     const float total =
         probabilities != nullptr ? softmax_row(x, k, top, probabilities + r * k) : sum_of_exp(x, k, top);
-    losses[r] = math::log(total) + (top - x[labels[r]]);
+    losses[r] = math::cross_entropy(total, top, x[labels[r]]);
   }
 }
 

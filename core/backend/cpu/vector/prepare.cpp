@@ -1,6 +1,7 @@
 #include "core/backend/cpu/vector/prepare.h"
 
 #include "core/backend/cpu/vector/simd.h"
+#include "core/ops/elementwise_math.h"
 
 namespace convoy::cpu::CONVOY_ISA {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 template <typename T>
 void normalise(const T* stored, const float* mean, const float* factor, float* y, i64 n) {
 #pragma omp simd
-  for (i64 i = 0; i < n; ++i) y[i] = (static_cast<float>(stored[i]) - mean[i]) * factor[i];
+  for (i64 i = 0; i < n; ++i) y[i] = math::normalise(static_cast<float>(stored[i]), mean[i], factor[i]);
 }
 
 }  // namespace
