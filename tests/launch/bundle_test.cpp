@@ -137,12 +137,5 @@ TEST_F(Bundle, TestsForDevicesAreSkippedWithTheirReasonWhereThereIsNone) {
   EXPECT_TRUE(last.starts_with("0 passed, 0 failed, ") && last.ends_with(" skipped\n")) << outcome.out;
 }
 
-TEST_F(Bundle, PartsOfTheDeviceTestsAreChecked) {
-  for (const char* part : {"0/2", "3/2", "1", "a/b", "1/"}) {
-    const Outcome outcome = run_command(std::string("tests/run --gpu --part=") + part, root());
-    EXPECT_EQ(outcome.status, 2) << part << outcome.out;
-  }
-}
-
 }  // namespace
 }  // namespace convoy

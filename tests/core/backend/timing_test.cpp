@@ -29,6 +29,8 @@ TrainingGraph training_graph(const std::string& model) {
   return build_training_graph(task, std::size_t{4} << 20);
 }
 
+GuardOptions guard_of(const TrainingGraph& training) { return {.bucket_elements = training.buckets.elements, .guard = {}}; }
+
 TEST(Timing, OrdersItsMeasurements) {
   const auto backend = make_cpu_backend();
   const OpDesc op = dense(64, 64, 64);
