@@ -1,5 +1,6 @@
-// What parity does not show of the cuda backend's own kernels, on an emulated device: bits that equal the cpu's, labels and
-// logits that should not be, places of elements, padding by copies as the libraries' wrappers use it.
+// What parity does not show of the cuda backend's own kernels, on an emulated device: bits that equal the
+// cpu's, labels and logits that should not be, places of elements, padding by copies as the libraries' wrappers
+// use it.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -17,10 +18,12 @@ namespace convoy::test {
 namespace {
 
 void expect_the_bits_of_the_cpu(const ParityCase& c) {
-  const std::vector<Tensor> expected = run_single(*make_cpu_backend(), c), found = run_single(*make_emulated_cuda_backend(), c);
+  const std::vector<Tensor> expected = run_single(*make_cpu_backend(), c),
+                            found = run_single(*make_emulated_cuda_backend(), c);
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t i = 0; i < found.size(); ++i)
-    EXPECT_EQ(std::memcmp(found[i].bytes(), expected[i].bytes(), found[i].size_bytes()), 0) << c.name << ", result " << i;
+    EXPECT_EQ(std::memcmp(found[i].bytes(), expected[i].bytes(), found[i].size_bytes()), 0)
+        << c.name << ", result " << i;
 }
 
 TEST(CudaDropoutAndPrepare, GiveTheBitsOfTheCpu) {
@@ -39,8 +42,12 @@ ParityCase softmax_case(std::int32_t label, int classes) {
   Tensor labels({3}, DType::i32), weights({3}, DType::f64);
   for (double& w : weights.values<double>()) w = 1;
   labels.values<std::int32_t>()[1] = label;
-  return {"label " + std::to_string(label), OpKind::softmax_cross_entropy, LossAttributes{},
-          {random_single({3, classes}, 1), labels, weights}, 1, {}};
+  return {"label " + std::to_string(label),
+          OpKind::softmax_cross_entropy,
+          LossAttributes{},
+          {random_single({3, classes}, 1), labels, weights},
+          1,
+          {}};
 }
 
 TEST(CudaSoftmax, GivesNoNumberForALabelBeyondTheClasses) {
@@ -57,7 +64,8 @@ TEST(CudaSoftmax, GivesNoNumberForALabelBeyondTheClasses) {
       const std::vector<Tensor> result = run_single(*backend, backward);
       const auto gradient = result[0].values<float>();
       for (int i = 0; i < 3 * classes; ++i)
-        EXPECT_EQ(std::isnan(gradient[static_cast<std::size_t>(i)]), i / classes == 1) << c.name << ", element " << i;
+        EXPECT_EQ(std::isnan(gradient[static_cast<std::size_t>(i)]), i / classes == 1)
+            << c.name << ", element " << i;
       ParityCase top = c;
       top.kind = OpKind::top_k;
       top.attributes = TopKAttributes{2};
@@ -68,11 +76,13 @@ TEST(CudaSoftmax, GivesNoNumberForALabelBeyondTheClasses) {
 TEST(Softmax, GivesNoNumberForALogitThatIsNone) {
   for (const int classes : {4, 40}) {
     ParityCase c = softmax_case(2, classes);
-    c.inputs[0].values<double>()[static_cast<std::size_t>(classes) + 1] = std::numeric_limits<double>::quiet_NaN();
+    c.inputs[0].values<double>()[static_cast<std::size_t>(classes) + 1] =
+        std::numeric_limits<double>::quiet_NaN();
     for (const auto& backend : {make_cpu_backend(), make_emulated_cuda_backend()}) {
       const std::vector<Tensor> found = run_single(*backend, c);
       EXPECT_TRUE(std::isnan(found[0].values<float>()[0])) << backend->name() << ", " << classes << " classes";
-      EXPECT_TRUE(std::isfinite(found[2].values<float>()[0])) << backend->name() << ", " << classes << " classes";
+      EXPECT_TRUE(std::isfinite(found[2].values<float>()[0]))
+          << backend->name() << ", " << classes << " classes";
     }
   }
 }
@@ -92,15 +102,19 @@ TEST(CudaLosses, MultiplyTheirGradientByALossScale) {
       plain.inputs.resize(3);
       const std::vector<Tensor> found = run_single(*backend, scaled), expected = run_single(*backend, plain);
       for (std::size_t i = 0; i < found[0].values<float>().size(); ++i)
-        ASSERT_EQ(found[0].values<float>()[i], 4096 * expected[0].values<float>()[i]) << c.name << ", element " << i;
+        ASSERT_EQ(found[0].values<float>()[i], 4096 * expected[0].values<float>()[i])
+            << c.name << ", element " << i;
     }
 }
 
 TEST(CudaDivisor, DividesAllNumbersOf31Bits) {
   std::uint64_t state = 1;
-  const auto draw = [&] { return static_cast<std::uint32_t>((state = state * 6364136223846793005u + 1) >> 33); };
+  const auto draw = [&] {
+    return static_cast<std::uint32_t>((state = state * 6364136223846793005u + 1) >> 33);
+  };
   std::vector<std::uint32_t> numbers{0, 1, 2, 3, 0x3fffffff, 0x40000000, 0x40000001, 0x7ffffffe, 0x7fffffff};
-  std::vector<std::uint32_t> divisors{1, 2, 3, 5, 7, 64, 224, 641, 0x3fffffff, 0x40000000, 0x40000001, 0x7ffffffe, 0x7fffffff};
+  std::vector<std::uint32_t> divisors{1,   2,          3,          5,          7,          64,        224,
+                                      641, 0x3fffffff, 0x40000000, 0x40000001, 0x7ffffffe, 0x7fffffff};
   for (int i = 0; i < 300; ++i) numbers.push_back(draw()), divisors.push_back(std::max(1u, draw() >> (i % 31)));
   for (const std::uint32_t d : divisors) {
     const cuda::Divisor divisor(d);
@@ -115,16 +129,20 @@ TEST(CudaDivisor, DividesAllNumbersOf31Bits) {
 }
 
 TEST(CudaLaunches, TakeWholeSamplesAndNoMoreItemsThanFit) {
-  for (const std::int64_t items : {std::int64_t{1}, std::int64_t{1000}, cuda::kMostItems / 3, cuda::kMostItems / 8})
+  for (const std::int64_t items :
+       {std::int64_t{1}, std::int64_t{1000}, cuda::kMostItems / 3, cuda::kMostItems / 8})
     for (const std::int64_t step : {1, 8}) {
       if (items * step > cuda::kMostItems) continue;
       std::int64_t next = 0;
-      cuda::for_samples(20, items, [&](std::int64_t first, std::int64_t count) {
-        EXPECT_EQ(first, next);
-        EXPECT_EQ(first % step, 0);
-        EXPECT_LE(count * items, cuda::kMostItems);
-        next = first + count;
-      }, step);
+      cuda::for_samples(
+          20, items,
+          [&](std::int64_t first, std::int64_t count) {
+            EXPECT_EQ(first, next);
+            EXPECT_EQ(first % step, 0);
+            EXPECT_LE(count * items, cuda::kMostItems);
+            next = first + count;
+          },
+          step);
       EXPECT_EQ(next, 20) << items << " items, step " << step;
     }
 }
@@ -164,7 +182,8 @@ TEST_P(CudaPadding, CopiesAndItsGradientAddsBack) {
     for (std::int64_t i = 0; i < out[0]; ++i)
       for (std::int64_t j = 0; j < out[1]; ++j)
         for (std::int64_t k = 0; k < out[2]; ++k) {
-          const std::int64_t p0 = source_index(i - low[0], in[0], mode), p1 = source_index(j - low[1], in[1], mode),
+          const std::int64_t p0 = source_index(i - low[0], in[0], mode),
+                             p1 = source_index(j - low[1], in[1], mode),
                              p2 = source_index(k - low[2], in[2], mode);
           for (std::int64_t channel = 0; channel < c; ++channel, ++at) {
             const auto from = static_cast<std::size_t>((((sample * 3 + p0) * 4 + p1) * 5 + p2) * c + channel);
@@ -172,11 +191,13 @@ TEST_P(CudaPadding, CopiesAndItsGradientAddsBack) {
             sums[from] += to_float(Bf16{dpadded[at]});
           }
         }
-  for (std::size_t i = 0; i < dx.size(); ++i) ASSERT_EQ(dx[i], to_bf16(sums[i]).bits) << "element " << i << " of dx";
+  for (std::size_t i = 0; i < dx.size(); ++i)
+    ASSERT_EQ(dx[i], to_bf16(sums[i]).bits) << "element " << i << " of dx";
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, CudaPadding,
-                         testing::Combine(testing::Values(PadMode::reflect, PadMode::symmetric, PadMode::replicate),
+                         testing::Combine(testing::Values(PadMode::reflect, PadMode::symmetric,
+                                                          PadMode::replicate),
                                           testing::Values(std::int64_t{3}, std::int64_t{8})));
 
 }  // namespace
