@@ -37,7 +37,9 @@ class DeviceTraining : public Training {
   }
   /// Of a run on the host, made once.
   static std::string host_digest(const std::string& run, const std::string& options) {
-    if (!std::filesystem::exists(run_folder(run))) EXPECT_EQ(train(1, run, options).status, 0);
+    if (!std::filesystem::exists(run_folder(run))) {
+      EXPECT_EQ(train(1, run, options).status, 0);
+    }
     return digest(run);
   }
   /// The numbers of the training and validation records: the speeds left out.
