@@ -61,7 +61,7 @@ void for_tables(std::size_t count, std::int64_t tile, Make entry, Launch launch)
 constexpr int kSgdAhead = 4;
 constexpr std::int64_t kSgdTile = std::int64_t{kThreads} * kPack<float> * kSgdAhead;
 
-enum class Copy { none, bf16, f16 };
+enum class Copy { none, f32, bf16, f16 };
 
 struct SgdEntry {
   float *w, *v;
@@ -79,7 +79,9 @@ struct SgdEntry {
 template <int N>
 __device__ __forceinline__ void store_copy(const SgdEntry& entry, std::int64_t at, const Pack<float, N>& w) {
   if (entry.copy_type == Copy::none) return;
-  if (entry.copy_type == Copy::bf16) {
+  if (entry.copy_type == Copy::f32) {
+    store_pack<N>(static_cast<float*>(entry.copy) + at, w);
+  } else if (entry.copy_type == Copy::bf16) {
     Pack<Bf16, N> narrow;
     for (int k = 0; k < N; ++k) narrow.at[k] = to_bf16(w.at[k]);
     store_pack<N>(static_cast<Bf16*>(entry.copy) + at, narrow);
@@ -142,6 +144,7 @@ struct SgdOp {
 
 Copy copy_of(const OpDesc& op) {
   if (op.inputs.size() < 5) return Copy::none;
+  if (op.inputs[4].dtype == DType::f32) return Copy::f32;
   return op.inputs[4].dtype == DType::bf16 ? Copy::bf16 : Copy::f16;
 }
 
