@@ -20,11 +20,18 @@ constexpr double kMostMultiplyAdds = 400e3, kMostBytes = 2e6;
 struct Family {
   const char* name;
   std::vector<ParityFamily> (*make)();
+  bool f32_alone = false;  // no op has operands of a narrow type
 };
 constexpr Family kFamilies[] = {
-    {"conv_grid", conv_grid},       {"conv_layers", conv_layers},           {"dense", dense_families},
-    {"pool", pool_families},        {"batch_norm", batch_norm_families},    {"elementwise", elementwise_families},
-    {"channels", channel_families}, {"losses", loss_families},              {"data", data_families},
+    {"conv_grid", conv_grid},
+    {"conv_layers", conv_layers},
+    {"dense", dense_families},
+    {"pool", pool_families},
+    {"batch_norm", batch_norm_families},
+    {"elementwise", elementwise_families},
+    {"channels", channel_families},
+    {"losses", loss_families, true},
+    {"data", data_families},
     {"updates", update_families},
 };
 
@@ -53,7 +60,8 @@ void PrintTo(const InType& parameter, std::ostream* to) { *to << parameter.name(
 std::vector<InType> all_in_types() {
   std::vector<InType> all;
   for (const Family& family : kFamilies)
-    for (const DType compute : {DType::f32, DType::bf16, DType::f16}) all.push_back({family, compute});
+    for (const DType compute : {DType::f32, DType::bf16, DType::f16})
+      if (compute == DType::f32 || !family.f32_alone) all.push_back({family, compute});
   return all;
 }
 
@@ -79,7 +87,7 @@ class CudaKernels : public testing::TestWithParam<InType> {
       check(*backend, c, compute);
       ++compared;
     }
-    if (compared == 0) GTEST_SKIP() << "no op of this family has operands in " << name_of(compute);
+    EXPECT_GT(compared, 0);
   }
 };
 
