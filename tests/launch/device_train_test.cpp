@@ -5,6 +5,7 @@
 #include <csignal>
 #include <thread>
 
+#include "io/png.h"
 #include "training_fixture.h"
 
 namespace convoy {
@@ -42,17 +43,23 @@ class DeviceTraining : public Training {
     }
     return digest(run);
   }
-  /// The numbers of the training and validation records: the speeds left out.
-  static std::vector<json> numbers(const std::string& run) {
+  /// Of training and validation.
+  static std::vector<json> records(const std::string& run) {
     std::vector<json> all;
     std::ifstream file(run_folder(run) / "metrics.jsonl");
     for (std::string line; std::getline(file, line);) {
-      const json record = json::parse(line);
-      if (record["kind"] != "train" && record["kind"] != "validation") continue;
-      json kept;
-      for (const char* name : {"kind", "step", "epoch", "loss", "top1", "top5", "rate"})
-        if (record.contains(name)) kept[name] = record[name];
-      all.push_back(kept);
+      all.push_back(json::parse(line));
+      if (all.back()["kind"] != "train" && all.back()["kind"] != "validation") all.pop_back();
+    }
+    return all;
+  }
+  /// Their numbers, the speeds left out.
+  static std::vector<json> numbers(const std::string& run) {
+    std::vector<json> all;
+    for (const json& record : records(run)) {
+      all.emplace_back();
+      for (const char* name : {"kind", "step", "epoch", "loss", "top1", "top5", "rate", "loss_scale", "overflows"})
+        if (record.contains(name)) all.back()[name] = record[name];
     }
     return all;
   }
@@ -109,6 +116,38 @@ TEST_F(DeviceTraining, GivesTheHostsBitsWithRoundedSums) {
     ASSERT_EQ(on_device(ranks, run, options).status, 0);
     EXPECT_EQ(digest(run), expected) << ranks << " ranks";
   }
+}
+
+/// Steps that were not applied because the scaled gradient was too large, in all records.
+int overflows(const std::vector<json>& records) {
+  int all = 0;
+  for (const json& record : records) all += record.value("overflows", 0);
+  return all;
+}
+
+TEST_F(DeviceTraining, ScalesTheLossAsAHostDoes) {
+  const std::string options = with(kMlp, "--precision=fp16 --train.steps=20");
+  const std::string expected = host_digest("host-half", options);
+  EXPECT_GT(overflows(records("host-half")), 0);
+  for (int ranks : {1, 3}) {
+    const std::string run = "half" + std::to_string(ranks);
+    const Outcome outcome = on_device(ranks, run, options);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest(run), expected) << ranks << " ranks";
+    EXPECT_EQ(numbers(run), numbers("host-half"));
+  }
+  // The scale and its counter go with the checkpoint.
+  ASSERT_EQ(on_device(2, "half-parts", with(options, "--train.steps=7")).status, 0);
+  ASSERT_EQ(on_device(1, "half-parts", options + " --resume=latest").status, 0);
+  EXPECT_EQ(digest("half-parts"), expected);
+}
+
+TEST_F(DeviceTraining, LooksForASampleWhereNoLossScaleHelps) {
+  const std::string options = with(kMlp, "--precision=fp16 --train.steps=30 --on-nan=skip '--inject=nan:sample=123'");
+  const std::string expected = host_digest("host-half-skip", options);
+  const Outcome outcome = on_device(2, "half-skip", options);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(digest("half-skip"), expected);
 }
 
 TEST_F(DeviceTraining, ContinuesAHostsRunAndAHostContinuesIts) {
@@ -192,6 +231,25 @@ TEST_F(DeviceTraining, EvaluatesToTheHostsNumbers) {
                                 " --checkpoint=" + run_folder("host-mlp").string();
   const Outcome host = convoy_with(arguments);
   const Outcome device = run_command(binary("late", 1) + arguments);
+  ASSERT_EQ(device.status, 0) << device.err;
+  EXPECT_EQ(device.out, host.out);
+}
+
+TEST_F(DeviceTraining, PredictsTheHostsClasses) {
+  host_digest("host-mlp", kMlp);
+  const std::filesystem::path images = folder_->path() / "images";
+  std::filesystem::create_directories(images);
+  for (int image = 0; image < 7; ++image) {  // more than a batch of the model's, which is 5
+    Tensor picture({28, 28, 1}, DType::u8);
+    for (std::size_t i = 0; i < picture.size_bytes(); ++i)
+      picture.values<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * static_cast<std::size_t>(image + 3) % 251);
+    write_png(images / (std::to_string(image) + ".png"), picture);
+  }
+  const std::string arguments =
+      " predict --format=json --input=" + images.string() + " --checkpoint=" + run_folder("host-mlp").string();
+  const Outcome host = convoy_with(arguments);
+  const Outcome device = run_command(binary("late", 1) + arguments);
+  ASSERT_EQ(host.status, 0) << host.err;
   ASSERT_EQ(device.status, 0) << device.err;
   EXPECT_EQ(device.out, host.out);
 }
