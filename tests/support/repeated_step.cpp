@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "core/graph/program.h"
 #include "core/random/philox.h"
 #include "core/tensor/narrow.h"
 

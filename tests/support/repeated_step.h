@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/backend/backend.h"
+#include "core/graph/program.h"
 #include "core/models/training.h"
 #include "core/tensor/tensor.h"
 
