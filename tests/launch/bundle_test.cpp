@@ -69,8 +69,9 @@ TEST_F(Bundle, IsSmallAndSaysWhatItHolds) {
 TEST_F(Bundle, FindsNoLibraryOfItsOwnElsewhere) {
   std::istringstream contents(bytes_of(root() / "CONTENTS"));
   for (std::string library; std::getline(contents, library);)
-    if (library.starts_with("lib") && library.find(".so") != std::string::npos)
+    if (library.starts_with("lib") && library.find(".so") != std::string::npos) {
       EXPECT_TRUE(std::filesystem::exists(root() / "lib" / library)) << library;
+    }
   const Outcome outcome = bare("for f in libexec/convoy libexec/orterun lib/*.so* lib/*/*.so; do ldd \"$f\"; done");
   EXPECT_EQ(outcome.out.find("not found"), std::string::npos) << outcome.out;
   std::istringstream lines(outcome.out);
@@ -78,7 +79,9 @@ TEST_F(Bundle, FindsNoLibraryOfItsOwnElsewhere) {
     std::getline(lines, rest);
     std::istringstream words(rest);
     if (!(words >> arrow >> path) || arrow != "=>") continue;
-    if (std::filesystem::exists(root() / "lib" / name)) EXPECT_NE(rest.find("un packed"), std::string::npos) << name << rest;
+    if (std::filesystem::exists(root() / "lib" / name)) {
+      EXPECT_NE(rest.find("un packed"), std::string::npos) << name << rest;
+    }
   }
 }
 
