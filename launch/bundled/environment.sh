@@ -3,6 +3,7 @@
 # belong to the machine, may need LD_LIBRARY_PATH.
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd -P)
 
+export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"   # Open MPI fails where there is none to look for ssh in
 export OPAL_PREFIX="$root" OPAL_EXEC_PREFIX="$root" OPAL_BINDIR="$root/bin" OPAL_LIBDIR="$root/lib"
 export OPAL_PKGLIBDIR="$root/lib/openmpi" OPAL_DATADIR="$root/share" OPAL_PKGDATADIR="$root/share/openmpi"
 export OPAL_SYSCONFDIR="$root/etc"

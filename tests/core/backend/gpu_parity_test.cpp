@@ -85,8 +85,8 @@ INSTANTIATE_TEST_SUITE_P(Networks, GpuStep, testing::ValuesIn([] {
                              for (const Precision& precision : kPrecisions) all.emplace_back(model, precision);
                            return all;
                          }()),
-                         [](const auto& info) {
-                           std::string name = std::string(info.param.first) + "_" + info.param.second.name;
+                         [](const auto& test) {
+                           std::string name = std::string(test.param.first) + "_" + test.param.second.name;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
