@@ -68,20 +68,18 @@ TEST_F(Bundle, IsSmallAndSaysWhatItHolds) {
 
 TEST_F(Bundle, FindsNoLibraryOfItsOwnElsewhere) {
   std::istringstream contents(bytes_of(root() / "CONTENTS"));
-  for (std::string library; std::getline(contents, library);)
-    if (library.starts_with("lib") && library.find(".so") != std::string::npos) {
-      EXPECT_TRUE(std::filesystem::exists(root() / "lib" / library)) << library;
-    }
+  for (std::string library; std::getline(contents, library);) {
+    if (!library.starts_with("lib") || library.find(".so") == std::string::npos) continue;
+    EXPECT_TRUE(std::filesystem::exists(root() / "lib" / library)) << library;
+  }
   const Outcome outcome = bare("for f in libexec/convoy libexec/orterun lib/*.so* lib/*/*.so; do ldd \"$f\"; done");
   EXPECT_EQ(outcome.out.find("not found"), std::string::npos) << outcome.out;
   std::istringstream lines(outcome.out);
   for (std::string name, arrow, path, rest; lines >> name;) {
     std::getline(lines, rest);
     std::istringstream words(rest);
-    if (!(words >> arrow >> path) || arrow != "=>") continue;
-    if (std::filesystem::exists(root() / "lib" / name)) {
-      EXPECT_NE(rest.find("un packed"), std::string::npos) << name << rest;
-    }
+    if (!(words >> arrow >> path) || arrow != "=>" || !std::filesystem::exists(root() / "lib" / name)) continue;
+    EXPECT_NE(rest.find("un packed"), std::string::npos) << name << rest;
   }
 }
 
