@@ -3,8 +3,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <future>
+#include <mutex>
+#include <thread>
 
 #include "dataset_fixture.h"
 #include "io/hdf5.h"
@@ -229,6 +233,31 @@ TEST(HostileShards, FilteredImagesAreNoShard) {
 }
 
 // ---- the child that reads first
+
+// A child has the locks that other threads held when it was made, and nobody who releases them.
+TEST(Rehearsal, GivesNoVerdictWhereAnotherThreadHoldsALockThatTheChildNeeds) {
+  std::mutex lock;
+  std::promise<void> held, over;
+  std::thread holder([&] {
+    const std::lock_guard own(lock);
+    held.set_value();
+    over.get_future().wait();
+  });
+  held.get_future().wait();
+  rehearse("file", [&] { const std::lock_guard wanted(lock); });
+  over.set_value();
+  holder.join();
+}
+
+TEST(Rehearsal, WaitsForAChildThatSleepsElsewhere) {
+  EXPECT_EQ(error_of<DataError>([] {
+              rehearse("file", [] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+                throw DataError("bad after all");
+              });
+            }),
+            "bad after all");
+}
 
 TEST(Rehearsal, PassesOnWhatTheActionThrows) {
   rehearse("file", [] {});
