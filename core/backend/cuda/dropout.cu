@@ -82,7 +82,7 @@ Bound bind_dropout(const Context& context, const OpDesc& op, std::string* reason
   mask.threshold = static_cast<std::uint32_t>(std::floor(std::ldexp(dropout.rate, 32)));
   mask.scale = static_cast<float>(1 / (1 - dropout.rate));
   mask.elements = static_cast<std::uint32_t>(elements);
-  return with_real(op.inputs[0].dtype, reason, [&]<typename T>(T) {
+  return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
     if (elements % kPack<T> == 0) return bind_drop<T, kPack<T>, true>(context, mask, samples);
     return bind_drop<T, kWords, false>(context, mask, samples);
   });

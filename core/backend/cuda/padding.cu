@@ -29,7 +29,7 @@ __global__ void pad_by_copies(PaddedShape s, const T* x, T* padded, std::uint32_
 #pragma unroll
   for (int a = 2; a >= 0; --a)
     at[a] = padded_source(static_cast<int>(s.by[a].take(rest)) - s.low[a], s.in[a], s.mode);
-  write<V>(padded + static_cast<std::int64_t>(item) * V, read<V>(x + place(s.in, rest, at[0], at[1], at[2]) * s.channels + c));
+  store_pack<V>(padded + static_cast<std::int64_t>(item) * V, load_pack<V>(x + place(s.in, rest, at[0], at[1], at[2]) * s.channels + c));
 }
 
 /// The padded positions that copy position i of an axis: below its own place, that place, above it. Empty: end <= begin.
@@ -101,14 +101,6 @@ void launch_over(void (*kernel)(PaddedShape, const From*, To*, std::uint32_t), P
     launch(kernel, blocks_for(items), kThreads, stream, shape, from + first * from_sample, to + first * positions * c,
            static_cast<std::uint32_t>(items));
   });
-}
-
-/// Calls f with a value of the type; anything but bf16 and f16 is f32, for callers have checked their operands.
-template <typename F>
-void with_type(DType type, F f) {
-  if (type == DType::bf16) return f(Bf16{});
-  if (type == DType::f16) return f(F16{});
-  f(float{});
 }
 
 PaddedShape shape_of(PadMode mode, std::int64_t c, const PerAxis& in, const PerAxis& low, const PerAxis& padded) {

@@ -83,10 +83,10 @@ __global__ void extreme(PoolShape s, float sign, const T* x, T* y, P* winner, st
   for (int v = 0; v < V; ++v) best[v] *= sign;
   if (y != nullptr) store(y + at, best);
   if (winner == nullptr) return;
-  Group<P, V> positions;
+  Pack<P, V> positions;
 #pragma unroll
   for (int v = 0; v < V; ++v) positions.at[v] = static_cast<P>(chosen[v]);
-  write<V>(winner + at, positions);
+  store_pack<V>(winner + at, positions);
 }
 
 /// Rows are summed apart, so that large windows do not lose digits.
@@ -191,7 +191,7 @@ __global__ void extreme_backward(PoolShape s, const T* dy, const P* winner, T* d
   int at[3] = {};
   for_windows_over(s, rest, at, [&](std::int64_t t, int start0, int start1, int start2) {
     const int here = ((at[0] - start0) * s.kernel[1] + (at[1] - start1)) * s.kernel[2] + (at[2] - start2);
-    const Group<P, V> chosen = read<V>(winner + t * s.channels + c);
+    const Pack<P, V> chosen = load_pack<V>(winner + t * s.channels + c);
     float value[V];
     load(dy + t * s.channels + c, value);
 #pragma unroll
@@ -361,7 +361,7 @@ Bound bind_pool(const Context& context, const OpDesc& op, std::string* reason) {
   const Window window = window_of(pool, x);
   if (too_large(window, x[-1], reason)) return nullptr;
   const Pooling p = pooling_of(pool, x, window);
-  return with_real(op.inputs[0].dtype, reason, [&]<typename T>(T) {
+  return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
     return p.channels % kPack<T> == 0 ? bind_forward<T, kPack<T>>(context, p) : bind_forward<T, 1>(context, p);
   });
 }
@@ -371,7 +371,7 @@ Bound bind_pool_backward(const Context& context, const OpDesc& op, std::string* 
   const Window window = window_of(pool, pool.input);
   if (too_large(window, pool.input[-1], reason)) return nullptr;
   const Pooling p = pooling_of(pool, pool.input, window);
-  return with_real(op.inputs[0].dtype, reason, [&]<typename T>(T) {
+  return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
     return p.channels % kPack<T> == 0 ? bind_backward<T, kPack<T>>(context, p) : bind_backward<T, 1>(context, p);
   });
 }

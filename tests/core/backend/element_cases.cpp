@@ -61,7 +61,9 @@ Tensor transforms(std::int64_t n, int axes) {
 
 std::vector<ParityFamily> elementwise_families() {
   std::vector<ParityFamily> families;
-  for (const Shape& shape : shapes()) {
+  std::vector<Shape> all = shapes();
+  all.push_back({8197});  // a few elements beyond a whole number of blocks, whatever their type
+  for (const Shape& shape : all) {
     const std::string name = fmt::format("shape {}", shape.str());
     ParityFamily family;
     for (const ActivationKind kind :
@@ -82,7 +84,9 @@ std::vector<ParityFamily> elementwise_families() {
       }
     const Tensor a = random_single(shape, 1), b = random_single(shape, 2), c = random_single(shape, 3);
     family.push_back({name, OpKind::add, {}, {a, b}, 2, {}});
+    family.push_back({name, OpKind::add, {}, {a, b, c}, 3, {}});
     family.push_back({name, OpKind::add, {}, {a, b, c, a}, 4, {}});
+    family.push_back({name, OpKind::add, {}, {a, b, c, a, b, c, c}, 7, {}});
     family.push_back({name, OpKind::multiply, {}, {a, b}, 1, {}});
     for (const DType to : {DType::f32, DType::bf16, DType::f16})
       family.push_back({name, OpKind::cast, CastAttributes{to}, {a}, 1, {}});
@@ -93,7 +97,10 @@ std::vector<ParityFamily> elementwise_families() {
 
 std::vector<ParityFamily> channel_families() {
   std::vector<ParityFamily> families;
-  for (const Shape& shape : shapes()) {
+  std::vector<Shape> all = shapes();
+  // Channels that share no factor with an access; more channels than a block takes, with some left over; long sums.
+  for (const Shape& shape : {Shape{1100, 33}, {5, 515}, {9, 260}, {36000, 1}, {7, 900, 6}}) all.push_back(shape);
+  for (const Shape& shape : all) {
     const std::string name = fmt::format("shape {}", shape.str());
     const std::int64_t c = shape[-1];
     const double rows = static_cast<double>(shape.elements() / c);
