@@ -1,22 +1,13 @@
 #include "distributed/bench_reduce.h"
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
 
+#include "distributed/bench_ways.h"
 #include "distributed/float_buffer.h"
 #include "distributed/reduction.h"
 
 namespace convoy {
 namespace {
-
-// Rank r's element i: below 64, and not zero on four ranks at most, so that sums are at most 252. bf16 holds all integers up
-// to 256.
-float input(int rank, int ranks, std::size_t i) {
-  const auto r = static_cast<std::size_t>(rank), spacing = static_cast<std::size_t>(ranks + 3) / 4;
-  if ((r + i) % spacing != 0) return 0;
-  return static_cast<float>((i * 7 + r * 13) % 64);
-}
 
 /// What every way reads and writes.
 struct Arrays {
@@ -27,19 +18,11 @@ struct Arrays {
 Arrays make_arrays(const Communicator& communicator, std::size_t elements) {
   Arrays arrays{elements, FloatBuffer(elements), FloatBuffer(elements), FloatBuffer(elements)};
   for (std::size_t i = 0; i < elements; ++i) {
-    arrays.mine.data()[i] = input(communicator.rank(), communicator.size(), i);
-    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += input(r, communicator.size(), i);
+    arrays.mine.data()[i] = bench_input(communicator.rank(), communicator.size(), i);
+    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += bench_input(r, communicator.size(), i);
   }
   return arrays;
 }
-
-/// `prepare` and `check` are outside the time.
-struct Way {
-  std::string name;
-  std::function<void()> prepare, run;
-  std::function<bool()> check;
-  std::function<std::int64_t()> sent_bytes = [] { return std::int64_t{0}; };  // so far
-};
 
 Way reducer_way(std::string name, GradientReducer& reducer, const Communicator& communicator,
                 const Arrays& arrays, const std::vector<std::int64_t>& buckets) {
@@ -72,45 +55,11 @@ std::vector<Way> mpi_ways(Communicator& communicator, Arrays& arrays) {
            [=, &communicator] { communicator.all_reduce_fast(sum); }, check}};
 }
 
-struct Measured {
-  double seconds = 0;  // until the slowest rank is done; negative if any rank found a wrong sum
-  double sent_bytes = 0;
-};
-
-Measured measure(Communicator& communicator, const Way& way) {
-  way.prepare();
-  communicator.barrier();
-  const std::int64_t sent_before = way.sent_bytes();
-  const auto start = std::chrono::steady_clock::now();
-  way.run();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  double most[] = {seconds, way.check() ? 0.0 : 1.0, static_cast<double>(way.sent_bytes() - sent_before)};
-  communicator.all_reduce(most, ReduceOp::max);
-  return {most[1] == 0.0 ? most[0] : -1.0, most[2]};
-}
-
-BenchReduceResult summarise(const std::string& name, const std::vector<Measured>& measured, std::int64_t elements) {
-  std::vector<double> seconds;
-  for (const Measured& one : measured) seconds.push_back(one.seconds);
-  std::sort(seconds.begin(), seconds.end());
-  BenchReduceResult result{.name = name,
-                           .median_seconds = seconds[seconds.size() / 2],
-                           .least_seconds = seconds.front(),
-                           .most_seconds = seconds.back(),
-                           .sent_bytes = measured.back().sent_bytes,
-                           .verified = seconds.front() >= 0};
-  result.gigabytes_per_second = static_cast<double>(elements) * sizeof(float) / result.median_seconds / 1e9;
-  return result;
-}
-
 }  // namespace
 
 std::vector<BenchReduceResult> bench_reduce(Communicator& communicator, const BenchReduceOptions& options) {
   communicator.at("the reduction benchmark", -1);
-  std::vector<std::int64_t> buckets;
-  for (std::int64_t left = options.elements; left > 0; left -= buckets.back()) {
-    buckets.push_back(std::min(left, options.bucket_elements));
-  }
+  const std::vector<std::int64_t> buckets = bench_buckets(options);
   Arrays arrays = make_arrays(communicator, static_cast<std::size_t>(options.elements));
   const ReducerOptions tree_options{.virtual_workers = communicator.size(), .bucket_elements = buckets};
   ReducerOptions rounded_options = tree_options, fast_options = tree_options;
@@ -124,18 +73,7 @@ std::vector<BenchReduceResult> bench_reduce(Communicator& communicator, const Be
   if (rounded) ways.push_back(reducer_way("deterministic bf16", *rounded, communicator, arrays, buckets));
   ways.push_back(reducer_way("fast", *fast, communicator, arrays, buckets));
   for (Way& way : mpi_ways(communicator, arrays)) ways.push_back(std::move(way));
-  std::vector<std::vector<Measured>> measured(ways.size());
-  for (int repetition = -1; repetition < options.repetitions; ++repetition) {
-    for (std::size_t w = 0; w < ways.size(); ++w) {
-      const Measured taken = measure(communicator, ways[w]);
-      if (repetition >= 0 || taken.seconds < 0) measured[w].push_back(taken);
-    }
-  }
-  std::vector<BenchReduceResult> results;
-  for (std::size_t w = 0; w < ways.size(); ++w) {
-    results.push_back(summarise(ways[w].name, measured[w], options.elements));
-  }
-  return results;
+  return measure_ways(communicator, ways, options);
 }
 
 }  // namespace convoy

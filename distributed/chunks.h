@@ -32,4 +32,13 @@ inline void wait_all(std::vector<RequestPtr>& requests) {
 /// Floats of a cache line: slices begin at multiples, so that no two ranks or threads share one.
 constexpr std::size_t kSliceAlignment = 16;
 
+/// The slice of a bucket of which a rank finishes the tree. Some are empty where there are more ranks than cache lines.
+inline Range slice_of(int rank, int ranks, std::size_t elements) {
+  const std::size_t lines = (elements + kSliceAlignment - 1) / kSliceAlignment;
+  const auto edge = [&](int r) {
+    return std::min(elements, static_cast<std::size_t>(r) * lines / static_cast<std::size_t>(ranks) * kSliceAlignment);
+  };
+  return {edge(rank), edge(rank + 1)};
+}
+
 }  // namespace convoy

@@ -16,15 +16,6 @@ constexpr std::size_t kLargestChunk = std::size_t{1} << 18;   // 1 MB, as in hal
 constexpr std::size_t kScratch = std::size_t{1} << 21;        // 8 MB for one chunk of all parts,
 constexpr std::size_t kSmallestChunk = std::size_t{1} << 12;  // unless that makes messages too short
 
-Range slice_of(int rank, int ranks, std::size_t elements) {
-  const std::size_t blocks = (elements + kSliceAlignment - 1) / kSliceAlignment;
-  const auto edge = [&](int r) {
-    return std::min(elements,
-                    static_cast<std::size_t>(r) * blocks / static_cast<std::size_t>(ranks) * kSliceAlignment);
-  };
-  return {edge(rank), edge(rank + 1)};
-}
-
 class DirectExchange final : public Exchange {
  public:
   DirectExchange(Communicator& communicator, int virtual_workers, const LargestBuckets& largest)

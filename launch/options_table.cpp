@@ -43,15 +43,19 @@ std::vector<OptionSpec> run_options() {
        "differs; bits are then no longer guaranteed", .commands = takers(kRun), .lasting = false},
       {.name = "seed", .type = integer, .value = "1", .help = "the seed that the [seed] options follow",
        .commands = takers(kRun), .least = 0},
-      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: the fastest that "
-       "there is", .commands = takers(kCompute), .choices = {"auto", "cpu"}, .refused = {{"cuda",
-       "this build has no CUDA engine yet"}, {"gpu", "this build has no CUDA engine yet"}, {"reference", "the "
+      {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: a GPU for each rank "
+       "where there are GPUs, else the cpu", .commands = takers(kCompute), .choices = {"auto", "cpu", "cuda"},
+       .refused = {{"gpu", "GPUs are NVIDIA's here: say cuda"}, {"reference", "the "
        "reference engine computes in double precision and serves the tests; runs are fp32"}}},
       {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; bf16, fp16: data and the "
        "weights that meet them have 16 bits, parameters, sums and losses 32 (fp16 scales the loss); tf32: fp32 whose "
        "convolutions and dense layers round their factors to 10 bits, on GPUs", .commands = takers(kPrecision),
        .choices = {"fp32", "tf32", "bf16", "fp16"}, .refused = {{"fp64", "runs compute in 32 bits or fewer; double "
        "precision serves the tests"}}},
+      {.name = "device", .type = choice, .value = "cpu", .help = "whose memory the gradients are in; cuda: a GPU for each "
+       "rank", .commands = takers("bench reduce"), .choices = {"cpu", "cuda"}},
+      {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
+       "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
        "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
        "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
@@ -227,6 +231,9 @@ std::vector<OptionSpec> distributed_options() {
       {.name = "distributed.bucket-bytes", .type = integer, .value = "4194304", .help = "gradients travel in "
        "buckets of about this size", .commands = takers("train, plan, bench reduce"), .least = 4, .most = 1 <<
        30},
+      {.name = "distributed.transport", .type = choice, .value = "auto", .help = "of gradients between GPUs; nccl: from "
+       "device to device; host: through the hosts' memory and MPI; auto: nccl where every rank has it and none share a GPU. "
+       "The same bits either way", .commands = takers(kRun), .choices = {"auto", "nccl", "host"}},
   };
 }
 

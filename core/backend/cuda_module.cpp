@@ -24,11 +24,11 @@ const Loaded& loaded() {
 }  // namespace
 
 CudaDevices find_cuda_devices() {
-  if (loaded().module == nullptr) return {{}, loaded().why_not};
+  if (loaded().module == nullptr) return {{}, {}, loaded().why_not};
   try {
     return loaded().module->find_devices();
   } catch (const Error& error) {  // thrown in the module: the error types are one and the same by name
-    return {{}, error.what()};
+    return {{}, {}, error.what()};
   }
 }
 

@@ -20,7 +20,8 @@ struct CudaOptions {
 };
 
 struct CudaDevices {
-  std::vector<std::string> names;  // by ordinal
+  std::vector<std::string> names;  // by ordinal: "NVIDIA H200"
+  std::vector<std::string> ids;    // by ordinal: the same device has the same id in every process (its UUID)
   std::string why_none;            // one line, where names is empty: no module, no driver, no device
 };
 

@@ -128,8 +128,8 @@ void Chaos::before_reduction(std::int64_t step) {
 }
 
 bool Chaos::flips_after(std::int64_t step) const {
-  return std::any_of(clauses_.begin(), clauses_.end(), [&](const Armed& armed) {
-    return armed.clause.kind == InjectKind::flip && !armed.done && is_now(armed.clause, step);
+  return std::any_of(all_.begin(), all_.end(), [&](const InjectClause& clause) {
+    return clause.kind == InjectKind::flip && is_now(clause, step);
   });
 }
 

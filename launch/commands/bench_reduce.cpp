@@ -3,11 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "distributed/bench_device_reduce.h"
+#include "distributed/nccl_module.h"
 #include "launch/commands/bench.h"
 #include "launch/errors.h"
+#include "launch/printable.h"
+#include "launch/train/devices.h"
 
 namespace convoy {
 namespace {
@@ -42,13 +47,33 @@ void print_json(const std::vector<BenchReduceResult>& results, const BenchReduce
   fmt::print("{}\n", json.dump(2));
 }
 
+std::vector<BenchReduceResult> run_on_devices(const Config& config, World& world, const BenchReduceOptions& options) {
+  Communicator& all = world.all();
+  const Seats seats = find_seats(config, all, world.host());
+  const std::unique_ptr<Backend> backend = make_cuda_backend(*choose_device(config, seats));
+  const bool one_host = std::all_of(seats.all.begin(), seats.all.end(),
+                                    [&](const Seat& seat) { return seat.host == seats.all.front().host; });
+  if (config.get<bool>("share-gpu")) let_ranks_share_a_device(world.rank(), one_host);
+  std::string why_not;
+  for (const std::string& reason : all.all_gather_strings(why_no_nccl()))
+    if (why_not.empty()) why_not = reason;
+  if (!why_not.empty()) {
+    if (world.rank() == 0) fmt::print(stderr, "[bench] without NCCL: {}\n", printable(why_not));
+    return bench_device_reduce(all, backend->device(), options, "", nullptr);
+  }
+  return bench_device_reduce(all, backend->device(), options, "ncclAllReduce",
+                             [&] { return make_nccl_communicator(all, backend->device()); });
+}
+
 int run(const Config& config, World& world) {
   BenchReduceOptions options;
   options.elements = config.get<std::int64_t>("elements");
   options.bucket_elements = config.get<std::int64_t>("distributed.bucket-bytes") / std::int64_t{sizeof(float)};
   options.repetitions = config.get<int>("repetitions");
   if (config.get<std::string>("reduction-dtype") == "bf16") options.rounding = SumRounding::bf16;
-  const std::vector<BenchReduceResult> results = bench_reduce(world.all(), options);
+  const std::vector<BenchReduceResult> results = config.get<std::string>("device") == "cuda"
+                                                     ? run_on_devices(config, world, options)
+                                                     : bench_reduce(world.all(), options);
   if (world.rank() == 0) {
     (config.get<std::string>("format") == "json" ? print_json : print_text)(results, options, world.size());
   }
@@ -64,17 +89,20 @@ Action bench_reduce_action() {
   return {
       .path = "bench reduce",
       .summary = "the deterministic all-reduce beside MPI_Allreduce",
-      .usage = "bench reduce [--elements=N] [--repetitions=N] [--reduction-dtype=bf16] (under mpirun)",
+      .usage = "bench reduce [--elements=N] [--repetitions=N] [--reduction-dtype=bf16] [--device=cuda] (under mpirun)",
       .description =
           "Sums a gradient of N floats over all ranks: through convoy's fixed tree (deterministic; with\n"
           "--reduction-dtype=bf16 also with sums rounded to bf16, which takes half the bytes), through\n"
           "--reduction=fast, and by MPI_Allreduce alone. The ways alternate in each repetition; the time is\n"
           "from a barrier until the last rank has the whole sum, GB/s is the f32 gradient's bytes over the\n"
           "median, and MB sent is what the rank that sends most sends in a repetition. Inputs are small\n"
-          "integers, so every sum is checked to be exact.",
+          "integers, so every sum is checked to be exact.\n"
+          "With --device=cuda the gradient is in GPUs' memory: summed through the tree by NCCL's messages and\n"
+          "through the hosts, beside one ncclAllReduce of all of it.",
       .examples =
           "mpirun -n 2 convoy bench reduce\n"
-          "mpirun -n 4 convoy bench reduce --elements=1000000 --format=json",
+          "mpirun -n 4 convoy bench reduce --elements=1000000 --format=json\n"
+          "mpirun -n 8 convoy bench reduce --device=cuda --reduction-dtype=bf16",
       .run_on_ranks = run};
 }
 

@@ -133,7 +133,8 @@ int evaluate(const Config& config, World& world) {
     std::unique_ptr<TrainedModel> model;
     std::unique_ptr<Dataset> dataset;
     std::unique_ptr<Backend> backend;
-    agree(all, "the model and the data", [&] {
+    const Seats seats = find_seats(config, all, world.host());
+    agree(all, "the device, the model and the data", [&] {
       std::vector<std::string> passed_over;
       model = std::make_unique<TrainedModel>(
           load_trained_model(config.get<std::vector<std::string>>("checkpoint").front(), passed_over));
@@ -141,7 +142,7 @@ int evaluate(const Config& config, World& world) {
         if (world.rank() == 0) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
       dataset = open_split(config, *model);
       check_fit(dataset->info(), *model);
-      backend = make_backend(config);
+      backend = make_backend(config, seats);
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
     const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/backend/cpu/isa.h"
 #include "core/graph/program_text.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
@@ -67,7 +68,8 @@ int plan(const Config& config) {
   const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
   const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers,
                                                 guard_options(training, scales_loss(training)));
-  const auto backend = make_backend(config);
+  set_cpu_isa(config.get<std::string>("device.isa"));
+  const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
   const Program micro_batch(training.graph, *backend,
                             {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
   const Program update_program(update.graph, *backend, {});

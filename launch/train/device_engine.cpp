@@ -23,7 +23,8 @@ DeviceEngine::DeviceEngine(const TrainingGraph& training, const UpdateGraph& upd
       program_(training.graph, backend, ProgramOptions{.threads = 1, .outside = training.leaves, .keep = {}}),
       update_(update.graph, backend, ProgramOptions{}),
       inputs_(training, device_),
-      sums_(device_, bucket_elements(training), training.buckets.rounding, options.first_leaf, options.last_leaf, options.virtual_workers, inputs_.leaf()),
+      sums_(device_, bucket_elements(training), training.buckets.rounding, options.first_leaf, options.last_leaf,
+            options.virtual_workers, inputs_.leaf()),
       results_(training, device_, scalars()),
       newest_(device_.make_event()) {
   for (Step& step : steps_) step.last_leaf = device_.make_event();
@@ -40,10 +41,12 @@ DeviceEngine::DeviceEngine(const TrainingGraph& training, const UpdateGraph& upd
 
 void DeviceEngine::connect(Communicator& world) {
   world_ = &world;
-  reduction_ = make_staged_reduction(world, device_, {.kind = options_.reduction,
-                                                      .virtual_workers = options_.virtual_workers,
-                                                      .buckets = sums_.described(),
-                                                      .before_exchange = options_.before_exchange});
+  reduction_ = make_device_reduction(world, device_,
+                                     {.kind = options_.reduction,
+                                      .virtual_workers = options_.virtual_workers,
+                                      .buckets = sums_.described(),
+                                      .before_exchange = options_.before_exchange},
+                                     options_.transport);
   for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket) roots_.push_back(reduction_->result(bucket));
   bind_update_sums(update_, update_graph_, training_, roots_);
   capture();
@@ -179,6 +182,18 @@ Requests DeviceEngine::discard() {
     for (std::size_t i = 0; i < asked.size(); ++i) asked[i] = std::max(asked[i], step.asked[i]);
   }
   return asked;
+}
+
+/// Host and device have the same state where no step began since they last had.
+void DeviceEngine::read_state() {
+  if (equal_at_ == begun_) return;
+  memory_.download();
+  equal_at_ = begun_;
+}
+
+void DeviceEngine::write_state() {
+  memory_.upload();
+  equal_at_ = begun_;
 }
 
 DeviceEngine::Scalars DeviceEngine::read_scalars() {

@@ -33,8 +33,8 @@ class DeviceEngine final : public StepEngine {
   Requests discard() override;
   void go_on() override;
   std::vector<NotFinite> replay(std::int64_t step, Loader& loader) override;
-  void read_state() override { memory_.download(); }
-  void write_state() override { memory_.upload(); }
+  void read_state() override;
+  void write_state() override;
   LossScale loss_scale() override;
   void set_loss_scale(const LossScale& scale) override;
   std::size_t memory_bytes() const override;
@@ -72,6 +72,7 @@ class DeviceEngine final : public StepEngine {
   std::size_t begun_ = 0, taken_ = 0;
   std::int64_t taken_ns_ = 0;
   double scale_ = 1;                 // of the loss in the step whose result is taken next
+  std::size_t equal_at_ = 0;         // steps begun when host and device last had the same state
 
   Step& step_at(std::size_t number) { return steps_[number % steps_.size()]; }
   double* scalars() const { return reinterpret_cast<double*>(scalars_.get()); }

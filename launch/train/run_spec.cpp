@@ -4,12 +4,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
 #include "launch/data_options.h"
 #include "launch/check.h"
 #include "launch/options.h"
+#include "launch/printable.h"
 #include "launch/train/plans.h"
 #include "launch/train/trained_model.h"
 
@@ -141,12 +143,26 @@ DType compute_type(const Config& config) {
 
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
 
-std::unique_ptr<Backend> make_backend(const Config& config) {
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
   if (backend_maker) return backend_maker(config);
-  if (find_option(config.command(), "precision") && config.get<std::string>("precision") == "tf32")
-    throw UsageError("precision = tf32 is a mode of NVIDIA's GPUs; on the cpu choose fp32 (more exact) or bf16");
   set_cpu_isa(config.get<std::string>("device.isa"));
-  return make_cpu_backend();
+  const std::optional<CudaOptions> cuda = choose_device(config, seats);
+  return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
+}
+
+TransportOptions transport_options(const Config& config, bool one_host, bool speaks) {
+  const auto transport = config.get<std::string>("distributed.transport");
+  TransportOptions options{.transport = transport == "nccl"   ? DeviceTransport::nccl
+                                        : transport == "host" ? DeviceTransport::host
+                                                              : DeviceTransport::automatic,
+                           .shares_device = find_option(config.command(), "share-gpu") && config.get<bool>("share-gpu"),
+                           .one_host = one_host};
+  if (speaks)
+    options.tell = [](const std::string& news) {
+      fmt::print(stderr, "[device] {}\n", printable(news));
+      std::fflush(stderr);
+    };
+  return options;
 }
 
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,

@@ -19,6 +19,7 @@
 #include "core/graph/program.h"
 #include "core/models/training.h"
 #include "core/optim/update_program.h"
+#include "distributed/device_transport.h"
 #include "distributed/reduction.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
@@ -80,6 +81,7 @@ struct EngineOptions {
   int threads = 1;                 // hosts: of the rank; a device has one
   int threads_per_micro_batch = 1; // hosts
   ReductionKind reduction = ReductionKind::deterministic;
+  TransportOptions transport = {}; // between devices
   std::int64_t classes = 0;        // labels must be below it
   /// Fault injection: whether the sample of this id is to become NaN after `prepare`. Null: none. Any thread.
   std::function<bool(std::int64_t id)> poison = {};

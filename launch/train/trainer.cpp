@@ -34,7 +34,11 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
     check_run(config_);
     check_ranks(config_, world_.size());
   });
-  agree(all_, "the data", [&] { open_data(); });
+  const Seats seats = find_seats(config_, all_, world_.host());
+  agree(all_, "the device and the data", [&] {
+    backend_ = make_backend(config_, seats);
+    open_data();
+  });
   agree(all_, "the graphs", [&] { build_graphs(); });
   make_faults();
   look_for_checkpoint();
@@ -51,7 +55,6 @@ Trainer::~Trainer() = default;
 
 void Trainer::open_data() {
   const trace::Doing starting(trace::Activity::start, "opening the data");
-  backend_ = make_backend(config_);
   train_data_ = open_dataset(dataset_options(config_, Split::train));
   spec_ = make_run_spec(config_, train_data_->info());
   validation_data_ = open_validation(config_);
@@ -105,6 +108,7 @@ void Trainer::build_programs() {
                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
                         .reduction = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                     : ReductionKind::deterministic,
+                        .transport = transport_options(config_, ranks_on_node_ == world_.size(), world_.rank() == 0),
                         .classes = spec_.task.classes};
   if (chaos_) {
     if (chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
@@ -121,7 +125,7 @@ void Trainer::build_programs() {
 }
 
 void Trainer::start_loader() {
-  loader_ = make_loader(step_, spec_.last_step, config_.get<int>("data.threads"));
+  loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
 }
 
 /// Of this rank's micro-batches of the steps [first, last).

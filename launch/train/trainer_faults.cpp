@@ -27,10 +27,7 @@ void Trainer::give_up_steps() {
   const bool any = engine_->under_way() > 0;
   asked_again_ = engine_->discard();
   begun_ = step_ + 1;
-  if (any && begun_ < spec_.last_step) {
-    loader_.reset();
-    loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
-  }
+  if (any) loader_.reset();  // it has delivered their samples
 }
 
 /// Every rank is here; nothing of the step was applied, nor of any after it. True: the run stands at an earlier step now;
@@ -48,6 +45,7 @@ bool Trainer::meet_not_finite(const StepResult& result) {
   if (policy == "skip") {
     skip_step(finding);
     engine_->go_on();
+    if (!loader_ && begun_ < spec_.last_step) start_loader();
     return false;
   }
   if (policy == "rewind") {
@@ -111,6 +109,7 @@ void Trainer::rewind(const std::string& finding) {
 
 /// A bit that flipped in one rank's copy spoils every gradient that it sums from then on, without any other sign.
 void Trainer::audit() {
+  if (all_.size() == 1) return;
   engine_->read_state();
   const std::vector<AuditFinding> findings = audit_state(state_, all_, step_);
   if (findings.empty()) return;

@@ -70,8 +70,11 @@ void Trainer::introduce() {
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
   const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
   const std::string job = describe_job(process_environment());
-  progress_->say("world", fmt::format("{}, {} threads on rank 0; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, threads_,
-                                      backend_->name(), library, World::library_version(), hdf5_version(),
+  const Device& device = backend_->device();
+  const std::string computes = device.is_host() ? fmt::format("{} threads on rank 0", threads_)
+                                                : fmt::format("rank 0 on {}", device.name());
+  progress_->say("world", fmt::format("{}, {}; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, computes, backend_->name(),
+                                      library, World::library_version(), hdf5_version(),
                                       convoy_version(), job.empty() ? "" : "; " + job));
 }
 

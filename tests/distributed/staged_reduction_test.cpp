@@ -11,6 +11,7 @@
 #include "distributed/device_wait.h"
 #include "distributed/fold_plan.h"
 #include "distributed/tree.h"
+#include "support/idle_device.h"
 #include "support/on_ranks.h"
 
 namespace convoy {
@@ -123,27 +124,7 @@ TEST(StagedReduction, CallsTheFaultInjectionBeforeEveryExchange) {
 }
 
 TEST(DeviceWait, EndsByTheDeadlineAndNamesWhatItWaitsFor) {
-  struct Hung : Device {
-    std::unique_ptr<Device> host = make_host_device();
-    std::string name() const override { return "hung"; }
-    bool is_host() const override { return false; }
-    std::size_t total_memory_bytes() const override { return 0; }
-    DeviceMemory allocate(std::size_t bytes) override { return host->allocate(bytes); }
-    DeviceMemory allocate_staging(std::size_t bytes) override { return host->allocate(bytes); }
-    void copy(Stream, void*, const void*, std::size_t) override {}
-    void fill_zero(Stream, void*, std::size_t) override {}
-    void add(Stream, float*, const float*, const float*, std::size_t, SumRounding) override {}
-    void fold(Stream, float*, const float*, std::size_t, const FoldTable&, SumRounding) override {}
-    void pack_bf16(Stream, std::uint16_t*, const float*, std::size_t) override {}
-    void unpack_bf16(Stream, float*, const std::uint16_t*, std::size_t) override {}
-    std::unique_ptr<Event> make_event() override { return host->make_event(); }
-    void record(Stream, Event&) override {}
-    void wait(Stream, const Event&) override {}
-    bool done(const Event&) override { return false; }
-    void synchronize(Stream) override {}
-    std::unique_ptr<Replay> capture(const std::function<void()>&) override { return nullptr; }
-    void* native_stream(Stream) override { return nullptr; }
-  } device;
+  test::IdleDevice device;
   const auto event = device.make_event();
   int looks = 0;
   try {

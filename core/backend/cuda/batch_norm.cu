@@ -15,8 +15,7 @@ namespace convoy::cuda {
 namespace {
 
 constexpr int kGroup = 8;                              // rows whose moments a thread takes at once
-constexpr int kMomentBlocks = 1024;
-constexpr int kApplyAhead = 4, kApplyBlocks = 4096;
+constexpr int kApplyAhead = 4;
 constexpr int kFewBlocks = 16;                         // ranges of rows that the last kernel joins by itself
 
 /// Moments of W channels: numbers [0, W) are means, [W, 2 W) sums of squared differences from them, 2 W is the count.
@@ -199,7 +198,7 @@ struct Forward {
 
   Forward(const BatchNormAttributes& a, const Shape& x)
       : attributes(a),
-        sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kGroup, kMomentBlocks)),
+        sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kGroup, kSumBlocks)),
         apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead, kApplyBlocks)) {}
 
   std::size_t partials_bytes() const {

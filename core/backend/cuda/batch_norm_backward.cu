@@ -9,8 +9,7 @@
 namespace convoy::cuda {
 namespace {
 
-constexpr int kSumAhead = 4, kSumBlocks = 1024;
-constexpr int kApplyAhead = 2, kApplyBlocks = 4096;
+constexpr int kSumAhead = 4, kApplyAhead = 2;
 constexpr int kFewBlocks = 16;  // ranges of rows that the last kernel adds up by itself
 
 /// The big operands, read together; y only behind a fused ReLU.

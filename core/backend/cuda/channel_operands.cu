@@ -6,8 +6,7 @@
 namespace convoy::cuda {
 namespace {
 
-constexpr int kOperandAhead = 4, kOperandBlocks = 4096;
-constexpr int kSumBlocks = 1024;
+constexpr int kOperandAhead = 4;
 
 struct Plus {
   __device__ float operator()(float x, float b) const { return x + b; }
@@ -34,7 +33,7 @@ __global__ void __launch_bounds__(kRowThreads)
 
 template <typename T, int W, typename F>
 Bound make_operand(const Context& context, const Shape& x, F f) {
-  const ChannelRows cut = cut_rows<T, W>(x.elements() / x[-1], x[-1], kOperandAhead, kOperandBlocks);
+  const ChannelRows cut = cut_rows<T, W>(x.elements() / x[-1], x[-1], kOperandAhead, kApplyBlocks);
   KernelSpec spec{.implementation = "rows"};
   spec.run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     launch(apply_operand<T, W, F>, cut.grid(), dim3(kRowThreads), stream, input<T>(arguments, 0), input<float>(arguments, 1),

@@ -17,6 +17,9 @@ namespace convoy::cuda {
 inline constexpr int kRowThreads = 256;
 /// Bytes of a row that a block takes at most: whole transactions, and enough rows at a time for the tree to cost little.
 inline constexpr int kRowBytes = 512;
+/// Blocks of a sum over rows, where rows are many: whole rounds on 132 multiprocessors (H100, H200) with two, four or eight
+/// blocks each; and of work that needs no sum, whose blocks may be smaller.
+inline constexpr std::int64_t kSumBlocks = 8 * 132, kApplyBlocks = 32 * 132;
 /// Most channels of a block.
 template <typename T>
 inline constexpr int kBlockChannels = kRowBytes / static_cast<int>(sizeof(T));
@@ -32,7 +35,7 @@ struct ChannelRows {
   dim3 grid() const { return dim3(static_cast<unsigned>(row_blocks) * static_cast<unsigned>(chunks)); }
 };
 
-/// Blocks: enough to keep any device busy; a thread takes at least `ahead` rows, which it reads at once.
+/// About `blocks` blocks, or fewer: a thread takes at least `ahead` rows, which it reads at once.
 template <typename T, int W>
 ChannelRows cut_rows(std::int64_t rows, std::int64_t channels, int ahead, std::int64_t blocks) {
   ChannelRows cut{.rows = rows, .channels = channels};
@@ -166,7 +169,7 @@ __global__ void __launch_bounds__(kRowThreads) finish_rows(Finish finish, int ro
   const std::int64_t c = std::int64_t{blockIdx.x} * kFinishChannels + thread % kFinishChannels;
   double sums[N] = {};
   if (c < channels)
-#pragma unroll 4
+#pragma unroll 8
     for (int b = slice; b < row_blocks; b += kFinishSlices) finish.add(b, c, sums);
   for (int n = 0; n < N; ++n) shared[n][thread] = sums[n];
   for (int half = kFinishSlices / 2; half > 0; half /= 2) {

@@ -1,25 +1,25 @@
 // What the binary sees of libconvoy_cuda.so (core/backend/cuda_module.h).
 #include <cuda_runtime.h>
+#include <fmt/format.h>
 
 #include "core/backend/cuda/check.h"
-#include "core/backend/cuda_module.h"
-#include "core/tensor/error.h"
+#include "core/backend/cuda/cuda_backend.h"
 
 namespace convoy::cuda {
 namespace {
 
-std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
 
 std::string why_no_device(cudaError_t status) {
   int driver = 0, runtime = 0;
   static_cast<void>(cudaDriverGetVersion(&driver));
   static_cast<void>(cudaRuntimeGetVersion(&runtime));
-  const std::string words = std::string(cudaGetErrorName(status)) + ": " + cudaGetErrorString(status);
-  if (driver == 0) return "no NVIDIA driver is loaded (" + words + ")";
+  const std::string words = fmt::format("{}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
+  if (driver == 0) return fmt::format("no NVIDIA driver is loaded ({})", words);
   if (status == cudaErrorInsufficientDriver)
-    return "the NVIDIA driver is for CUDA " + version_text(driver) + ", but this build needs " + version_text(runtime) + " (" +
-           words + ")";
-  return "the NVIDIA driver offers no device (" + words + ")";
+    return fmt::format("the NVIDIA driver is for CUDA {}, but this build needs {} ({})", version_text(driver),
+                       version_text(runtime), words);
+  return fmt::format("the NVIDIA driver offers no device ({})", words);
 }
 
 CudaDevices find_devices() {
@@ -35,13 +35,11 @@ CudaDevices find_devices() {
     cudaDeviceProp properties{};
     CONVOY_CUDA(cudaGetDeviceProperties(&properties, ordinal));
     found.names.emplace_back(properties.name);
+    std::string id = "GPU-";
+    for (const char byte : properties.uuid.bytes) id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    found.ids.push_back(id);
   }
   return found;
-}
-
-std::unique_ptr<Backend> make_backend(const CudaOptions& options) {
-  CONVOY_CUDA(cudaSetDevice(options.ordinal));
-  throw Error("the CUDA backend has no kernels yet");
 }
 
 }  // namespace

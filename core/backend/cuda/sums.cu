@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "core/backend/cuda/elements.h"
 #include "core/backend/cuda/launch.h"
-#include "core/tensor/narrow.h"
 
 namespace convoy::cuda {
 namespace {
@@ -13,19 +13,6 @@ namespace {
 constexpr unsigned kThreads = 256;
 // A few blocks for each multiprocessor of the largest device; each thread then takes several packs.
 constexpr std::size_t kMostBlocks = 1024;
-
-template <typename T, int Width>
-struct alignas(sizeof(T) * Width) Elements {
-  T at[Width];
-};
-template <int Width, typename T>
-__device__ Elements<T, Width> load(const T* from) {
-  return *reinterpret_cast<const Elements<T, Width>*>(from);
-}
-template <int Width, typename T>
-__device__ void store(T* to, const Elements<T, Width>& values) {
-  *reinterpret_cast<Elements<T, Width>*>(to) = values;
-}
 
 template <bool Rounds>
 __device__ float stored(float sum) {
@@ -38,10 +25,10 @@ struct Add {
   const float *left, *right;
   template <int Width>
   __device__ void run(std::size_t i) const {
-    const auto a = load<Width>(left + i), b = load<Width>(right + i);
-    Elements<float, Width> sum;
+    const auto a = load_pack<Width>(left + i), b = load_pack<Width>(right + i);
+    Pack<float, Width> sum;
     for (int k = 0; k < Width; ++k) sum.at[k] = stored<Rounds>(a.at[k] + b.at[k]);
-    store(to + i, sum);
+    store_pack(to + i, sum);
   }
 };
 
@@ -54,13 +41,13 @@ struct Fold {
   template <int Width>
   __device__ void run(std::size_t i) const {
     const std::int32_t* row = table.rows + static_cast<std::ptrdiff_t>(*table.leaf) * table.width;
-    auto sum = load<Width>(leaf + i);
+    auto sum = load_pack<Width>(leaf + i);
     for (int k = 0; k < Width; ++k) sum.at[k] = stored<Rounds>(sum.at[k]);
     for (std::int32_t merge = 0; merge < row[0]; ++merge) {
-      const auto left = load<Width>(places + static_cast<std::size_t>(row[2 + merge]) * elements + i);
+      const auto left = load_pack<Width>(places + static_cast<std::size_t>(row[2 + merge]) * elements + i);
       for (int k = 0; k < Width; ++k) sum.at[k] = stored<Rounds>(left.at[k] + sum.at[k]);
     }
-    store(places + static_cast<std::size_t>(row[1]) * elements + i, sum);
+    store_pack(places + static_cast<std::size_t>(row[1]) * elements + i, sum);
   }
 };
 
@@ -69,10 +56,10 @@ struct PackBf16 {
   const float* from;
   template <int Width>
   __device__ void run(std::size_t i) const {
-    const auto x = load<Width>(from + i);
-    Elements<std::uint16_t, Width> halves;
+    const auto x = load_pack<Width>(from + i);
+    Pack<std::uint16_t, Width> halves;
     for (int k = 0; k < Width; ++k) halves.at[k] = to_bf16(x.at[k]).bits;
-    store(to + i, halves);
+    store_pack(to + i, halves);
   }
 };
 
@@ -81,10 +68,10 @@ struct UnpackBf16 {
   const std::uint16_t* from;
   template <int Width>
   __device__ void run(std::size_t i) const {
-    const auto halves = load<Width>(from + i);
-    Elements<float, Width> x;
+    const auto halves = load_pack<Width>(from + i);
+    Pack<float, Width> x;
     for (int k = 0; k < Width; ++k) x.at[k] = to_float(Bf16{halves.at[k]});
-    store(to + i, x);
+    store_pack(to + i, x);
   }
 };
 

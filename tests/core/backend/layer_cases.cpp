@@ -59,6 +59,8 @@ std::vector<PoolSpec> pool_specs(PoolKind kind) {
       {"global", {4, 7, 7, 64}, {.global = true}},
       {"global of one axis", {2, 300, 5}, {.axes = 1, .global = true}},
       {"global of three axes", {2, 3, 4, 5, 6}, {.axes = 3, .global = true}},
+      {"global of a large image", {2, 20, 17, 16}, {.global = true}},
+      {"kernel as large as a large image", {1, 18, 15, 8}, {.kernel = {18, 15, 1}}},
   };
   for (PoolSpec& spec : specs) spec.pool.kind = kind;
   if (kind != PoolKind::average) return specs;
@@ -125,6 +127,10 @@ std::vector<ParityFamily> batch_norm_families() {
       batch_norm_family("dense layer", {16, 300}, 0, 1),
       batch_norm_family("volume", {2, 4, 5, 6, 20}, 0, 1),
       batch_norm_family("two rows", {2, 5}, 0, 1),
+      batch_norm_family("33 channels, many rows", {1100, 33}, 0.5, 1),
+      batch_norm_family("1 channel, many rows", {36000, 1}, 0, 1),
+      batch_norm_family("260 channels", {3, 3, 260}, 0, 1),
+      batch_norm_family("515 channels", {5, 515}, 0, 1),
       batch_norm_family("mean far from zero", {4, 20, 20, 16}, 100, 1),
       batch_norm_family("small values", {4, 20, 20, 16}, 0, 0.01),
   };

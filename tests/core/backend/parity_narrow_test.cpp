@@ -120,7 +120,7 @@ TEST_P(CpuNarrow, CastsEveryPatternOf16BitsWithTheBitsOfTheSharedFunctions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, CpuNarrow, testing::Values(DType::bf16, DType::f16),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& which) { return std::string(name_of(which.param)); });
 
 TEST(CpuBf16, MultipliesInBf16WhereTheProcessorCan) {
   const auto backend = make_cpu_backend();

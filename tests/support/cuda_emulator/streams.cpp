@@ -100,7 +100,7 @@ Step make_step(std::unique_lock<std::mutex>& lock, std::thread::id owner) {
   }
   lock.lock();
   stream->busy = false;
-  if (!failure.empty()) process().failure = failure;
+  if (!failure.empty() && process().failure.empty()) process().failure = failure;  // the first one is told
   if (done && operation.passes) {
     operation.passes->passed = true;
     operation.passes->at = std::chrono::steady_clock::now();
