@@ -8,6 +8,10 @@ export OPAL_PREFIX="$root" OPAL_EXEC_PREFIX="$root" OPAL_BINDIR="$root/bin" OPAL
 export OPAL_PKGLIBDIR="$root/lib/openmpi" OPAL_DATADIR="$root/share" OPAL_PKGDATADIR="$root/share/openmpi"
 export OPAL_SYSCONFDIR="$root/etc"
 export PMIX_PREFIX="$root" PMIX_LIBDIR="$root/lib" PMIX_PKGLIBDIR="$root/lib/pmix" PMIX_SYSCONFDIR="$root/etc"
+# Where there is nothing to start daemons with, ranks run on this host; Open MPI 4.1 would give up.
+if [ -z "${OMPI_MCA_plm-}${OMPI_MCA_plm_rsh_agent-}${SLURM_JOB_ID-}" ] && ! command -v ssh >/dev/null && ! command -v rsh >/dev/null; then
+  export OMPI_MCA_plm=isolated
+fi
 export HWLOC_PLUGINS_PATH="$root/lib/hwloc"   # there are none: those of the machine belong to another hwloc
 
 # add_nvidia: where the loader does not know cuDNN, the folders of NVIDIA's wheels beside the first python3 in PATH, which

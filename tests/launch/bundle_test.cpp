@@ -93,6 +93,18 @@ TEST_F(Bundle, RunsInAnEmptyEnvironment) {
   EXPECT_NE(digest(bare("bin/convoy " + show("bare"))), "none");
 }
 
+TEST_F(Bundle, StartsRanksWhereThereIsNoSsh) {
+  std::filesystem::create_directory(folder_->path() / "tools");
+  for (const char* tool : {"sh", "dirname", "readlink", "grep"}) {
+    const Outcome found = run_command(std::string("command -v ") + tool);
+    std::filesystem::create_symlink(found.out.substr(0, found.out.find('\n')), folder_->path() / "tools" / tool);
+  }
+  const Outcome outcome = run_command("env -i PATH='" + (folder_->path() / "tools").string() +
+                                      "' bin/mpirun -q --allow-run-as-root --oversubscribe -n 2 bin/convoy version", root());
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(lines_in(outcome.out), 2) << outcome.out;
+}
+
 TEST_F(Bundle, GivesTheBitsOfTheBuildItWasMadeFrom) {
   ASSERT_EQ(bare(import()).status, 0);
   ASSERT_EQ(bare(train("packed")).status, 0);

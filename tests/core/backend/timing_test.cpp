@@ -7,6 +7,7 @@
 #include "core/models/training.h"
 #include "core/optim/update_program.h"
 #include "core/tensor/error.h"
+#include "support/emulated_cuda.h"
 
 namespace convoy {
 namespace {
@@ -59,6 +60,19 @@ TEST(Timing, RunsEveryOpOfTheNetworks) {
       EXPECT_GT(time_ops(*backend, group.ops, {.repetitions = 1, .least_seconds = 0}).median, 0)
           << model << ": " << op_def(group.ops.front().kind).name << " of " << group.layer;
   }
+}
+
+TEST(Timing, RunsKernelsOfADeviceThatLagsBehind) {
+  const auto backend = test::make_emulated_cuda_backend();
+  OpDesc sum{OpKind::add, {}, {{Shape{1000}, DType::f32}, {Shape{1000}, DType::f32}}, {}, {}};
+  sum.outputs = op_def(sum.kind).infer(sum.attributes, sum.inputs);
+  const Timing timing = time_ops(*backend, {&sum, 1}, {.repetitions = 3, .least_seconds = 0});
+  EXPECT_GT(timing.least, 0);
+  const TrainingGraph training = training_graph("lenet-5");
+  const UpdateGraph update = build_update_graph(training.graph, training.gradients, {}, 1, guard_of(training));
+  for (const OpGroup& group : group_ops(update.graph, *backend, {}))
+    EXPECT_GT(time_ops(*backend, group.ops, {.repetitions = 1, .least_seconds = 0}).median, 0)
+        << op_def(group.ops.front().kind).name;
 }
 
 TEST(Limits, AreThoseOfTheTypesAskedFor) {
