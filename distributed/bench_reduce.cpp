@@ -1,19 +1,13 @@
 #include "distributed/bench_reduce.h"
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
 
+#include "distributed/bench_ways.h"
 #include "distributed/float_buffer.h"
 #include "distributed/reduction.h"
 
 namespace convoy {
 namespace {
-
-// Rank r's element i. Sums of up to 2^24 / 64 ranks are exact in a float.
-float input(int rank, std::size_t i) {
-  return static_cast<float>((i * 7 + static_cast<std::size_t>(rank) * 13) % 64);
-}
 
 /// What every way reads and writes.
 struct Arrays {
@@ -24,18 +18,11 @@ struct Arrays {
 Arrays make_arrays(const Communicator& communicator, std::size_t elements) {
   Arrays arrays{elements, FloatBuffer(elements), FloatBuffer(elements), FloatBuffer(elements)};
   for (std::size_t i = 0; i < elements; ++i) {
-    arrays.mine.data()[i] = input(communicator.rank(), i);
-    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += input(r, i);
+    arrays.mine.data()[i] = bench_input(communicator.rank(), communicator.size(), i);
+    for (int r = 0; r < communicator.size(); ++r) arrays.expected.data()[i] += bench_input(r, communicator.size(), i);
   }
   return arrays;
 }
-
-/// `prepare` and `check` are outside the time.
-struct Way {
-  std::string name;
-  std::function<void()> prepare, run;
-  std::function<bool()> check;
-};
 
 Way reducer_way(std::string name, GradientReducer& reducer, const Communicator& communicator,
                 const Arrays& arrays, const std::vector<std::int64_t>& buckets) {
@@ -55,7 +42,7 @@ Way reducer_way(std::string name, GradientReducer& reducer, const Communicator& 
     }
     return true;
   };
-  return {std::move(name), [] {}, run, check};
+  return {std::move(name), [] {}, run, check, [&reducer] { return reducer.sent_bytes(); }};
 }
 
 std::vector<Way> mpi_ways(Communicator& communicator, Arrays& arrays) {
@@ -68,58 +55,25 @@ std::vector<Way> mpi_ways(Communicator& communicator, Arrays& arrays) {
            [=, &communicator] { communicator.all_reduce_fast(sum); }, check}};
 }
 
-/// Seconds until the slowest rank is done; negative if any rank found a wrong sum.
-double measure(Communicator& communicator, const Way& way) {
-  way.prepare();
-  communicator.barrier();
-  const auto start = std::chrono::steady_clock::now();
-  way.run();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  double slowest[] = {seconds, way.check() ? 0.0 : 1.0};
-  communicator.all_reduce(slowest, ReduceOp::max);
-  return slowest[1] == 0.0 ? slowest[0] : -1.0;
-}
-
-BenchReduceResult summarise(const std::string& name, std::vector<double> seconds, std::int64_t elements) {
-  std::sort(seconds.begin(), seconds.end());
-  BenchReduceResult result{.name = name,
-                           .median_seconds = seconds[seconds.size() / 2],
-                           .least_seconds = seconds.front(),
-                           .most_seconds = seconds.back(),
-                           .verified = seconds.front() >= 0};
-  result.gigabytes_per_second = static_cast<double>(elements) * sizeof(float) / result.median_seconds / 1e9;
-  return result;
-}
-
 }  // namespace
 
 std::vector<BenchReduceResult> bench_reduce(Communicator& communicator, const BenchReduceOptions& options) {
   communicator.at("the reduction benchmark", -1);
-  std::vector<std::int64_t> buckets;
-  for (std::int64_t left = options.elements; left > 0; left -= buckets.back()) {
-    buckets.push_back(std::min(left, options.bucket_elements));
-  }
+  const std::vector<std::int64_t> buckets = bench_buckets(options);
   Arrays arrays = make_arrays(communicator, static_cast<std::size_t>(options.elements));
-  ReducerOptions reducer_options{.virtual_workers = communicator.size(), .bucket_elements = buckets};
-  const auto tree = make_reducer(communicator, reducer_options);
-  reducer_options.kind = ReductionKind::fast;
-  const auto fast = make_reducer(communicator, reducer_options);
+  const ReducerOptions tree_options{.virtual_workers = communicator.size(), .bucket_elements = buckets};
+  ReducerOptions rounded_options = tree_options, fast_options = tree_options;
+  rounded_options.rounding.assign(buckets.size(), options.rounding);
+  fast_options.kind = ReductionKind::fast;
+  const auto tree = make_reducer(communicator, tree_options);
+  const auto rounded = options.rounding == SumRounding::none ? nullptr : make_reducer(communicator, rounded_options);
+  const auto fast = make_reducer(communicator, fast_options);
 
-  std::vector<Way> ways{reducer_way("deterministic", *tree, communicator, arrays, buckets),
-                        reducer_way("fast", *fast, communicator, arrays, buckets)};
+  std::vector<Way> ways{reducer_way("deterministic", *tree, communicator, arrays, buckets)};
+  if (rounded) ways.push_back(reducer_way("deterministic bf16", *rounded, communicator, arrays, buckets));
+  ways.push_back(reducer_way("fast", *fast, communicator, arrays, buckets));
   for (Way& way : mpi_ways(communicator, arrays)) ways.push_back(std::move(way));
-  std::vector<std::vector<double>> seconds(ways.size());
-  for (int repetition = -1; repetition < options.repetitions; ++repetition) {
-    for (std::size_t w = 0; w < ways.size(); ++w) {
-      const double taken = measure(communicator, ways[w]);
-      if (repetition >= 0 || taken < 0) seconds[w].push_back(taken);
-    }
-  }
-  std::vector<BenchReduceResult> results;
-  for (std::size_t w = 0; w < ways.size(); ++w) {
-    results.push_back(summarise(ways[w].name, seconds[w], options.elements));
-  }
-  return results;
+  return measure_ways(communicator, ways, options);
 }
 
 }  // namespace convoy

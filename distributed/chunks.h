@@ -24,16 +24,6 @@ inline std::vector<Range> chunks_of(const Range& range, std::size_t chunk) {
   return chunks;
 }
 
-inline RequestPtr send_range(Communicator& communicator, const float* data, const Range& range, int peer,
-                             int tag) {
-  return communicator.send(data + range.begin, range.size() * sizeof(float), peer, tag);
-}
-
-inline RequestPtr receive_range(Communicator& communicator, float* data, const Range& range, int peer,
-                                int tag) {
-  return communicator.receive(data + range.begin, range.size() * sizeof(float), peer, tag);
-}
-
 inline void wait_all(std::vector<RequestPtr>& requests) {
   for (auto& request : requests) request->wait();
   requests.clear();
@@ -41,5 +31,14 @@ inline void wait_all(std::vector<RequestPtr>& requests) {
 
 /// Floats of a cache line: slices begin at multiples, so that no two ranks or threads share one.
 constexpr std::size_t kSliceAlignment = 16;
+
+/// The slice of a bucket of which a rank finishes the tree. Some are empty where there are more ranks than cache lines.
+inline Range slice_of(int rank, int ranks, std::size_t elements) {
+  const std::size_t lines = (elements + kSliceAlignment - 1) / kSliceAlignment;
+  const auto edge = [&](int r) {
+    return std::min(elements, static_cast<std::size_t>(r) * lines / static_cast<std::size_t>(ranks) * kSliceAlignment);
+  };
+  return {edge(rank), edge(rank + 1)};
+}
 
 }  // namespace convoy

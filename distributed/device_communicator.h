@@ -18,8 +18,8 @@ class DeviceCommunicator {
   virtual ~DeviceCommunicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// Sends and receives between the two calls go out together, in no order: each rank's sends must find their receives in
-  /// the same group of the peer.
+  /// Sends and receives between the two calls go out together, on one stream: each rank's sends must find their receives in
+  /// the same group of the peer. Those between two ranks meet in the order of the calls. Outside of a group: Error.
   virtual void begin_group() = 0;
   virtual void end_group() = 0;
   virtual void send(const void* data, std::size_t bytes, int peer, Stream on) = 0;

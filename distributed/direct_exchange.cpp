@@ -6,6 +6,7 @@
 #include "distributed/exchange.h"
 #include "distributed/float_buffer.h"
 #include "distributed/tree.h"
+#include "distributed/wire.h"
 
 namespace convoy {
 namespace {
@@ -15,19 +16,10 @@ constexpr std::size_t kLargestChunk = std::size_t{1} << 18;   // 1 MB, as in hal
 constexpr std::size_t kScratch = std::size_t{1} << 21;        // 8 MB for one chunk of all parts,
 constexpr std::size_t kSmallestChunk = std::size_t{1} << 12;  // unless that makes messages too short
 
-Range slice_of(int rank, int ranks, std::size_t elements) {
-  const std::size_t blocks = (elements + kSliceAlignment - 1) / kSliceAlignment;
-  const auto edge = [&](int r) {
-    return std::min(elements,
-                    static_cast<std::size_t>(r) * blocks / static_cast<std::size_t>(ranks) * kSliceAlignment);
-  };
-  return {edge(rank), edge(rank + 1)};
-}
-
 class DirectExchange final : public Exchange {
  public:
-  DirectExchange(Communicator& communicator, int virtual_workers, std::size_t largest_elements)
-      : communicator_(communicator) {
+  DirectExchange(Communicator& communicator, int virtual_workers, const LargestBuckets& largest)
+      : communicator_(communicator), wire_(communicator, own_parts(communicator, virtual_workers), largest.rounded) {
     const int ranks = communicator.size();
     std::vector<Subtree> parts;
     for (int r = 0; r < ranks; ++r) {
@@ -39,34 +31,49 @@ class DirectExchange final : public Exchange {
       }
     }
     adds_ = adds_to_root(parts, virtual_workers);
-    const std::size_t slice = largest_elements / static_cast<std::size_t>(ranks) + 2 * kSliceAlignment;
+    const std::size_t slice = largest.elements / static_cast<std::size_t>(ranks) + 2 * kSliceAlignment;
     chunk_ = std::min(slice, std::clamp(kScratch / parts.size(), kSmallestChunk, kLargestChunk));
     if (ranks == 1) return;
-    for (auto& buffer : scratch_) buffer = FloatBuffer(chunk_ * parts.size());
+    for (auto& buffer : landing_) buffer = FloatBuffer(chunk_ * parts.size());
+    if (largest.rounded > 0) opened_ = FloatBuffer(chunk_ * parts.size());
   }
 
-  float* run(const std::vector<float*>& sums, std::size_t elements, int tag) override {
+  float* run(const std::vector<float*>& sums, std::size_t elements, SumRounding rounding, int tag) override {
     if (communicator_.size() == 1) return sums.front();  // it is the root
+    wire_.begin(rounding, elements);
     const Range mine = slice_of(communicator_.rank(), communicator_.size(), elements);
     std::vector<RequestPtr> sends = send_slices(sums, elements, 2 * tag);
     finish_slice(sums, mine, 2 * tag);
     wait_all(sends);  // the gradient of the others' slices may now be overwritten
-    gather(sums.front(), elements, mine, 2 * tag + 1);
+    wire_.pack(0, sums.front(), mine);
+    gather(wire_.image(0, sums.front()), elements, mine, 2 * tag + 1);
+    wire_.unpack(0, sums.front(), {0, elements});
     return sums.front();
   }
 
   std::size_t memory_bytes() const override {
-    return communicator_.size() == 1 ? 0 : kUnderWay * chunk_ * owners_.size() * sizeof(float);
+    if (communicator_.size() == 1) return 0;
+    return (kUnderWay + (opened_ ? 1 : 0)) * chunk_ * owners_.size() * sizeof(float) + wire_.memory_bytes();
   }
+  std::int64_t sent_bytes() const override { return wire_.sent_bytes(); }
 
  private:
+  static std::size_t own_parts(const Communicator& communicator, int virtual_workers) {
+    if (communicator.size() == 1) return 0;  // nothing is sent
+    const auto [first, last] = share_of(communicator.rank(), communicator.size(), 0, virtual_workers);
+    return subtrees_inside(first, last, virtual_workers).size();
+  }
+
   /// In the order in which the receiver takes them: chunk by chunk, subtree by subtree.
   std::vector<RequestPtr> send_slices(const std::vector<float*>& sums, std::size_t elements, int tag) {
     std::vector<RequestPtr> sends;
     for (int distance = 1; distance < communicator_.size(); ++distance) {
       const int peer = (communicator_.rank() + distance) % communicator_.size();
       for (const Range& chunk : chunks_of(slice_of(peer, communicator_.size(), elements), chunk_)) {
-        for (const float* sum : sums) sends.push_back(send_range(communicator_, sum, chunk, peer, tag));
+        for (std::size_t part = 0; part < sums.size(); ++part) {
+          wire_.pack(part, sums[part], chunk);
+          sends.push_back(wire_.send(wire_.image(part, sums[part]), chunk, peer, tag));
+        }
       }
     }
     return sends;
@@ -79,63 +86,70 @@ class DirectExchange final : public Exchange {
       if (i >= chunks.size()) return;
       for (std::size_t part = 0; part < owners_.size(); ++part) {
         if (owners_[part] == communicator_.rank()) continue;
-        receives[i % kUnderWay].push_back(
-            receive_range(communicator_, scratch(i, part), {0, chunks[i].size()}, owners_[part], tag));
+        receives[i % kUnderWay].push_back(wire_.receive(landing(i, part), {0, chunks[i].size()}, owners_[part], tag));
       }
     };
     for (std::size_t i = 0; i < kUnderWay; ++i) start(i);
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       wait_all(receives[i % kUnderWay]);
-      add_parts(sums, chunks[i], i);
+      add_parts(sums, chunks[i], opened(i, chunks[i].size()));
       start(i + kUnderWay);
     }
   }
 
+  /// The other ranks' parts of chunk i as floats, `chunk_` apart.
+  float* opened(std::size_t i, std::size_t count) {
+    if (wire_.rounding() == SumRounding::none) return landing(i, 0);
+    for (std::size_t part = 0; part < owners_.size(); ++part)
+      if (owners_[part] != communicator_.rank()) wire_.floats(landing(i, part), count, opened_.data() + part * chunk_);
+    return opened_.data();
+  }
+
   /// The tree over one chunk of my slice; its root goes to the first of my own sums.
-  void add_parts(const std::vector<float*>& sums, const Range& chunk, std::size_t i) {
+  void add_parts(const std::vector<float*>& sums, const Range& chunk, float* others) {
     const auto part = [&](int index) {
       const auto at = static_cast<std::size_t>(index);
       const bool own = owners_[at] == communicator_.rank();
-      return own ? sums[at - own_] + chunk.begin : scratch(i, at);
+      return own ? sums[at - own_] + chunk.begin : others + at * chunk_;
     };
     for (const TreeAdd& step : adds_) {
       float* const left = part(step.target);
       const bool is_root = &step == &adds_.back();
-      add(left, part(step.source), is_root ? sums.front() + chunk.begin : left, chunk.size());
+      add(left, part(step.source), is_root ? sums.front() + chunk.begin : left, chunk.size(), wire_.rounding());
     }
   }
 
-  void gather(float* sum, std::size_t elements, const Range& mine, int tag) {
+  void gather(void* image, std::size_t elements, const Range& mine, int tag) {
     const int ranks = communicator_.size();
     std::vector<RequestPtr> requests;
     for (int distance = 1; distance < ranks; ++distance) {
       const int peer = (communicator_.rank() - distance + ranks) % ranks;
       const Range theirs = slice_of(peer, ranks, elements);
-      if (theirs.size() > 0) requests.push_back(receive_range(communicator_, sum, theirs, peer, tag));
+      if (theirs.size() > 0) requests.push_back(wire_.receive(image, theirs, peer, tag));
     }
     for (int distance = 1; distance < ranks && mine.size() > 0; ++distance) {
-      requests.push_back(send_range(communicator_, sum, mine, (communicator_.rank() + distance) % ranks, tag));
+      requests.push_back(wire_.send(image, mine, (communicator_.rank() + distance) % ranks, tag));
     }
     wait_all(requests);
   }
 
-  float* scratch(std::size_t i, std::size_t part) const {
-    return scratch_[i % kUnderWay].data() + part * chunk_;
-  }
+  float* landing(std::size_t i, std::size_t part) const { return landing_[i % kUnderWay].data() + part * chunk_; }
 
   Communicator& communicator_;
+  Wire wire_;
   std::vector<int> owners_;  // rank that holds each part; parts in leaf order
   std::size_t own_ = 0;      // my first part
   std::vector<TreeAdd> adds_;
   std::size_t chunk_ = 0;
-  std::array<FloatBuffer, kUnderWay> scratch_;
+  std::array<FloatBuffer, kUnderWay> landing_;  // what arrives, by part
+  FloatBuffer opened_;                          // the same unpacked; none where nothing is rounded
 };
 
 }  // namespace
 
 std::unique_ptr<Exchange> make_direct_exchange(Communicator& communicator, int virtual_workers,
-                                               std::size_t largest_elements) {
-  return std::make_unique<DirectExchange>(communicator, virtual_workers, largest_elements);
+                                               const LargestBuckets& largest) {
+  return std::make_unique<DirectExchange>(communicator, virtual_workers, largest);
 }
 
 }  // namespace convoy

@@ -1,6 +1,7 @@
 // --reduction=fast: the library's own all-reduce, and the choice between the exchanges.
 #include <bit>
 
+#include "core/tensor/error.h"
 #include "distributed/add.h"
 #include "distributed/exchange.h"
 
@@ -11,12 +12,13 @@ class FastExchange final : public Exchange {
  public:
   explicit FastExchange(Communicator& communicator) : communicator_(communicator) {}
 
-  float* run(const std::vector<float*>& sums, std::size_t elements, int /*tag*/) override {
-    for (std::size_t i = 1; i < sums.size(); ++i) add(sums[0], sums[i], sums[0], elements);
+  float* run(const std::vector<float*>& sums, std::size_t elements, SumRounding /*none*/, int /*tag*/) override {
+    for (std::size_t i = 1; i < sums.size(); ++i) add(sums[0], sums[i], sums[0], elements, SumRounding::none);
     if (communicator_.size() > 1) communicator_.all_reduce_fast(std::span(sums[0], elements));
     return sums[0];
   }
   std::size_t memory_bytes() const override { return 0; }
+  std::int64_t sent_bytes() const override { return 0; }
 
  private:
   Communicator& communicator_;
@@ -29,12 +31,15 @@ std::unique_ptr<Exchange> make_fast_exchange(Communicator& communicator) {
 }
 
 std::unique_ptr<Exchange> make_exchange(Communicator& communicator, ReductionKind kind, int virtual_workers,
-                                        std::size_t largest_elements) {
+                                        const LargestBuckets& largest) {
+  if (kind == ReductionKind::fast && largest.rounded > 0)
+    throw UsageError("--reduction-dtype=bf16 rounds every sum of the fixed tree, but --reduction=fast leaves the sums to the "
+                     "library; give up one of the two");
   if (kind == ReductionKind::fast) return make_fast_exchange(communicator);
   const bool powers_of_two = std::has_single_bit(static_cast<unsigned>(communicator.size())) &&
                              std::has_single_bit(static_cast<unsigned>(virtual_workers));
-  if (powers_of_two && communicator.size() > 1) return make_halving_exchange(communicator, largest_elements);
-  return make_direct_exchange(communicator, virtual_workers, largest_elements);
+  if (powers_of_two && communicator.size() > 1) return make_halving_exchange(communicator, largest);
+  return make_direct_exchange(communicator, virtual_workers, largest);
 }
 
 }  // namespace convoy

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/tensor/error.h"
 #include "distributed/add.h"
@@ -21,8 +20,8 @@ std::size_t most_alive(int begin, int end, int leaves) {
 
 }  // namespace
 
-LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads)
-    : begin_(begin), end_(end), elements_(elements), arrived_(static_cast<std::size_t>(end - begin)) {
+LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding)
+    : begin_(begin), end_(end), elements_(elements), rounding_(rounding), arrived_(static_cast<std::size_t>(end - begin)) {
   for (const Subtree& subtree : subtrees_inside(begin, end, leaves)) roots_.push_back(add_nodes(subtree));
   incomplete_roots_ = static_cast<int>(roots_.size());
   for (int t = 0; t < threads; ++t) {
@@ -74,14 +73,14 @@ bool LocalSums::add_leaf(int leaf, const float* data) {
                         : take_free();
   }
   if (!sibling_waits) {
-    std::memcpy(sum.data(), data, elements_ * sizeof(float));
+    store_leaf(data, sum.data(), elements_, rounding_);
     return settle(self, std::move(sum));
   }
   const Node& node = nodes_[static_cast<std::size_t>(self)];  // its place in the tree never changes
   if (node.is_left) {
-    add(data, sum.data(), sum.data(), elements_);
+    convoy::add_leaf(data, sum.data(), sum.data(), elements_, rounding_);
   } else {
-    add(sum.data(), data, sum.data(), elements_);
+    convoy::add_leaf(sum.data(), data, sum.data(), elements_, rounding_);
   }
   return settle(node.parent, std::move(sum));
 }
@@ -109,7 +108,7 @@ bool LocalSums::settle(int node, FloatBuffer sum) {
       other = std::exchange(nodes_[static_cast<std::size_t>(self.sibling)].sum, FloatBuffer());
     }
     if (!nodes_[static_cast<std::size_t>(node)].is_left) std::swap(sum, other);
-    add(sum.data(), other.data(), sum.data(), elements_);
+    add(sum.data(), other.data(), sum.data(), elements_, rounding_);
     const std::lock_guard lock(mutex_);
     free_.push_back(std::move(other));
     node = nodes_[static_cast<std::size_t>(node)].parent;

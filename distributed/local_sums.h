@@ -3,6 +3,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/backend/device.h"
 #include "distributed/float_buffer.h"
 #include "distributed/tree.h"
 
@@ -13,8 +14,9 @@ namespace convoy {
 /// waits for its sibling is copied. Thread-safe: additions run outside the lock.
 class LocalSums {
  public:
-  /// `threads` that hand in their shares, each in ascending order: as many buffers as they need are taken here.
-  LocalSums(int begin, int end, int leaves, std::size_t elements, int threads);
+  /// `threads` that hand in their shares, each in ascending order: as many buffers as they need are taken here. Leaves
+  /// and sums are rounded as `rounding` says.
+  LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding);
 
   /// Empty again; the sums' buffers are free.
   void clear();
@@ -43,6 +45,7 @@ class LocalSums {
 
   const int begin_, end_;
   const std::size_t elements_;
+  const SumRounding rounding_;
   std::vector<int> roots_;       // nodes of the largest subtrees
   std::vector<int> leaf_nodes_;  // node of leaf begin_ + i
   mutable std::mutex mutex_;     // guards what follows

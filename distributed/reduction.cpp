@@ -30,17 +30,21 @@ class TreeReducer final : public GradientReducer {
   TreeReducer(std::unique_ptr<Communicator> communicator, const ReducerOptions& options)
       : communicator_(std::move(communicator)),
         elements_(options.bucket_elements),
+        rounding_(options.rounding),
         before_exchange_(options.before_exchange) {
     const auto [first, last] =
         share_of(communicator_->rank(), communicator_->size(), 0, options.virtual_workers);
-    for (const std::int64_t elements : elements_) {
-      local_.push_back(std::make_unique<LocalSums>(first, last, options.virtual_workers,
-                                                   static_cast<std::size_t>(elements), options.threads));
-      names_.push_back(fmt::format("gradient bucket {}", names_.size()));
+    rounding_.resize(elements_.size(), SumRounding::none);
+    LargestBuckets largest;
+    for (std::size_t bucket = 0; bucket < elements_.size(); ++bucket) {
+      const auto elements = static_cast<std::size_t>(elements_[bucket]);
+      local_.push_back(std::make_unique<LocalSums>(first, last, options.virtual_workers, elements, options.threads,
+                                                   rounding_[bucket]));
+      names_.push_back(fmt::format("gradient bucket {}", bucket));
+      largest.elements = std::max(largest.elements, elements);
+      if (rounding_[bucket] != SumRounding::none) largest.rounded = std::max(largest.rounded, elements);
     }
-    const std::int64_t largest = elements_.empty() ? 0 : *std::max_element(elements_.begin(), elements_.end());
-    exchange_ =
-        make_exchange(*communicator_, options.kind, options.virtual_workers, static_cast<std::size_t>(largest));
+    exchange_ = make_exchange(*communicator_, options.kind, options.virtual_workers, largest);
     results_.resize(elements_.size());
     reduced_ = elements_.size();
     thread_ = std::thread([this] { communicate(); });
@@ -104,6 +108,10 @@ class TreeReducer final : public GradientReducer {
     for (const auto& sums : local_) bytes += sums->memory_bytes();
     return bytes;
   }
+  std::int64_t sent_bytes() const override {
+    const std::lock_guard lock(mutex_);
+    return sent_bytes_;
+  }
 
  private:
   /// The communication thread: buckets in the order of their numbers, the same on every rank.
@@ -117,10 +125,11 @@ class TreeReducer final : public GradientReducer {
         communicator_->at(names_[bucket], step_);
         const trace::Doing exchanging(trace::Activity::exchange, names_[bucket],
                                       elements_[bucket] * static_cast<std::int64_t>(sizeof(float)));
-        results_[bucket] =
-            exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), static_cast<int>(bucket));
+        results_[bucket] = exchange_->run(sums->sums(), static_cast<std::size_t>(elements_[bucket]), rounding_[bucket],
+                                          static_cast<int>(bucket));
         const std::lock_guard lock(mutex_);
         communication_seconds_ += seconds_since(start);
+        sent_bytes_ = exchange_->sent_bytes();
         ++reduced_;
         done_.notify_all();
       }
@@ -148,6 +157,7 @@ class TreeReducer final : public GradientReducer {
 
   std::unique_ptr<Communicator> communicator_;  // of the communication thread
   const std::vector<std::int64_t> elements_;
+  std::vector<SumRounding> rounding_;  // by bucket
   const std::function<void(std::int64_t)> before_exchange_;
   std::vector<std::unique_ptr<LocalSums>> local_;
   std::vector<std::string> names_;
@@ -162,6 +172,7 @@ class TreeReducer final : public GradientReducer {
   bool stop_ = false;
   std::exception_ptr error_;
   double communication_seconds_ = 0;
+  std::int64_t sent_bytes_ = 0;
   std::thread thread_;  // last: it uses all the others
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/backend/device.h"
 #include "distributed/communicator.h"
 
 namespace convoy {
@@ -26,12 +27,15 @@ struct ReducerOptions {
   ReductionKind kind = ReductionKind::deterministic;
   int virtual_workers = 1;                    // V; R <= V
   std::vector<std::int64_t> bucket_elements;  // floats per bucket
+  /// By bucket (empty: none is rounded): with bf16 every leaf and every sum is rounded, whether or not it crosses a wire, so
+  /// that the bits do not depend on R; what crosses one takes 2 bytes an element. Not with `fast` (UsageError).
+  std::vector<SumRounding> rounding = {};
   /// Threads of this rank that hand in leaves, each its share in ascending order: sizes the buffers, which are
   /// taken when the reducer is made (at most about log2 V + 1 gradients per thread). Any other order works too
   /// and may take more.
   int threads = 1;
   /// Fault injection: what the communication thread calls before each bucket's exchange. Null: nothing.
-  std::function<void(std::int64_t step)> before_exchange;
+  std::function<void(std::int64_t step)> before_exchange = {};
 };
 
 /// Sums leaves into one gradient per step on every rank. Threads hand in leaves bucket by bucket while backward
@@ -61,6 +65,8 @@ class GradientReducer {
   virtual double communication_seconds() const = 0;
   /// Bytes that this rank's buffers take.
   virtual std::size_t memory_bytes() const = 0;
+  /// Bytes that this rank has sent, in all since the start; 0 for `fast`, where the library sends.
+  virtual std::int64_t sent_bytes() const = 0;
 };
 
 /// Collective. Splits a communicator of its own off `communicator`, whose deadline it follows. R > V is a

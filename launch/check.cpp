@@ -57,6 +57,13 @@ void check_schedule(const Config& config) {
   }
 }
 
+void check_reduction(const Config& config) {
+  if (config.get<std::string>("reduction") != "fast" || config.get<std::string>("reduction-dtype") == "fp32") return;
+  throw UsageError(fmt::format("reduction-dtype = {} rounds every sum of the fixed tree, but reduction = fast leaves the sums to "
+                               "the library: give up one of the two",
+                               config.get<std::string>("reduction-dtype")));
+}
+
 /// "full-v1", or "blocks-v1:K" with K >= 1.
 bool is_order(const std::string& order) {
   constexpr std::string_view blocks = "blocks-v1:";
@@ -111,6 +118,7 @@ void check_run(const Config& config) {
   check_data(config);
   check_batch(config);
   check_schedule(config);
+  check_reduction(config);
   parse_inject(config.get<std::string>("inject"));
   if (config.get<std::string>("run").find('/') != std::string::npos) {
     throw UsageError(fmt::format("run = '{}' is a name, not a path; --runs=DIR says where runs lie",

@@ -47,11 +47,15 @@ std::vector<OptionSpec> run_options() {
        "where there are GPUs, else the cpu", .commands = takers(kCompute), .choices = {"auto", "cpu", "cuda"},
        .refused = {{"gpu", "GPUs are NVIDIA's here: say cuda"}, {"reference", "the "
        "reference engine computes in double precision and serves the tests; runs are fp32"}}},
+      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; bf16, fp16: data and the "
+       "weights that meet them have 16 bits, parameters, sums and losses 32 (fp16 scales the loss); tf32: fp32 whose "
+       "convolutions and dense layers round their factors to 10 bits, on GPUs", .commands = takers(kPrecision),
+       .choices = {"fp32", "tf32", "bf16", "fp16"}, .refused = {{"fp64", "runs compute in 32 bits or fewer; double "
+       "precision serves the tests"}}},
+      {.name = "device", .type = choice, .value = "cpu", .help = "whose memory the gradients are in; cuda: a GPU for each "
+       "rank", .commands = takers("bench reduce"), .choices = {"cpu", "cuda"}},
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
-       "turns", .commands = takers("train, plan, evaluate")},
-      {.name = "precision", .type = choice, .value = "fp32", .help = "of the computation; tf32: fp32 "
-       "whose convolutions and dense layers round their factors to 10 bits, on GPUs",
-       .commands = takers(kRun), .choices = {"fp32", "tf32"}, .refused = {{"bf16", "this build computes in fp32 only"}, {"fp16", "this build computes in fp32 only"}}},
+       "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
        "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
        "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
@@ -62,6 +66,10 @@ std::vector<OptionSpec> run_options() {
       {.name = "reduction", .type = choice, .value = "deterministic", .help = "of gradients; fast: MPI's own "
        "all-reduce, whose bits depend on the number of ranks", .commands = takers(kRun),
        .choices = {"deterministic", "fast"}},
+      {.name = "reduction-dtype", .type = choice, .value = "fp32", .help = "of gradients and of their sums between "
+       "micro-batches; bf16: rounded after every addition and half the bytes on the wire, on any number of ranks the same "
+       "bits; losses, counts and batch-norm statistics stay fp32", .commands = takers("train, plan, bench reduce"),
+       .choices = {"fp32", "bf16"}},
       {.name = "timeout", .type = integer, .value = "600", .help = "seconds that a living rank may keep "
        "others waiting before the run ends (three times that before the first step)", .commands = takers("train, plan, evaluate, bench reduce"), .least = 1, .most = 86400},
       {.name = "inject", .type = text, .help = "break the run on purpose: "
@@ -223,6 +231,9 @@ std::vector<OptionSpec> distributed_options() {
       {.name = "distributed.bucket-bytes", .type = integer, .value = "4194304", .help = "gradients travel in "
        "buckets of about this size", .commands = takers("train, plan, bench reduce"), .least = 4, .most = 1 <<
        30},
+      {.name = "distributed.transport", .type = choice, .value = "auto", .help = "of gradients between GPUs; nccl: from "
+       "device to device; host: through the hosts' memory and MPI; auto: nccl where every rank has it and none share a GPU. "
+       "The same bits either way", .commands = takers(kRun), .choices = {"auto", "nccl", "host"}},
   };
 }
 

@@ -35,6 +35,21 @@ Value Graph::add_constant(std::string name, Shape shape, ParameterInfo info) {
   return add_named(join(scope_, name), {shape, real_}, Role::constant, std::move(info));
 }
 
+Value Graph::add_copy(Value of, DType dtype) {
+  ValueInfo copy = info(of);
+  if (copy.role != Role::parameter && copy.role != Role::constant)
+    throw Error("only parameters and constants have copies, but value " + std::to_string(of.id) + " is neither");
+  copy.role = Role::copy;
+  copy.desc.dtype = dtype;
+  values_.push_back(std::move(copy));
+  return {static_cast<int>(values_.size()) - 1};
+}
+
+Value Graph::add_result(TensorDesc desc, Role role) {
+  values_.push_back({"", std::move(desc), role, -1, {}});
+  return {static_cast<int>(values_.size()) - 1};
+}
+
 std::vector<Value> Graph::add_op(OpKind kind, Attributes attributes, std::vector<Value> inputs, Role role) {
   std::vector<TensorDesc> operands;
   for (Value input : inputs) operands.push_back(info(input).desc);
@@ -71,6 +86,12 @@ std::vector<Value> Graph::with_role(Role role) const {
 Value Graph::find(std::string_view name) const {
   const auto entry = names_.find(name);
   return entry == names_.end() ? Value{} : Value{entry->second};
+}
+
+Value Graph::copy_of(std::string_view name) const {
+  for (std::size_t id = 0; id < values_.size(); ++id)
+    if (values_[id].role == Role::copy && values_[id].name == name) return {static_cast<int>(id)};
+  return {};
 }
 
 Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), outer_(graph.scope_) {

@@ -12,7 +12,15 @@
 
 namespace convoy {
 
-enum class Role { input, parameter, state, constant, activation, gradient };
+enum class Role {
+  input,
+  parameter,
+  state,
+  constant,
+  activation,
+  gradient,
+  copy  // a parameter or constant rounded to the compute type: memory of the caller's, named like what it is a copy of
+};
 
 /// A handle into one graph.
 struct Value {
@@ -79,6 +87,10 @@ class Graph {
   Value add_parameter(std::string name, Shape shape, ParameterInfo info);
   Value add_state(std::string name, Shape shape, Initializer initializer);
   Value add_constant(std::string name, Shape shape, ParameterInfo info);
+  /// Of a parameter or constant. find() does not see it; copy_of does.
+  Value add_copy(Value of, DType dtype);
+  /// A value whose op is added by hand (passes).
+  Value add_result(TensorDesc desc, Role role);
 
   /// Adds an op whose outputs' shapes come from op_def(kind).infer. Errors name the layer.
   std::vector<Value> add_op(OpKind kind, Attributes attributes, std::vector<Value> inputs,
@@ -97,6 +109,8 @@ class Graph {
   std::vector<Value> with_role(Role role) const;
   /// The input, parameter or state of that name; absent if there is none.
   Value find(std::string_view name) const;
+  /// The copy of a parameter or constant; absent if there is none.
+  Value copy_of(std::string_view name) const;
 
   std::vector<RunningStatistic>& running_statistics() { return running_; }
   const std::vector<RunningStatistic>& running_statistics() const { return running_; }

@@ -1,11 +1,13 @@
 #pragma once
 // From a graph to something that can run (design: section 3):
-//   build -> infer shapes -> differentiate -> place communication -> fuse -> plan memory -> bind to a backend
+//   build -> infer shapes -> differentiate -> lower precision -> place communication -> fuse -> plan memory -> bind to a
+//   backend
 // Shapes are inferred while building. Every pass is a function on graphs or plans; none executes anything.
 #include <cstddef>
 #include <string>
 #include <vector>
 
+#include "core/backend/device.h"
 #include "core/graph/graph.h"
 
 namespace convoy {
@@ -18,6 +20,13 @@ struct ParameterGradient {
   Value gradient;
 };
 std::vector<ParameterGradient> differentiate(Graph& graph, Value loss);
+
+/// Mixed precision: `compute` is bf16 or f16 (f32: nothing happens), the graph is of f32. `prepare` writes `compute`, every
+/// op is inferred anew with the types that takes_narrow() says, and a cast stands before the first op that needs a value in
+/// another type: each (value, type) is cast once. A parameter or constant that a layer reads in `compute` becomes a value of
+/// role copy. Value ids stay; `wide` (the leaves) stay f32. In f16 the loss' gradient reads a new input "loss_scale" f32 [1],
+/// so that all gradients are that many times larger. To be called after differentiate and before place_communication.
+void lower_precision(Graph& graph, DType compute, const std::vector<Value>& wide);
 
 /// Fuses conv / dense / batch_norm with the ReLU that alone follows (forward ops only; the backward ops read the
 /// activation's output, which keeps its value id). Removes ops whose results nobody reads, but for `keep`.
@@ -32,13 +41,18 @@ struct LeafSlot {
 };
 /// Cuts the leaves into buckets in the order in which the program finishes them, each closed when it holds at least
 /// `bucket_bytes`, and appends external ops bucket_ready(b) right after the op that completes a bucket.
+///
+/// `rounded`: those of the leaves whose sums are rounded to bf16 (gradients). They lie in buckets of their own: losses, counts
+/// and sums of weights (bf16 holds no odd number above 256) and batch-norm statistics stay f32 and travel apart.
 struct BucketLayout {
   std::vector<LeafSlot> slots;
   std::vector<std::int64_t> elements;  // per bucket, of the real type
+  std::vector<SumRounding> rounding;   // per bucket
   int buckets() const { return static_cast<int>(elements.size()); }
   const LeafSlot& slot_of(Value value) const;
 };
-BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes);
+BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes,
+                                 const std::vector<Value>& rounded = {});
 
 /// Where each arena value lies. Values that live at the same time do not overlap; views share their source's place.
 struct MemoryPlan {

@@ -14,7 +14,8 @@ const LeafSlot& BucketLayout::slot_of(Value value) const {
   throw Error("value " + std::to_string(value.id) + " is in no bucket");
 }
 
-BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes) {
+BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes,
+                                 const std::vector<Value>& rounded) {
   std::vector<Value> ordered = leaves;
   std::stable_sort(ordered.begin(), ordered.end(),
                    [&](Value a, Value b) { return graph.info(a).producer < graph.info(b).producer; });
@@ -30,8 +31,14 @@ BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves,
   const auto element_bytes = static_cast<std::int64_t>(size_of(graph.real()));
   bool open = false;
   for (Value leaf : ordered) {
-    if (!open) {
+    if (graph.info(leaf).desc.dtype != graph.real())
+      throw Error("leaf " + std::to_string(leaf.id) + " is " + std::string(name_of(graph.info(leaf).desc.dtype)) +
+                  ", but buckets hold " + std::string(name_of(graph.real())));
+    const bool is_rounded = std::find(rounded.begin(), rounded.end(), leaf) != rounded.end();
+    const SumRounding rounding = is_rounded ? SumRounding::bf16 : SumRounding::none;
+    if (!open || layout.rounding.back() != rounding) {
       layout.elements.push_back(0);
+      layout.rounding.push_back(rounding);
       completed_by.push_back(-1);
       open = true;
     }

@@ -19,6 +19,13 @@ struct ProgramOptions {
   std::vector<Value> keep;         // values read after the run
 };
 
+/// The graph's ops as a backend sees them; outputs that nobody reads are marked as not wanted.
+std::vector<OpDesc> describe_ops(const Graph& graph, const ProgramOptions& options);
+/// Whether ops of this kind have a kernel (views and externals have none), and whether neighbours of this kind may share one
+/// (Backend::bind_together).
+bool needs_kernel(OpKind kind);
+bool may_share_kernel(OpKind kind);
+
 class Program {
  public:
   using External = std::function<void(const ExternalAttributes&)>;
@@ -46,7 +53,8 @@ class Program {
   std::size_t arena_bytes() const { return plan_.arena_bytes; }
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   std::string implementation(int op) const;
-  /// Seconds spent in each op since the last call with reset; empty unless profiling is on.
+  /// Seconds spent in each op since profiling was turned on. On a device the host then waits for every op; nothing that is
+  /// captured may be profiled.
   bool profile = false;
   std::vector<double> op_seconds;
 
@@ -59,6 +67,7 @@ class Program {
   std::vector<std::string> notes_;                 // per op, for the trace: "conv1 conv"
   std::vector<trace::Activity> activities_;
   std::vector<std::vector<void*>> inputs_, outputs_;  // per op, rebuilt when a binding changes
+  Device& device_;
   DeviceMemory arena_, scratch_;
   std::size_t scratch_bytes_ = 0;
   std::vector<std::vector<Value>> written_;           // per op

@@ -9,6 +9,7 @@ namespace {
 
 std::string value_name(const Graph& graph, Value value) {
   const ValueInfo& info = graph.info(value);
+  if (info.role == Role::copy) return fmt::format("{} as {}", info.name, name_of(info.desc.dtype));
   return info.name.empty() ? fmt::format("%{}", value.id) : info.name;
 }
 

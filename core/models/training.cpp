@@ -56,7 +56,7 @@ Forward forward(Graph& graph, const Task& task) {
 
 }  // namespace
 
-TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes) {
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, SumRounding gradient_sums) {
   TrainingGraph training{Graph(task.real), {}, {}, {}, {}, {}, {}, {}, {}};
   Graph& graph = training.graph;
   graph.training = true;
@@ -75,7 +75,12 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes) {
   for (Value metric : {training.loss, training.weight, training.top1, training.top5})
     training.leaves.push_back(metric);
   remove_unused(graph, training.leaves);
-  training.buckets = place_communication(graph, training.leaves, bucket_bytes);
+  if (task.compute != DType::f32) lower_precision(graph, task.compute, training.leaves);
+  training.inputs.loss_scale = graph.find("loss_scale");
+  std::vector<Value> rounded;
+  if (gradient_sums != SumRounding::none)
+    for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
+  training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
   fuse(graph);
   return training;
 }
@@ -90,6 +95,7 @@ EvaluationGraph build_evaluation_graph(const Task& task) {
                                                   {made.logits, made.inputs.labels, made.inputs.weights});
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
+  if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
   fuse(graph);
   return evaluation;
 }

@@ -21,11 +21,13 @@ struct Task {
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
   DType real = DType::f32;
+  DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
 };
 
-/// Values of the caller's in both graphs. `keys` is absent where no op draws random numbers.
+/// Values of the caller's in both graphs. `keys` is absent where no op draws random numbers, `loss_scale` (f32 [1]) where the
+/// gradients are not scaled: the training graph has it in f16 alone.
 struct TaskInputs {
-  Value images, transforms, labels, weights, keys;
+  Value images, transforms, labels, weights, keys, loss_scale;
 };
 
 struct TrainingGraph {
@@ -36,7 +38,9 @@ struct TrainingGraph {
   std::vector<Value> leaves;       // all that goes through the reduction tree
   BucketLayout buckets;
 };
-TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes);
+/// `gradient_sums`: what the sums of gradients, and nothing else, are rounded to (--reduction-dtype).
+TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,
+                                   SumRounding gradient_sums = SumRounding::none);
 
 struct EvaluationGraph {
   Graph graph;

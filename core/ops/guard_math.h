@@ -11,6 +11,13 @@ struct GuardRules {
   bool halts;
 };
 
+/// The loss scale of the next step, in both of its places.
+CONVOY_HOST_DEVICE void set_loss_scale(double scale, double* scalars) {
+  const auto narrow = static_cast<float>(scale);  // a power of two: exact
+  scalars[kLossScale] = scale;
+  __builtin_memcpy(&scalars[kLossScaleFloat], &narrow, sizeof narrow);
+}
+
 /// `weight`: of the step; `finite`: whether all that was reduced is. Sets and keeps scalars [kStepScalars].
 CONVOY_HOST_DEVICE void guard(const GuardRules& rules, double weight, bool finite, double* scalars) {
   const double scale = scalars[kLossScale];
@@ -21,7 +28,7 @@ CONVOY_HOST_DEVICE void guard(const GuardRules& rules, double weight, bool finit
   if (!wanted || halted) return;
   if (!finite) {
     if (rules.halts && (!rules.scaling || scale <= 1)) scalars[kHalted] = 1;
-    if (rules.scaling) scalars[kLossScale] = scale > 2 ? scale / 2 : 1;
+    if (rules.scaling) set_loss_scale(scale > 2 ? scale / 2 : 1, scalars);
     scalars[kGoodSteps] = 0;
     return;
   }
@@ -29,7 +36,7 @@ CONVOY_HOST_DEVICE void guard(const GuardRules& rules, double weight, bool finit
   scalars[kGoodSteps] += 1;
   if (scalars[kGoodSteps] < rules.growth_every) return;
   scalars[kGoodSteps] = 0;
-  scalars[kLossScale] = 2 * scale > rules.most ? rules.most : 2 * scale;
+  set_loss_scale(2 * scale > rules.most ? rules.most : 2 * scale, scalars);
 }
 
 }  // namespace convoy::math

@@ -17,6 +17,7 @@ enum StepScalar {
   kLossScale,    // of the next step; 1 without loss scaling
   kGoodSteps,    // since the loss scale last changed
   kHalted,       // 1: a step was not finite and no later one is applied until the host has dealt with it
+  kLossScaleFloat,  // kLossScale once more, as an f32 in the first half of this place: the micro-batch program reads it
   kStepScalars
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// The update program (design: section 3): finish the reduction, then the optimizer and the batch-norm state, once a
-// step, on the reduced gradient.
+// The update program (design: section 3): finish the reduction, decide whether the step is applied, then the optimizer and
+// the batch-norm state, once a step, on the reduced gradient.
 #include <string>
 #include <vector>
 
@@ -16,13 +16,22 @@ struct SgdOptions {
   bool decay_biases = false;       // weight decay on biases and norms too
 };
 
+/// All that was reduced, as the op step_guard looks at it.
+struct GuardOptions {
+  std::vector<std::int64_t> bucket_elements;
+  GuardAttributes guard;
+};
+
 /// What the update graph is made from: the values of the micro-batch graph and where their sums lie.
 struct UpdateGraph {
   Graph graph;
   Value scalars;                   // f64 [kStepScalars]
+  Value weight;                    // [1]: sum of the sample weights, a leaf of the micro-batch graph
+  std::vector<Value> buckets;      // [elements] each
   struct Parameter {
     std::string name;
     Value weight, velocity, gradient;
+    Value copy;                    // the weight in the compute type, which the update writes; absent in f32
     Value source_gradient;         // leaf of the micro-batch graph
   };
   struct Statistic {
@@ -35,6 +44,6 @@ struct UpdateGraph {
 };
 
 UpdateGraph build_update_graph(const Graph& micro_batch, const std::vector<ParameterGradient>& gradients,
-                               const SgdOptions& options, std::int64_t micro_batches);
+                               const SgdOptions& options, std::int64_t micro_batches, const GuardOptions& guard);
 
 }  // namespace convoy

@@ -72,17 +72,13 @@ CONVOY_NARROW F16 to_f16(float x) {
   return value;
 #else
   const std::uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-  std::uint32_t half;
-  if (magnitude > 0x7f800000u) {
-    half = 0x7e00u;                                                                    // NaN
-  } else if (magnitude >= 0x477ff000u) {
-    half = 0x7c00u;                                                                    // 65520 and above: infinity
-  } else if (magnitude >= 0x38800000u) {
-    half = (magnitude - 0x38000000u + 0x0fffu + (magnitude >> 13 & 1u)) >> 13;          // normal
-  } else {
-    // Subnormal, a multiple of 2^-24: adding 1/2 makes the float unit round it there.
-    half = bits_of(float_of_bits(magnitude) + 0.5f) - 0x3f000000u;
-  }
+  // All ways are computed and one is chosen, so that a compiler makes vector code of it.
+  const std::uint32_t normal = (magnitude - 0x38000000u + 0x0fffu + (magnitude >> 13 & 1u)) >> 13;
+  // Subnormal, a multiple of 2^-24: adding 1/2 makes the float unit round it there.
+  const std::uint32_t subnormal = bits_of(float_of_bits(magnitude) + 0.5f) - 0x3f000000u;
+  std::uint32_t half = magnitude < 0x38800000u ? subnormal : normal;
+  half = magnitude >= 0x477ff000u ? 0x7c00u : half;  // 65520 and above: infinity
+  half = magnitude > 0x7f800000u ? 0x7e00u : half;   // NaN
   return {static_cast<std::uint16_t>(sign | half)};
 #endif
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -124,6 +125,12 @@ void Chaos::before_reduction(std::int64_t step) {
     const trace::Doing doing(trace::Activity::exchange, "hang (--inject)");
     while (true) std::this_thread::sleep_for(std::chrono::seconds(1));  // until somebody ends the process
   }
+}
+
+bool Chaos::flips_after(std::int64_t step) const {
+  return std::any_of(all_.begin(), all_.end(), [&](const InjectClause& clause) {
+    return clause.kind == InjectKind::flip && is_now(clause, step);
+  });
 }
 
 void Chaos::after_update(std::int64_t step, ModelState& state) {

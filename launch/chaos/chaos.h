@@ -43,6 +43,8 @@ class Chaos {
   void before_compute(std::int64_t step);
   /// hang, slow reduce. The communication thread, before each exchange (ReducerOptions::before_exchange).
   void before_reduction(std::int64_t step);
+  /// Whether after_update(step) may flip a bit on any rank: the same on every rank, since none may then go ahead.
+  bool flips_after(std::int64_t step) const;
   /// flip. The main thread, after the update of `step`.
   void after_update(std::int64_t step, ModelState& state);
 

@@ -14,6 +14,7 @@
 #include "launch/train/agreement.h"
 #include "launch/data_options.h"
 #include "launch/train/evaluator.h"
+#include "launch/train/plans.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/trained_model.h"
 
@@ -145,10 +146,18 @@ int evaluate(const Config& config, World& world) {
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
     const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));
-    const int threads = threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20);
-    Evaluator evaluator(model->task, *backend, model->state, model->augment,
-                        {.threads = threads, .loader_threads = config.get<int>("data.threads"), .keep_samples = true});
-    const EvaluationResult result = evaluator.run(*dataset, all);
+    const int threads = backend->device().is_host()
+                            ? threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20)
+                            : 1;
+    std::unique_ptr<StateMemory> memory;
+    std::unique_ptr<Evaluator> evaluator;
+    bind_alike(all, *backend, recorded_plans(model->checkpoint.run_record), [&] {
+      memory = std::make_unique<StateMemory>(model->state, backend->device());
+      evaluator = std::make_unique<Evaluator>(
+          model->task, *backend, *memory, model->augment,
+          EvaluatorOptions{.threads = threads, .loader_threads = config.get<int>("data.threads"), .keep_samples = true});
+    });
+    const EvaluationResult result = evaluator->run(*dataset, all);
     agree(all, "the results", [&] {
       if (world.rank() != 0) return;
       ConfusionMatrix matrix(names_of_classes(*model));

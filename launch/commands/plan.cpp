@@ -9,7 +9,7 @@
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/train/run_spec.h"
-#include "launch/train/workers.h"
+#include "launch/train/step_engine.h"
 
 namespace convoy {
 namespace {
@@ -42,12 +42,13 @@ MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, 
   MemoryOfRank memory;
   const auto lanes = static_cast<std::size_t>(threads);
   std::size_t gradient = 0;
-  for (std::int64_t elements : Workers::bucket_elements(training)) gradient += static_cast<std::size_t>(elements) * 4;
+  for (std::int64_t elements : bucket_elements(training)) gradient += static_cast<std::size_t>(elements) * 4;
   memory.arena = lanes * program.arena_bytes();
   memory.scratch = lanes * program.scratch_bytes();
   memory.leaves = lanes * gradient;
   memory.reduction = reduction_copies(leaves, threads) * gradient;
-  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant);
+  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant) +
+                      bytes_of(training.graph, Role::copy);
   memory.slots = bytes_of(training.graph, Role::parameter);
   memory.state = bytes_of(training.graph, Role::state);
   constexpr std::size_t kStepsAhead = 3;  // two read ahead, one in use
@@ -64,8 +65,9 @@ int plan(const Config& config) {
   const RunSpec spec = make_run_spec(config, data->info());
   const int ranks = config.get<int>("ranks");
   check_ranks(config, ranks);
-  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes);
-  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers);
+  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
+  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers,
+                                                guard_options(training, scales_loss(training)));
   set_cpu_isa(config.get<std::string>("device.isa"));
   const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
   const Program micro_batch(training.graph, *backend,

@@ -11,6 +11,7 @@
 #include "io/png.h"
 #include "launch/commands/commands.h"
 #include "launch/printable.h"
+#include "launch/train/plans.h"
 #include "launch/train/predictor.h"
 #include "launch/train/run_spec.h"
 
@@ -56,7 +57,8 @@ Tensor read_image(const std::filesystem::path& file, const TrainedModel& model) 
 Results predict_all(const std::vector<std::filesystem::path>& files, const std::filesystem::path& folder,
                     TrainedModel& model, const Backend& backend, int top) {
   Results results;
-  Predictor predictor(model, backend);
+  const StateMemory memory(model.state, backend.device());
+  Predictor predictor(model, memory, backend);
   std::vector<Tensor> images;
   std::vector<std::string> names;
   const auto flush = [&] {
@@ -137,6 +139,7 @@ int predict(const Config& config) {
   TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"), passed_over);
   for (const std::string& damage : passed_over) fmt::print(stderr, "[predict] passed over, damaged: {}\n", damage);
   const auto backend = make_backend(config);
+  backend->adopt_plans(recorded_plans(model.checkpoint.run_record));
   const int top = static_cast<int>(std::min<std::int64_t>(config.get<std::int64_t>("top"), model.task.classes));
   const Results results = predict_all(files, folder, model, *backend, top);
   const bool json = config.get<std::string>("format") == "json";

@@ -79,7 +79,8 @@ std::optional<CudaOptions> choose_device(const Config& config, const Seats& seat
   if (!may_want_gpu(config) || found.names.empty()) {
     if (config.get<std::string>("device") == "cuda")
       throw UsageError(fmt::format("--device=cuda: {}; --device=cpu computes without a GPU", found.why_none));
-    if (tf32) throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", found.why_none));
+    if (tf32)
+      throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", may_want_gpu(config) ? found.why_none : "--device=cpu"));
     if (may_want_gpu(config) && speaks) say(fmt::format("computing on the cpu: {}", found.why_none));
     return std::nullopt;
   }

@@ -10,6 +10,8 @@
 #include "core/metrics/tree_sum.h"
 #include "distributed/reduction.h"
 #include "io/loader.h"
+#include "launch/train/check_labels.h"
+#include "launch/train/engine_parts.h"
 #include "launch/train/thread_team.h"
 
 namespace convoy {
@@ -33,7 +35,7 @@ std::vector<T> gather(const std::vector<T>& mine, Communicator& world) {
 
 }  // namespace
 
-Evaluator::Evaluator(const Task& task, const Backend& backend, ModelState& state, const AugmentOptions& augment,
+Evaluator::Evaluator(const Task& task, const Backend& backend, const StateMemory& memory, const AugmentOptions& augment,
                      const EvaluatorOptions& options)
     : graph_(build_evaluation_graph(task)),
       augment_(augment),
@@ -42,13 +44,14 @@ Evaluator::Evaluator(const Task& task, const Backend& backend, ModelState& state
       classes_(task.classes) {
   augment_.flip = false;
   for (int thread = 0; thread < options.threads; ++thread) {
-    programs_.push_back(std::make_unique<Program>(
-        graph_.graph, backend, ProgramOptions{.keep = {graph_.probabilities, graph_.sample_loss}}));
-    for (std::size_t id = 0; id < graph_.graph.values().size(); ++id) {
-      const ValueInfo& value = graph_.graph.values()[id];
-      if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
-        programs_.back()->bind_memory({static_cast<int>(id)}, memory_of(state, value));
-    }
+    Lane lane;
+    const std::vector<Value> outputs{graph_.probabilities, graph_.sample_loss};
+    lane.program = std::make_unique<Program>(graph_.graph, backend, ProgramOptions{.keep = outputs});
+    bind_state(*lane.program, memory);
+    const TaskInputs& in = graph_.inputs;
+    lane.io = std::make_unique<ProgramIo>(*lane.program, backend.device(),
+                                          std::vector<Value>{in.images, in.transforms, in.labels, in.weights}, outputs);
+    lanes_.push_back(std::move(lane));
   }
 }
 
@@ -61,15 +64,17 @@ EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
                                              {.threads = options_.loader_threads, .depth = options_.threads + 1});
   std::vector<BlockSums> sums(static_cast<std::size_t>(last - first));
   std::vector<SampleResult> results(options_.keep_samples ? sums.size() * static_cast<std::size_t>(block_) : 0);
-  const auto run_block = [&](Program& program, int block) {
+  const std::chrono::milliseconds deadline = world.deadline();
+  const auto run_block = [&](ProgramIo& io, int block) {
     const std::shared_ptr<MicroBatch> batch = loader->next(block, 0);
-    program.bind_memory(graph_.inputs.images, batch->images.bytes());
-    program.bind_memory(graph_.inputs.transforms, batch->transforms.bytes());
-    program.bind_memory(graph_.inputs.labels, batch->labels.bytes());
-    program.bind_memory(graph_.inputs.weights, batch->weights.bytes());
-    program.run();
-    const float* probabilities = program.data<float>(graph_.probabilities);
-    const float* losses = program.data<float>(graph_.sample_loss);
+    check_labels(*batch, classes_);
+    io.put(graph_.inputs.images, batch->images.bytes());
+    io.put(graph_.inputs.transforms, batch->transforms.bytes());
+    io.put(graph_.inputs.labels, batch->labels.bytes());
+    io.put(graph_.inputs.weights, batch->weights.bytes());
+    io.run(deadline);
+    const float* probabilities = io.get<float>(graph_.probabilities);
+    const float* losses = io.get<float>(graph_.sample_loss);
     const auto labels = batch->labels.values<std::int32_t>();
     BlockSums& sum = sums[static_cast<std::size_t>(block - first)];
     for (std::int64_t row = 0; row < block_; ++row) {
@@ -86,11 +91,11 @@ EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
       sum[3] += in_top_k(scores, labels[r], 5) ? 1 : 0;
     }
   };
-  ThreadTeam team(static_cast<int>(programs_.size()));
+  ThreadTeam team(static_cast<int>(lanes_.size()));
   std::atomic<int> next_block{first};  // blocks are taken in the loader's order; who takes one changes nothing
   team.run([&](int thread) {
     for (int block = next_block++; block < last; block = next_block++)
-      run_block(*programs_[static_cast<std::size_t>(thread)], block);
+      run_block(*lanes_[static_cast<std::size_t>(thread)].io, block);
   });
   world.at("evaluation sums", 0);
   const std::vector<BlockSums> all = gather(sums, world);

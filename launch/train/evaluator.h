@@ -11,7 +11,8 @@
 #include "distributed/communicator.h"
 #include "io/dataset.h"
 #include "io/loader.h"
-#include "launch/train/model_state.h"
+#include "launch/train/program_io.h"
+#include "launch/train/state_memory.h"
 
 namespace convoy {
 
@@ -39,7 +40,8 @@ struct EvaluatorOptions {
 /// Collective: every rank calls it with the same arguments.
 class Evaluator {
  public:
-  Evaluator(const Task& task, const Backend& backend, ModelState& state, const AugmentOptions& augment,
+  /// `memory`: on the backend's device; what it holds when run() is called is evaluated. A device takes one thread.
+  Evaluator(const Task& task, const Backend& backend, const StateMemory& memory, const AugmentOptions& augment,
             const EvaluatorOptions& options);
   EvaluationResult run(const Dataset& dataset, Communicator& world);
 
@@ -48,7 +50,11 @@ class Evaluator {
   AugmentOptions augment_;
   EvaluatorOptions options_;
   std::int64_t block_, classes_;
-  std::vector<std::unique_ptr<Program>> programs_;
+  struct Lane {
+    std::unique_ptr<Program> program;
+    std::unique_ptr<ProgramIo> io;
+  };
+  std::vector<Lane> lanes_;        // one a thread
 };
 
 }  // namespace convoy

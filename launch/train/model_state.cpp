@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/graph/initialize.h"
 #include "core/tensor/error.h"
+#include "core/tensor/narrow.h"
 
 namespace convoy {
 namespace {
@@ -39,11 +41,33 @@ TensorMap* group_of(ModelState& state, Role role) {
     case Role::parameter: return &state.parameters;
     case Role::state: return &state.state;
     case Role::constant: return &state.constants;
+    case Role::copy: return &state.copies;
     default: return nullptr;
   }
 }
 
+template <typename T>
+void round_into(Tensor& copy, const Tensor& values) {
+  const auto from = values.values<float>();
+  std::transform(from.begin(), from.end(), copy.values<T>().begin(), [](float value) { return from_float<T>(value); });
+}
+
 }  // namespace
+
+void refresh_copies(ModelState& state) {
+  for (auto& [name, copy] : state.copies) {
+    const auto parameter = state.parameters.find(name);
+    const Tensor& values = parameter != state.parameters.end() ? parameter->second : state.constants.at(name);
+    if (copy.dtype() == DType::bf16)
+      round_into<Bf16>(copy, values);
+    else
+      round_into<F16>(copy, values);
+  }
+}
+
+bool lies_in_state(Role role) {
+  return role == Role::parameter || role == Role::state || role == Role::constant || role == Role::copy;
+}
 
 ModelState state_for_inference(const Graph& graph, std::uint64_t seed) {
   ModelState state;
@@ -53,6 +77,7 @@ ModelState state_for_inference(const Graph& graph, std::uint64_t seed) {
     group->emplace(value.name, value.role == Role::constant ? initial_value(value, seed)
                                                             : Tensor(value.desc.shape, value.desc.dtype));
   }
+  refresh_copies(state);
   return state;
 }
 
@@ -75,12 +100,14 @@ void broadcast_state(ModelState& state, Communicator& world) {
   broadcast(state.parameters, world);
   broadcast(state.velocities, world);
   broadcast(state.state, world);
+  refresh_copies(state);
 }
 
 void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimizer, const std::string& file) {
   copy_all(state.parameters, checkpoint.parameters, "parameters", file);
   copy_all(state.state, checkpoint.state, "state", file);
   if (with_optimizer) copy_all(state.velocities, checkpoint.optimizer, "optimizer", file);
+  refresh_copies(state);
 }
 
 void copy_values(ModelState& into, const ModelState& from) {
@@ -90,6 +117,7 @@ void copy_values(ModelState& into, const ModelState& from) {
   copy(into.parameters, from.parameters);
   copy(into.velocities, from.velocities);
   copy(into.state, from.state);
+  refresh_copies(into);
 }
 
 void store(const ModelState& state, Checkpoint& checkpoint) {

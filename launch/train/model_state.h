@@ -16,6 +16,7 @@ struct ModelState {
   std::map<std::string, Tensor> velocities;  // "momentum/NAME"
   std::map<std::string, Tensor> state;       // running statistics
   std::map<std::string, Tensor> constants;   // a pure function of the seed; never stored
+  std::map<std::string, Tensor> copies;      // of parameters and constants in bf16 or f16, for mixed precision; never stored
 };
 
 /// First values: computed on rank 0 and broadcast (design: section 4, Randomness).
@@ -23,6 +24,10 @@ ModelState initial_state(const Graph& graph, const UpdateGraph& update, std::uin
 
 /// Constants and zeroed tensors of the right shapes, to be filled from a checkpoint.
 ModelState state_for_inference(const Graph& graph, std::uint64_t seed);
+
+/// Rounds the parameters and constants anew wherever there are copies of them: to be called when a value has changed but by
+/// the update program, which keeps the copies itself. What follows below does so.
+void refresh_copies(ModelState& state);
 
 /// Copies a checkpoint's tensors in. Throws DataError that names the first tensor that is missing, superfluous or of
 /// another shape. `with_optimizer`: the slots too.
@@ -37,7 +42,10 @@ void copy_values(ModelState& into, const ModelState& from);
 /// Puts the tensors into a checkpoint; they share storage with the state, which must not change until it is written.
 void store(const ModelState& state, Checkpoint& checkpoint);
 
-/// Memory of a value with role parameter, state or constant.
+/// Whether the values of a role lie in the state: parameter, state, constant, copy.
+bool lies_in_state(Role role);
+
+/// Memory of such a value.
 void* memory_of(ModelState& state, const ValueInfo& value);
 
 }  // namespace convoy

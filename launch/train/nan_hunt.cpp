@@ -32,11 +32,11 @@ std::string sentence_of(const NotFinite& found, const Dataset& data, const std::
 
 }  // namespace
 
-std::string find_not_finite(Workers& workers, const ModelState& state, const Dataset& data, Loader& loader,
+std::string find_not_finite(StepEngine& engine, const ModelState& state, const Dataset& data, Loader& loader,
                             Communicator& world, std::int64_t step) {
   if (const std::string name = spoiled_tensor(state); !name.empty())  // the same on every rank
     return fmt::format("{} was not finite before this step already", name);
-  const std::vector<NotFinite> found = workers.replay(step, loader);
+  const std::vector<NotFinite> found = engine.replay(step, loader);
   nlohmann::json mine = nlohmann::json::array();
   for (const NotFinite& each : found)
     mine.push_back({each.leaf, sentence_of(each, data, std::to_string(world.rank()))});

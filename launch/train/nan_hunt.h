@@ -6,14 +6,14 @@
 #include "distributed/communicator.h"
 #include "io/dataset.h"
 #include "launch/train/model_state.h"
-#include "launch/train/workers.h"
+#include "launch/train/step_engine.h"
 
 namespace convoy {
 
 /// Collective, before anything of the step was applied. `step`: counted from 0, as the loader does; `loader` delivers
 /// it anew. One sentence, the same on every rank: which op of which layer, and the sample in whose row it stands (the
 /// first micro-batch in the order of the stream, wherever it was computed).
-std::string find_not_finite(Workers& workers, const ModelState& state, const Dataset& data, Loader& loader,
+std::string find_not_finite(StepEngine& engine, const ModelState& state, const Dataset& data, Loader& loader,
                             Communicator& world, std::int64_t step);
 
 }  // namespace convoy

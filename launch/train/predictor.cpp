@@ -3,31 +3,35 @@
 #include <cstring>
 
 #include "core/tensor/error.h"
+#include "launch/train/engine_parts.h"
 
 namespace convoy {
+namespace {
 
-Predictor::Predictor(TrainedModel& model, const Backend& backend)
+constexpr std::chrono::minutes kDeadline{10};  // of one batch
+
+}  // namespace
+
+Predictor::Predictor(const TrainedModel& model, const StateMemory& memory, const Backend& backend)
     : model_(model), graph_(build_evaluation_graph(model.task)), batch_(model.task.micro_batch) {
   program_ = std::make_unique<Program>(graph_.graph, backend, ProgramOptions{.keep = {graph_.probabilities}});
+  bind_state(*program_, memory);
+  const TaskInputs& in = graph_.inputs;
+  io_ = std::make_unique<ProgramIo>(*program_, backend.device(),
+                                    std::vector<Value>{in.images, in.transforms, in.labels, in.weights},
+                                    std::vector<Value>{graph_.probabilities});
   const auto make = [&](Value value) {
-    Tensor tensor(graph_.graph.info(value).desc.shape, graph_.graph.info(value).desc.dtype);
-    program_->bind_memory(value, tensor.bytes());
-    return tensor;
+    return Tensor(graph_.graph.info(value).desc.shape, graph_.graph.info(value).desc.dtype);
   };
-  images_ = make(graph_.inputs.images);
-  transforms_ = make(graph_.inputs.transforms);
-  labels_ = make(graph_.inputs.labels);   // zeros: the loss of a prediction is not read
-  weights_ = make(graph_.inputs.weights);
+  images_ = make(in.images);
+  transforms_ = make(in.transforms);
+  labels_ = make(in.labels);   // zeros: the loss of a prediction is not read
+  weights_ = make(in.weights);
   auto rows = transforms_.values<std::int32_t>();
   for (std::int64_t row = 0; row < batch_; ++row)  // the centre crop, as evaluation takes it
     for (int axis = 0; axis < model.task.image.rank() - 1; ++axis)
       rows[static_cast<std::size_t>(4 * row + axis)] = static_cast<std::int32_t>(
           (model.task.image[axis] - model.task.prepare.size[static_cast<std::size_t>(axis)]) / 2);
-  for (std::size_t id = 0; id < graph_.graph.values().size(); ++id) {
-    const ValueInfo& value = graph_.graph.values()[id];
-    if (value.role == Role::parameter || value.role == Role::constant || value.role == Role::state)
-      program_->bind_memory({static_cast<int>(id)}, memory_of(model.state, value));
-  }
 }
 
 std::vector<std::vector<float>> Predictor::run(const std::vector<Tensor>& images) {
@@ -38,8 +42,12 @@ std::vector<std::vector<float>> Predictor::run(const std::vector<Tensor>& images
       throw Error("an image of another shape than the model's");
     std::memcpy(images_.bytes() + row * image_bytes, images[row].bytes(), image_bytes);
   }
-  program_->run();
-  const float* probabilities = program_->data<float>(graph_.probabilities);
+  io_->put(graph_.inputs.images, images_.bytes());
+  io_->put(graph_.inputs.transforms, transforms_.bytes());
+  io_->put(graph_.inputs.labels, labels_.bytes());
+  io_->put(graph_.inputs.weights, weights_.bytes());
+  io_->run(kDeadline);
+  const float* probabilities = io_->get<float>(graph_.probabilities);
   std::vector<std::vector<float>> rows;
   for (std::size_t row = 0; row < images.size(); ++row) {
     const float* first = probabilities + row * static_cast<std::size_t>(model_.task.classes);

@@ -5,14 +5,16 @@
 
 #include "core/backend/backend.h"
 #include "core/graph/program.h"
+#include "launch/train/program_io.h"
+#include "launch/train/state_memory.h"
 #include "launch/train/trained_model.h"
 
 namespace convoy {
 
 class Predictor {
  public:
-  /// `model` must outlive this object.
-  Predictor(TrainedModel& model, const Backend& backend);
+  /// Both outlive this object. `memory`: of the model's state on the backend's device.
+  Predictor(const TrainedModel& model, const StateMemory& memory, const Backend& backend);
   /// Images [s.., c] as the model's data are stored, at most batch() of them -> their class probabilities.
   std::vector<std::vector<float>> run(const std::vector<Tensor>& images);
   std::int64_t batch() const { return batch_; }
@@ -22,6 +24,7 @@ class Predictor {
   EvaluationGraph graph_;
   std::int64_t batch_;
   std::unique_ptr<Program> program_;
+  std::unique_ptr<ProgramIo> io_;
   Tensor images_, transforms_, labels_, weights_;
 };
 

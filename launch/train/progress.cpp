@@ -31,7 +31,7 @@ void Progress::add(double loss, double weight, double top1, double data_wait, do
 }
 
 bool Progress::due(const Standing& standing) const {
-  return interval_.steps > 0 && (standing.step % every_ == 0 || standing.step == standing.last_step);
+  return interval_.steps + interval_.overflows > 0 && (standing.step % every_ == 0 || standing.step == standing.last_step);
 }
 
 std::string Progress::line(const Standing& standing, double seconds) const {
@@ -62,6 +62,10 @@ std::string Progress::record(const Standing& standing, const StragglerReport& st
        seconds > 0 ? static_cast<double>(interval_.steps * standing.batch) / seconds : 0.0},
       {"data_wait", seconds > 0 ? interval_.data_wait / seconds : 0.0},
       {"communication_wait", seconds > 0 ? interval_.communication_wait / seconds : 0.0}};
+  if (interval_.overflows > 0 || standing.loss_scale != 1) {
+    record["overflows"] = interval_.overflows;
+    record["loss_scale"] = standing.loss_scale;
+  }
   if (speaks_) {
     const std::string text = line(standing, seconds);
     clear_line();

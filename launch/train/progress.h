@@ -11,6 +11,7 @@ namespace convoy {
 /// Sums since the last record.
 struct Interval {
   std::int64_t steps = 0;
+  std::int64_t overflows = 0;             // steps besides: not applied, the scaled gradient was not finite
   double loss = 0, weight = 0, top1 = 0;  // sums over samples
   double seconds = 0;
   double data_wait = 0, communication_wait = 0;  // seconds
@@ -22,6 +23,7 @@ struct Standing {
   double epoch = 0, epochs = 0;
   double rate = 0;
   std::int64_t batch = 0;
+  double loss_scale = 1;                  // of the last step; 1 without loss scaling
 };
 
 class Progress {
@@ -30,6 +32,8 @@ class Progress {
   Progress(bool speaks, std::int64_t every);
   /// Adds a step; true when a record is due.
   void add(double loss, double weight, double top1, double data_wait, double communication_wait);
+  /// A step whose scaled gradient was not finite, so that it was not applied.
+  void add_overflow() { ++interval_.overflows; }
   bool due(const Standing& standing) const;
   /// The record of the interval as one JSON line for metrics.jsonl; prints its line; begins a new interval.
   std::string record(const Standing& standing, const StragglerReport& stragglers);

@@ -4,15 +4,21 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
 #include "launch/data_options.h"
 #include "launch/check.h"
+#include "launch/options.h"
+#include "launch/printable.h"
+#include "launch/train/plans.h"
 #include "launch/train/trained_model.h"
 
 namespace convoy {
 namespace {
+
+std::function<std::unique_ptr<Backend>(const Config&)> backend_maker;
 
 Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions& augment) {
   if (info.task != "classification")
@@ -27,6 +33,7 @@ Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions
   if (task.classes == 0) task.classes = classes;
   if (task.classes < classes)
     throw UsageError(fmt::format("model.classes is {}, but the data have {} classes", task.classes, classes));
+  task.compute = compute_type(config);
   task.image = info.sample;
   task.stored = info.dtype;
   if (config.get<bool>("data.normalize")) {
@@ -124,14 +131,38 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.sgd = {config.get<double>("optim.momentum"), config.get<bool>("optim.nesterov"),
               config.get<double>("optim.decay"), config.get<bool>("optim.decay-biases")};
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
+  if (config.get<std::string>("reduction-dtype") == "bf16") spec.gradient_sums = SumRounding::bf16;
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
   return spec;
 }
 
+DType compute_type(const Config& config) {
+  const auto precision = config.get<std::string>("precision");
+  return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
+}
+
+void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
+
 std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
+  if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
   const std::optional<CudaOptions> cuda = choose_device(config, seats);
   return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
+}
+
+TransportOptions transport_options(const Config& config, bool one_host, bool speaks) {
+  const auto transport = config.get<std::string>("distributed.transport");
+  TransportOptions options{.transport = transport == "nccl"   ? DeviceTransport::nccl
+                                        : transport == "host" ? DeviceTransport::host
+                                                              : DeviceTransport::automatic,
+                           .shares_device = find_option(config.command(), "share-gpu") && config.get<bool>("share-gpu"),
+                           .one_host = one_host};
+  if (speaks)
+    options.tell = [](const std::string& news) {
+      fmt::print(stderr, "[device] {}\n", printable(news));
+      std::fflush(stderr);
+    };
+  return options;
 }
 
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,
@@ -141,6 +172,7 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["virtual-workers"] = std::to_string(spec.virtual_workers);
   record["precision"] = config.get<std::string>("precision");
   record["reduction"] = config.get<std::string>("reduction");
+  record["reduction-dtype"] = config.get<std::string>("reduction-dtype");
   record_data(data, record);
   record["data.order"] = spec.order;
   record["device.threads-per-micro-batch"] = std::to_string(spec.threads_per_micro_batch);
@@ -149,6 +181,7 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   for (const auto& [name, value] : spec.task.options) record["model." + name] = value;
   record["data.normalize"] = config.get<bool>("data.normalize") ? "yes" : "no";
   for (const auto& [name, value] : backend.identity()) record["backend." + name] = value;
+  record_plans(backend, record);
   const Schedule& schedule = spec.schedule;
   record["schedule"] = fmt::format("{} rate={} gamma={} every={} milestones={} power={} warmup={} from {}",
                                    name_of(schedule.kind), schedule.rate, schedule.gamma, schedule.every_epochs,

@@ -1,6 +1,7 @@
 #pragma once
 // A run as typed values: what a Config says, checked as a whole before anything starts.
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "core/models/training.h"
 #include "core/optim/schedule.h"
 #include "core/optim/update_program.h"
+#include "distributed/device_transport.h"
 #include "io/checkpoint.h"
 #include "io/dataset.h"
 #include "io/loader.h"
@@ -35,6 +37,7 @@ struct RunSpec {
   SgdOptions sgd;
   Seeds seeds;
   std::size_t bucket_bytes = 0;
+  SumRounding gradient_sums = SumRounding::none;  // --reduction-dtype
   int threads_per_micro_batch = 1;
 };
 
@@ -46,9 +49,18 @@ std::unique_ptr<Dataset> open_validation(const Config& config);
 /// Throws UsageError naming the option, what it is and what it may be. `info`: of the training split.
 RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
+/// The type that data have while they are computed with: f32 for fp32 and tf32.
+DType compute_type(const Config& config);
+
 /// The backend that --device, --precision and --device.isa ask for, for a rank of a run (find_seats) or a process alone.
 /// Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
 std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats = {});
+/// What make_backend does from now on, in place of that: for test programs that run commands on a backend of their own. To
+/// be called before any command.
+void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker);
+
+/// How gradients travel between the GPUs of the ranks. `speaks`: this rank says on stderr why it is not by NCCL.
+TransportOptions transport_options(const Config& config, bool one_host, bool speaks);
 
 /// Design, section 4: what must not change if the bits are to stay.
 RunRecord make_run_record(const Config& config, const RunSpec& spec, const DatasetInfo& data, const Backend& backend,

@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "core/optim/scalars.h"
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
 #include "distributed/agreement.h"
 #include "launch/check.h"
+#include "launch/train/plans.h"
 #include "launch/train/signals.h"
 
 namespace convoy {
@@ -25,7 +25,7 @@ std::string record_text(const RunRecord& record) {
 }  // namespace
 
 Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
-    : config_(config), world_(world), all_(world.all()), folder_(folder), scalars_({kStepScalars}, DType::f64) {
+    : config_(config), world_(world), all_(world.all()), folder_(folder) {
   // Before the first step is done, data are opened and staged and programs are built, which may take longer than any step.
   all_.set_deadline(std::chrono::seconds(3 * config.get<int>("timeout")));
   const bool speaks = world.rank() == 0;
@@ -41,7 +41,8 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
   });
   agree(all_, "the graphs", [&] { build_graphs(); });
   make_faults();
-  agree(all_, "the programs", [&] { build_engine(); });
+  look_for_checkpoint();
+  build_engine();
   check_agreement(all_, "run record", record_text(record_));
   start_saver();
   introduce();
@@ -61,9 +62,9 @@ void Trainer::open_data() {
 }
 
 void Trainer::build_graphs() {
-  training_ = build_training_graph(spec_.task, spec_.bucket_bytes);
-  update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers);
-  record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+  training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
+  update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers,
+                               guard_options(training_, scales_loss(training_)));
 }
 
 /// Collective.
@@ -81,68 +82,50 @@ void Trainer::make_faults() {
                              .scene = std::move(scene)});
 }
 
+/// Collective.
 void Trainer::build_engine() {
   const trace::Doing starting(trace::Activity::start, "building the programs");
   const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
   ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
-  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
-  threads_ = threads_for(config_.get<int>("device.threads"),
-                         std::max(usable_cores() / spec_.threads_per_micro_batch, 1), ranks_on_node_, last - first);
   state_ = initial_state(training_.graph, update_, spec_.seeds.init, all_);
-  WorkersOptions workers{.threads = threads_,
-                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
-                         .first_leaf = first,
-                         .last_leaf = last};
-  ReducerOptions reduction{.kind = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
-                                                                                  : ReductionKind::deterministic,
-                           .virtual_workers = spec_.virtual_workers,
-                           .bucket_elements = Workers::bucket_elements(training_),
-                           .threads = threads_};
+  marks_ = first_marks();
+  const std::string plans = found_ ? recorded_plans(found_->checkpoint.run_record) : "";
+  bind_alike(all_, *backend_, plans, [&] { build_programs(); });
+  agree(all_, "the reduction", [&] { engine_->connect(all_); });
+  record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+}
+
+void Trainer::build_programs() {
+  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
+  threads_ = backend_->device().is_host()
+                 ? threads_for(config_.get<int>("device.threads"),
+                               std::max(usable_cores() / spec_.threads_per_micro_batch, 1), ranks_on_node_, last - first)
+                 : 1;
+  EngineOptions options{.first_leaf = first,
+                        .last_leaf = last,
+                        .virtual_workers = spec_.virtual_workers,
+                        .threads = threads_,
+                        .threads_per_micro_batch = spec_.threads_per_micro_batch,
+                        .reduction = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
+                                                                                    : ReductionKind::deterministic,
+                        .transport = transport_options(config_, ranks_on_node_ == world_.size(), world_.rank() == 0),
+                        .classes = spec_.task.classes};
   if (chaos_) {
-    if (chaos_->poisons()) workers.poison = [this](std::int64_t id) { return chaos_->poison(id); };
-    workers.before_input = [this](std::int64_t step) { chaos_->before_input(step); };
-    workers.before_compute = [this](std::int64_t step) { chaos_->before_compute(step); };
-    reduction.before_exchange = [this](std::int64_t step) { chaos_->before_reduction(step); };
+    if (chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
+    options.before_input = [this](std::int64_t step) { chaos_->before_input(step); };
+    options.before_compute = [this](std::int64_t step) { chaos_->before_compute(step); };
+    options.before_exchange = [this](std::int64_t step) { chaos_->before_reduction(step); };
   }
-  workers_ = std::make_unique<Workers>(training_, *backend_, state_, workers);
-  reducer_ = make_reducer(all_, reduction);
-  bind_update_program();
+  memory_ = std::make_unique<StateMemory>(state_, backend_->device());
+  engine_ = make_step_engine(training_, update_, *backend_, *memory_, options);
   if (validation_data_)
-    evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, state_, spec_.augment,
+    evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, *memory_, spec_.augment,
                                              EvaluatorOptions{.threads = threads_,
                                                               .loader_threads = config_.get<int>("data.threads")});
 }
 
-void Trainer::bind_update_program() {
-  update_program_ = std::make_unique<Program>(update_.graph, *backend_, ProgramOptions{});
-  update_program_->bind_memory(update_.scalars, scalars_.bytes());
-  for (const UpdateGraph::Parameter& parameter : update_.parameters) {
-    update_program_->bind_memory(parameter.weight, state_.parameters.at(parameter.name).bytes());
-    update_program_->bind_memory(parameter.velocity, state_.velocities.at("momentum/" + parameter.name).bytes());
-  }
-  for (const UpdateGraph::Statistic& statistic : update_.statistics)
-    update_program_->bind_memory(statistic.running, state_.state.at(statistic.name).bytes());
-}
-
-/// Where the reducer left its sums may differ from step to step.
-void Trainer::bind_sums() {
-  std::vector<const float*> results;
-  for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket)
-    results.push_back(reducer_->result(bucket).data());
-  if (results == bound_results_) return;
-  bound_results_ = results;
-  const auto sum = [&](Value leaf) {
-    const LeafSlot& slot = training_.buckets.slot_of(leaf);
-    return const_cast<float*>(results[static_cast<std::size_t>(slot.bucket)]) + slot.offset;  // only read by updates
-  };
-  for (const UpdateGraph::Parameter& parameter : update_.parameters)
-    update_program_->bind_memory(parameter.gradient, sum(parameter.source_gradient));
-  for (const UpdateGraph::Statistic& statistic : update_.statistics)
-    update_program_->bind_memory(statistic.sum, sum(statistic.source_sample));
-}
-
 void Trainer::start_loader() {
-  loader_ = make_loader(step_, spec_.last_step, config_.get<int>("data.threads"));
+  loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
 }
 
 /// Of this rank's micro-batches of the steps [first, last).
@@ -174,59 +157,90 @@ Standing Trainer::standing() const {
           .last_step = spec_.last_step,
           .epoch = exact_epoch(step_),
           .epochs = exact_epoch(spec_.last_step),
-          .rate = scalars_.values<double>()[kLearningRate],
-          .batch = spec_.batch};
+          .rate = rate_,
+          .batch = spec_.batch,
+          .loss_scale = loss_scale_};
 }
 
-double Trainer::reduced(Value leaf) const {
-  const LeafSlot& slot = training_.buckets.slot_of(leaf);
-  return static_cast<double>(reducer_->result(slot.bucket)[static_cast<std::size_t>(slot.offset)]);
+bool Trainer::save_is_due(std::int64_t step) const {
+  const auto every_steps = config_.get<std::int64_t>("checkpoint.every-steps");
+  const auto every_epochs = config_.get<std::int64_t>("checkpoint.every-epochs");
+  const std::int64_t epoch = (step - 1) * spec_.batch / spec_.samples;
+  return step == spec_.last_step || (every_steps && step % every_steps == 0) ||
+         (step == epoch_end(epoch) && every_epochs && (epoch + 1) % every_epochs == 0);
 }
 
-Trainer::StepOutcome Trainer::train_step() {
-  auto scalars = scalars_.values<double>();
-  scalars[kLearningRate] = rate_at(spec_.schedule, {.step = step_,
-                                                    .total_steps = spec_.epoch_steps,
-                                                    .batch = spec_.batch,
-                                                    .samples = spec_.samples});
-  const std::int64_t begin = monotonic_ns();
-  const double data_before = workers_->data_wait_seconds(), wait_before = reducer_->exposed_seconds();
-  all_.at("step", step_ + 1);
-  trace::at_step(step_ + 1);
-  if (chaos_) chaos_->before_step(step_ + 1);
-  reducer_->begin(step_ + 1);
-  workers_->run_step(step_, *loader_, *reducer_, take_asked());
-  const std::int64_t arrival = monotonic_ns();  // the last local bucket has just been handed in
-  reducer_->finish();
-  bind_sums();
-  const std::span<const float> last = reducer_->result(training_.buckets.buckets() - 1);
-  const std::span<const float> asked = last.subspan(last.size() - kAsked);
-  StepOutcome outcome{.checkpoint = asked[kAskCheckpoint] > 0, .stop = asked[kAskStop] > 0};
-  const bool listed = is_skipped(step_ + 1), applies = !listed && reduced_is_finite();
-  if (!applies && !listed) {
-    outcome.rewound = meet_not_finite();
-    if (outcome.rewound) return outcome;
+bool Trainer::audit_is_due(std::int64_t step) const {
+  const auto every = config_.get<std::int64_t>("train.audit-every");
+  return every && step % every == 0;
+}
+
+/// Whether the state after `step` steps is looked at, so that no later one may have begun.
+bool Trainer::stands_still_after(std::int64_t step) const {
+  return save_is_due(step) || audit_is_due(step) || step == epoch_end((step - 1) * spec_.batch / spec_.samples) ||
+         (chaos_ && chaos_->flips_after(step));
+}
+
+/// As far ahead as the engine goes, but not past a step after which the run stands still.
+void Trainer::begin_steps() {
+  while (begun_ < spec_.last_step && engine_->under_way() < engine_->depth()) {
+    if (engine_->under_way() > 0 && (checkpoint_asked_ || stop_asked_ || stands_still_after(begun_))) return;
+    begin_step();
   }
-  StepParts parts{.input = workers_->data_wait_seconds() - data_before,
-                  .communication = reducer_->exposed_seconds() - wait_before};
-  if (applies) apply_update(parts);
-  ledgers_->add(workers_->take_ledgers());
+}
+
+void Trainer::begin_step() {
+  const std::int64_t step = begun_ + 1;
+  all_.at("step", step);
+  trace::at_step(step);
+  if (chaos_) chaos_->before_step(step);
+  Requests asked = take_asked();
+  for (std::size_t i = 0; i < asked.size(); ++i) asked[i] = std::max(asked[i], asked_again_[i]);
+  asked_again_ = {};
+  engine_->begin({.step = begun_,
+                  .rate = rate_at(spec_.schedule, {.step = begun_,
+                                                   .total_steps = spec_.epoch_steps,
+                                                   .batch = spec_.batch,
+                                                   .samples = spec_.samples}),
+                  .wanted = !is_skipped(step),
+                  .asked = asked,
+                  .loader = loader_.get()});
+  ++begun_;
+}
+
+/// Of the oldest step under way.
+Trainer::StepOutcome Trainer::end_step() {
+  const StepResult result = engine_->take();
+  rate_ = result.rate;
+  loss_scale_ = result.loss_scale;
+  checkpoint_asked_ = checkpoint_asked_ || result.asked[kAskCheckpoint] > 0;
+  stop_asked_ = stop_asked_ || result.asked[kAskStop] > 0;
+  StepOutcome outcome;
+  if (result.halted) {
+    outcome.rewound = meet_not_finite(result);
+    if (outcome.rewound) return outcome;
+  } else if (result.wanted && !result.finite) {
+    progress_->add_overflow();  // of the scaled loss: the next step has a smaller scale
+  }
+  if (result.applied) {
+    ++marks_.updates;
+    if (chaos_ && chaos_->flips_after(step_ + 1)) flip_bits();
+    progress_->add(result.loss, result.weight, result.top1, result.parts.input, result.parts.communication);
+  }
+  ledgers_->add(result.ledgers);
   ++step_;
-  const double seconds = 1e-9 * static_cast<double>(monotonic_ns() - begin);
-  parts.compute = std::max(0.0, seconds - parts.input - parts.communication);
-  stragglers_->times().add(parts, seconds, arrival);
+  stragglers_->times().add(result.parts, result.seconds, result.arrival_ns);
+  if (engine_->under_way() == 0) {
+    outcome.checkpoint = std::exchange(checkpoint_asked_, false);
+    outcome.stop = stop_asked_;
+  }
   return outcome;
 }
 
-void Trainer::apply_update(const StepParts& parts) {
-  const trace::Doing update(trace::Activity::update, "the optimizer");
-  const double weight = reduced(training_.weight);
-  scalars_.values<double>()[kDivisor] = weight;
-  scalars_.values<double>()[kApply] = 1;
-  update_program_->run();
-  ++marks_.updates;
-  if (chaos_) chaos_->after_update(step_ + 1, state_);
-  progress_->add(reduced(training_.loss), weight, reduced(training_.top1), parts.input, parts.communication);
+void Trainer::flip_bits() {
+  engine_->read_state();
+  chaos_->after_update(step_ + 1, state_);
+  engine_->write_state();
 }
 
 bool Trainer::evaluate_validation() {
@@ -263,13 +277,8 @@ void Trainer::finish_step(const StepOutcome& outcome) {
   progress_->pause();
   const std::int64_t epoch = last_epoch();
   const bool epoch_ended = step_ == epoch_end(epoch);
-  const auto every_steps = config_.get<std::int64_t>("checkpoint.every-steps");
-  const auto every_epochs = config_.get<std::int64_t>("checkpoint.every-epochs");
-  const bool due = (every_steps && step_ % every_steps == 0) ||
-                   (epoch_ended && every_epochs && (epoch + 1) % every_epochs == 0);
-  const bool saves = due || outcome.checkpoint || outcome.stop || step_ == spec_.last_step;
-  const auto audit_every = config_.get<std::int64_t>("train.audit-every");
-  if (saves || (audit_every && step_ % audit_every == 0)) audit();
+  const bool saves = save_is_due(step_) || outcome.checkpoint || outcome.stop;
+  if (saves || audit_is_due(step_)) audit();
   if (epoch_ended || saves) ledgers_->merge(epoch, (step_ * spec_.batch - 1) / spec_.samples, all_);
   if (epoch_ended) ledgers_->close(epoch);
   // What was trained is safe before the validation begins, which may take long; a resume makes up for a missing one.
@@ -307,7 +316,8 @@ int Trainer::run() {
     progress_->say("train", fmt::format("nothing to do: the run has {} of {} steps", step_, spec_.last_step));
   progress_->go_on();  // only steps count as training time
   while (step_ < spec_.last_step) {
-    const StepOutcome outcome = train_step();
+    begin_steps();
+    const StepOutcome outcome = end_step();
     if (outcome.rewound) continue;
     all_.set_deadline(std::chrono::seconds(config_.get<int>("timeout")));  // the first step is behind us
     finish_step(outcome);

@@ -16,8 +16,8 @@
 #include "launch/train/progress.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/save_times.h"
+#include "launch/train/step_engine.h"
 #include "launch/train/stragglers.h"
-#include "launch/train/workers.h"
 
 namespace convoy {
 
@@ -49,20 +49,26 @@ class Trainer {
   RunRecord record_;
   RunFolder* folder_;              // null but on rank 0
   std::unique_ptr<Chaos> chaos_;   // null without --inject; before those that call it
-  std::unique_ptr<Workers> workers_;
-  std::unique_ptr<Program> update_program_;
-  std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<StateMemory> memory_;    // of state_ on the backend's device
+  std::unique_ptr<StepEngine> engine_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<EpochLedgers> ledgers_;
   std::unique_ptr<Progress> progress_;
   std::unique_ptr<Stragglers> stragglers_;
-  Tensor scalars_;
-  std::vector<const float*> bound_results_;
   int threads_ = 1, ranks_on_node_ = 1;
-  std::int64_t step_ = 0;          // steps done
+  std::int64_t step_ = 0;          // steps done: their results were taken
+  std::int64_t begun_ = 0;         // steps that the engine was ordered
+  double rate_ = 0, loss_scale_ = 1;  // of the last step done
+  Requests asked_again_{};         // this rank's, by steps that were given up
+  bool checkpoint_asked_ = false, stop_asked_ = false;  // by any rank; seen to where no step is under way
   std::int64_t saves_tried_ = 0;
   int rewinds_ = 0;
+  struct Found {
+    Checkpoint checkpoint;
+    std::string file;
+  };
+  std::optional<Found> found_;     // rank 0's, from before the programs are bound until resume() takes it
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;    // relative to the run folder, complete
   std::string last_digest_;
@@ -81,9 +87,9 @@ class Trainer {
   void open_data();
   void build_graphs();
   void make_faults();
+  void look_for_checkpoint();
   void build_engine();
-  void bind_update_program();
-  void bind_sums();
+  void build_programs();
   void start_loader();
   std::unique_ptr<Loader> make_loader(std::int64_t first_step, std::int64_t last_step, int threads) const;
   void resume();
@@ -95,17 +101,22 @@ class Trainer {
   void check_record(const Checkpoint& checkpoint, const std::string& file);
   bool is_own(const std::string& file) const;
   std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
+  Checkpoint first_marks() const;
 
   struct StepOutcome {
     bool checkpoint = false, stop = false;  // asked for by a signal
     bool rewound = false;                   // the step was not finite: the run stands at an earlier one now
   };
-  StepOutcome train_step();
-  void apply_update(const StepParts& parts);
-  double reduced(Value leaf) const;
-  bool reduced_is_finite() const;
+  bool save_is_due(std::int64_t step) const;
+  bool audit_is_due(std::int64_t step) const;
+  bool stands_still_after(std::int64_t step) const;
+  void begin_steps();
+  void begin_step();
+  StepOutcome end_step();
+  void flip_bits();
   bool is_skipped(std::int64_t step) const;
-  bool meet_not_finite();
+  bool meet_not_finite(const StepResult& result);
+  void give_up_steps();
   void skip_step(const std::string& finding);
   void rewind(const std::string& finding);
   void audit();

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "core/optim/scalars.h"
 #include "launch/train/audit.h"
 #include "launch/train/nan_hunt.h"
 #include "launch/train/trainer.h"
@@ -18,33 +17,41 @@ constexpr std::int64_t kSkipsInARow = 10;
 
 }  // namespace
 
-/// Looks at the reduced numbers, which are the same on every rank.
-bool Trainer::reduced_is_finite() const {
-  for (int bucket = 0; bucket < training_.buckets.buckets(); ++bucket) {
-    float zeros = 0;  // stays 0 unless an element is infinite or NaN
-    for (float element : reducer_->result(bucket)) zeros += element * 0.0F;
-    if (zeros != 0.0F) return false;
-  }
-  return true;
-}
-
 bool Trainer::is_skipped(std::int64_t step) const {
   return std::find(marks_.skipped_steps.begin(), marks_.skipped_steps.end(), step) != marks_.skipped_steps.end();
 }
 
-/// Every rank is here, before anything of the step was applied. True: the run stands at an earlier step now; false: the
-/// step is skipped. Or it ends.
-bool Trainer::meet_not_finite() {
-  const double loss = reduced(training_.loss);
+/// Steps that were begun on the parameters of one that was not finite changed nothing; what they would do has to be done
+/// anew.
+void Trainer::give_up_steps() {
+  const bool any = engine_->under_way() > 0;
+  asked_again_ = engine_->discard();
+  begun_ = step_ + 1;
+  if (any) loader_.reset();  // it has delivered their samples
+}
+
+/// Every rank is here; nothing of the step was applied, nor of any after it. True: the run stands at an earlier step now;
+/// false: the step is skipped. Or it ends.
+bool Trainer::meet_not_finite(const StepResult& result) {
+  give_up_steps();
+  engine_->read_state();
   const std::unique_ptr<Loader> again = make_loader(step_, step_ + 1, 0);
   const std::string finding = fmt::format(
       "step {} (epoch {:.2f}): {}; {}", step_ + 1, exact_epoch(step_),
-      std::isfinite(loss) ? "a gradient is not finite" : fmt::format("the loss is {}", loss),
-      find_not_finite(*workers_, state_, *train_data_, *again, all_, step_));
+      std::isfinite(result.loss) ? "a gradient is not finite" : fmt::format("the loss is {}", result.loss),
+      find_not_finite(*engine_, state_, *train_data_, *again, all_, step_));
   const bool bad_data = finding.find("from the op prepare") != std::string::npos;
   const auto policy = config_.get<std::string>("on-nan");
-  if (policy == "skip") return skip_step(finding), false;
-  if (policy == "rewind") return rewind(finding), true;
+  if (policy == "skip") {
+    skip_step(finding);
+    engine_->go_on();
+    if (!loader_ && begun_ < spec_.last_step) start_loader();
+    return false;
+  }
+  if (policy == "rewind") {
+    rewind(finding);
+    return true;
+  }
   throw AgreedError(
       1, -1,
       fmt::format("{}. --on-nan=stop ends the run here, {}. {}; --on-nan=skip goes on without such steps, --on-nan=rewind "
@@ -53,7 +60,7 @@ bool Trainer::meet_not_finite() {
                   last_checkpoint_.empty() ? "before its first checkpoint" : "the newest checkpoint is " + last_checkpoint_,
                   bad_data ? "The sample itself holds such values, or is read so: mend it" : fmt::format(
                       "A smaller optim.rate ({} at this step) or a warm-up (optim.warmup-epochs) may help",
-                      scalars_.values<double>()[kLearningRate])),
+                      result.rate)),
       false);
 }
 
@@ -90,7 +97,7 @@ void Trainer::rewind(const std::string& finding) {
         nlohmann::ordered_json{{"kind", "rewind"}, {"step", marks_.step}, {"bad_step", bad}, {"finding", finding}}.dump());
   });
   ledgers_ = std::make_unique<EpochLedgers>(*train_data_);
-  workers_->take_ledgers();
+  engine_->go_on();
   take_over(all_.broadcast_string(text, 0));
   for (std::int64_t step : skipped)
     if (!is_skipped(step)) marks_.skipped_steps.push_back(step);
@@ -102,6 +109,8 @@ void Trainer::rewind(const std::string& finding) {
 
 /// A bit that flipped in one rank's copy spoils every gradient that it sums from then on, without any other sign.
 void Trainer::audit() {
+  if (all_.size() == 1) return;
+  engine_->read_state();
   const std::vector<AuditFinding> findings = audit_state(state_, all_, step_);
   if (findings.empty()) return;
   std::vector<std::string> sentences;
@@ -120,6 +129,7 @@ void Trainer::audit() {
                                                            : "the newest checkpoint, " + last_checkpoint_ +
                                                                  ", was audited before it was written"));
   }
+  engine_->write_state();
   repaired_at_.push_back(step_);
   progress_->say("audit", text + ". Repaired by the majority's copy; steps since the fault may have used wrong gradients, so "
                                  "that the bits are no longer guaranteed");

@@ -31,7 +31,11 @@ void Trainer::start_saver() {
 
 /// Collective. Returns when the tensors are copied; they are as all ranks have them (audit).
 void Trainer::save(bool is_best) {
+  const LossScale scale = engine_->loss_scale();
+  marks_.loss_scale = scale.scale;
+  marks_.loss_scale_counter = scale.good_steps;
   Checkpoint checkpoint = marks_;
+  engine_->read_state();
   store(state_, checkpoint);
   checkpoint.step = step_;
   checkpoint.epoch = exact_epoch(step_);

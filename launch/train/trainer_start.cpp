@@ -8,6 +8,7 @@
 #include "io/library_version.h"
 #include "launch/commands/version.h"
 #include "launch/preflight.h"
+#include "launch/train/plans.h"
 #include "launch/train/trainer.h"
 
 namespace convoy {
@@ -64,13 +65,16 @@ void Trainer::introduce() {
   progress_->say("model", fmt::format("{}: {} parameters; batch {} in {} micro-batches of {}; {:.1f} MiB per rank",
                                       spec_.task.model, parameters, spec_.batch, spec_.virtual_workers,
                                       spec_.task.micro_batch,
-                                      static_cast<double>(workers_->memory_bytes() + reducer_->memory_bytes()) / (1 << 20)));
+                                      static_cast<double>(engine_->memory_bytes()) / (1 << 20)));
   std::string library;
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
   const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
   const std::string job = describe_job(process_environment());
-  progress_->say("world", fmt::format("{}, {} threads on rank 0; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, threads_,
-                                      backend_->name(), library, World::library_version(), hdf5_version(),
+  const Device& device = backend_->device();
+  const std::string computes = device.is_host() ? fmt::format("{} threads on rank 0", threads_)
+                                                : fmt::format("rank 0 on {}", device.name());
+  progress_->say("world", fmt::format("{}, {}; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, computes, backend_->name(),
+                                      library, World::library_version(), hdf5_version(),
                                       convoy_version(), job.empty() ? "" : "; " + job));
 }
 
@@ -112,7 +116,9 @@ void Trainer::begin_afresh() {
 }
 
 void Trainer::check_record(const Checkpoint& checkpoint, const std::string& file) {
-  const std::vector<std::string> differences = compare_run_records(checkpoint.run_record, record_);
+  RunRecord saved = checkpoint.run_record;
+  forgive_more_plans(saved, record_);
+  const std::vector<std::string> differences = compare_run_records(saved, record_);
   if (!differences.empty() && !config_.get<bool>("allow-changed"))
     throw UsageError(fmt::format("{}: the run record differs, so the bits would: {}. Give what the checkpoint was made "
                                  "with, or --allow-changed to go on without that promise",
@@ -155,7 +161,7 @@ std::string Trainer::go_back(const ModelState& first) {
     go_on_from(std::move(found->second), found->first.string());
   } else {
     copy_values(state_, first);
-    marks_ = {};
+    marks_ = first_marks();
     marks_.metrics = kNoMetrics;
     begin_afresh();
     progress_->say("resume", "step 0: there is no checkpoint yet");
@@ -163,19 +169,38 @@ std::string Trainer::go_back(const ModelState& first) {
   return marks_text(marks_, stream_changed_, save_at_once_);
 }
 
-/// Rank 0 reads and verifies; the others receive.
+/// What a run begins with, besides tensors.
+Checkpoint Trainer::first_marks() const {
+  Checkpoint marks;
+  marks.loss_scale = first_loss_scale(training_);
+  return marks;
+}
+
+/// Rank 0 reads and verifies, before the programs are bound: to the library plans that the checkpoint was made with.
+void Trainer::look_for_checkpoint() {
+  const trace::Doing starting(trace::Activity::start, "looking for a checkpoint");
+  agree(all_, "the checkpoint to resume from", [&] {
+    if (!folder_) return;
+    Found found;
+    std::vector<std::string> warnings;
+    auto checkpoint = find_checkpoint(found.file, warnings);
+    for (const std::string& warning : warnings) progress_->say("resume", warning);
+    if (!checkpoint) return;
+    found.checkpoint = std::move(*checkpoint);
+    found_ = std::move(found);
+  });
+}
+
+/// Rank 0 takes over what it has found; the others receive.
 void Trainer::resume() {
   const trace::Doing starting(trace::Activity::start, "resuming");
   std::string text;
   agree(all_, "the checkpoint to resume from", [&] {
     if (!folder_) return;
-    std::string file;
-    std::vector<std::string> warnings;
-    auto checkpoint = find_checkpoint(file, warnings);
-    for (const std::string& warning : warnings) progress_->say("resume", warning);
-    if (!checkpoint) return begin_afresh();
-    check_record(*checkpoint, file);
-    go_on_from(std::move(*checkpoint), file);
+    if (!found_) return begin_afresh();
+    check_record(found_->checkpoint, found_->file);
+    go_on_from(std::move(found_->checkpoint), found_->file);
+    found_.reset();
     text = marks_text(marks_, stream_changed_, save_at_once_);
   });
   text = all_.broadcast_string(text, 0);
@@ -185,7 +210,7 @@ void Trainer::resume() {
 /// Every rank goes on where rank 0 stands.
 void Trainer::take_over(const std::string& text) {
   marks_ = marks_from(text, stream_changed_, save_at_once_);
-  step_ = marks_.step;
+  step_ = begun_ = marks_.step;
   const auto metrics = nlohmann::json::parse(marks_.metrics);
   train_metrics_ = metrics["train"].dump();
   validation_metrics_ = metrics["validation"].dump();
@@ -193,6 +218,8 @@ void Trainer::take_over(const std::string& text) {
   marks_.ledgers.clear();
   if (stream_changed_) ledgers_->excuse(step_ * spec_.batch / spec_.samples);
   broadcast_state(state_, all_);
+  engine_->write_state();
+  engine_->set_loss_scale({marks_.loss_scale, marks_.loss_scale_counter});
 }
 
 }  // namespace convoy

@@ -1,62 +1,24 @@
 #include "launch/train/workers.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <limits>
-#include <optional>
 #include <span>
 
+#include "launch/train/engine_parts.h"
+
 namespace convoy {
-namespace {
 
-void note(std::vector<EpochLedger>& ledgers, std::int64_t epoch, std::uint64_t id) {
-  auto entry = std::find_if(ledgers.begin(), ledgers.end(),
-                            [&](const EpochLedger& ledger) { return ledger.epoch == epoch; });
-  if (entry == ledgers.end()) entry = ledgers.insert(ledgers.end(), EpochLedger{epoch, 0, 0, 0});
-  ++entry->count;
-  entry->sum += id;
-  entry->exclusive_or ^= id;
-}
-
-/// The first element that is not finite, if there is one.
-std::optional<NotFinite> not_finite_in(const Program& program, Value value, const MicroBatch& batch) {
-  const TensorDesc& desc = program.graph().info(value).desc;
-  if (desc.dtype != DType::f32) return std::nullopt;
-  const float* data = program.data<float>(value);
-  const std::int64_t elements = desc.shape.elements();
-  const float* bad = std::find_if(data, data + elements, [](float element) { return !std::isfinite(element); });
-  if (bad == data + elements) return std::nullopt;
-  NotFinite found{.value = *bad};
-  const auto rows = static_cast<std::int64_t>(batch.indices.size());
-  if (desc.shape.rank() > 0 && desc.shape[0] == rows && program.graph().info(value).role == Role::activation) {
-    const auto row = static_cast<std::size_t>((bad - data) / (elements / rows));
-    found.id = static_cast<std::int64_t>(batch.keys.values<std::uint64_t>()[2 * row + 1]);
-    found.index = batch.indices[row];
-  }
-  return found;
-}
-
-}  // namespace
-
-std::vector<std::int64_t> Workers::bucket_elements(const TrainingGraph& training) {
-  std::vector<std::int64_t> elements = training.buckets.elements;
-  elements.back() += kAsked;
-  return elements;
-}
-
-Workers::Workers(const TrainingGraph& training, const Backend& backend, ModelState& state,
+Workers::Workers(const TrainingGraph& training, const Backend& backend, const StateMemory& memory,
                  const WorkersOptions& options)
     : training_(training), options_(options), team_(options.threads) {
   for (int thread = 0; thread < options.threads; ++thread) {
-    lanes_.push_back(make_lane(backend, state));
+    lanes_.push_back(make_lane(backend, memory));
     const auto [first, last] = share_of(thread, options.threads, options.first_leaf, options.last_leaf);
     lanes_.back()->first_leaf = first;
     lanes_.back()->last_leaf = last;
   }
 }
 
-std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, ModelState& state) {
+std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const StateMemory& memory) {
   auto lane = std::make_unique<Lane>();
   lane->program = std::make_unique<Program>(
       training_.graph, backend,
@@ -66,11 +28,9 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, ModelS
     auto bucket = lane->buckets[static_cast<std::size_t>(slot.bucket)].values<float>();
     lane->program->bind_memory(slot.value, bucket.data() + slot.offset);
   }
-  for (std::size_t id = 0; id < training_.graph.values().size(); ++id) {
-    const ValueInfo& value = training_.graph.values()[id];
-    if (value.role == Role::parameter || value.role == Role::constant)
-      lane->program->bind_memory({static_cast<int>(id)}, memory_of(state, value));
-  }
+  bind_state(*lane->program, memory);
+  if (const Value scale = training_.graph.find("loss_scale"); scale.exists())
+    lane->program->bind_memory(scale, const_cast<void*>(options_.loss_scale));  // only read
   Lane* self = lane.get();
   lane->program->set_external([self](const ExternalAttributes& call) {
     if (!self->reducer) return;
@@ -99,7 +59,7 @@ void Workers::observe(Lane& lane, std::vector<NotFinite>* found) {
     if (options_.poison && op.kind == OpKind::prepare) poison(lane, op.outputs.front());
     if (!found) return true;
     for (Value value : written) {
-      const auto bad = not_finite_in(*lane.program, value, *lane.batch);
+      const auto bad = not_finite_in(lane.program->graph(), value, lane.program->memory(value), *lane.batch);
       if (!bad) continue;
       found->push_back(*bad);
       found->back().leaf = lane.current_leaf;
@@ -114,10 +74,11 @@ void Workers::observe(Lane& lane, std::vector<NotFinite>* found) {
 void Workers::poison(const Lane& lane, Value prepared) const {
   const TensorDesc& desc = lane.program->graph().info(prepared).desc;
   const std::int64_t rows = desc.shape[0], each = desc.shape.elements() / rows;
+  const std::size_t row_bytes = static_cast<std::size_t>(each) * size_of(desc.dtype);
   const auto keys = lane.batch->keys.values<std::uint64_t>();
-  for (std::int64_t row = 0; row < rows; ++row)
-    if (options_.poison(static_cast<std::int64_t>(keys[static_cast<std::size_t>(2 * row + 1)])))
-      std::fill_n(lane.program->data<float>(prepared) + row * each, each, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row)
+    if (options_.poison(static_cast<std::int64_t>(keys[2 * row + 1])))
+      fill_with_nan(lane.program->data<std::byte>(prepared) + row * row_bytes, each, desc.dtype);
 }
 
 std::vector<NotFinite> Workers::replay(std::int64_t step, Loader& loader) {
@@ -139,7 +100,7 @@ std::vector<NotFinite> Workers::replay(std::int64_t step, Loader& loader) {
   return all;
 }
 
-void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const std::array<float, 2>& asked) {
+void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const Requests& asked) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   const bool first_of_thread = leaf == lane.first_leaf;
@@ -155,13 +116,11 @@ void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, 
   requests[kAskStop] = first_of_rank ? asked[kAskStop] : 0.0F;
   lane.current_leaf = leaf;
   lane.program->run();
-  const auto keys = batch->keys.values<std::uint64_t>();
-  for (std::size_t row = 0; row < keys.size() / 2; ++row)
-    note(lane.ledgers, static_cast<std::int64_t>(keys[2 * row]), keys[2 * row + 1]);
+  note_samples(*batch, lane.ledgers);
 }
 
 void Workers::run_step(std::int64_t step, Loader& loader, GradientReducer& reducer,
-                       const std::array<float, 2>& asked) {
+                       const Requests& asked) {
   team_.run([&](int thread) {
     Lane& lane = *lanes_[static_cast<std::size_t>(thread)];
     lane.reducer = &reducer;
@@ -172,14 +131,7 @@ void Workers::run_step(std::int64_t step, Loader& loader, GradientReducer& reduc
 std::vector<EpochLedger> Workers::take_ledgers() {
   std::vector<EpochLedger> merged;
   for (auto& lane : lanes_) {
-    for (const EpochLedger& part : lane->ledgers) {
-      auto entry = std::find_if(merged.begin(), merged.end(),
-                                [&](const EpochLedger& ledger) { return ledger.epoch == part.epoch; });
-      if (entry == merged.end()) entry = merged.insert(merged.end(), EpochLedger{part.epoch, 0, 0, 0});
-      entry->count += part.count;
-      entry->sum += part.sum;
-      entry->exclusive_or ^= part.exclusive_or;
-    }
+    for (const EpochLedger& part : lane->ledgers) add_to(merged, part);
     lane->ledgers.clear();
   }
   return merged;

@@ -22,5 +22,16 @@ TEST(BenchReduce, MeasuresAndVerifiesEveryWay) {
             (std::vector<std::string>{"deterministic", "fast", "MPI_Allreduce", "MPI_Allreduce in place"}));
 }
 
+TEST(BenchReduce, HalvesTheBytesWithBf16) {
+  const auto results = bench_reduce(mpi_world().all(), {.elements = 100'000,
+                                                        .bucket_elements = 30'000,
+                                                        .repetitions = 1,
+                                                        .rounding = SumRounding::bf16});
+  ASSERT_EQ(results[1].name, "deterministic bf16");
+  EXPECT_TRUE(results[1].verified);
+  EXPECT_EQ(results[0].sent_bytes > 0, mpi_world().size() > 1);
+  EXPECT_EQ(results[0].sent_bytes, 2 * results[1].sent_bytes);
+}
+
 }  // namespace
 }  // namespace convoy

@@ -8,10 +8,10 @@
 #include <random>
 #include <thread>
 
-namespace convoy {
-namespace {
+#include "core/tensor/narrow.h"
 
-/// Values whose sums round at every addition: any other order of additions shows.
+namespace convoy {
+
 float leaf_value(std::int64_t step, int leaf, std::size_t bucket, std::int64_t i) {
   std::uint64_t bits =
       static_cast<std::uint64_t>(((step * 131 + leaf) * 31 + static_cast<int>(bucket)) * 1000003 + i);
@@ -21,13 +21,15 @@ float leaf_value(std::int64_t step, int leaf, std::size_t bucket, std::int64_t i
   return static_cast<float>(std::ldexp(unit, static_cast<int>(bits % 13)));
 }
 
-/// The definition, on floats: split at the largest power of two below the length.
-float tree_sum(std::int64_t step, int a, int b, std::size_t bucket, std::int64_t i) {
-  if (b - a == 1) return leaf_value(step, a, bucket, i);
+float tree_sum(std::int64_t step, int a, int b, std::size_t bucket, std::int64_t i, SumRounding rounding) {
+  const auto stored = [&](float sum) { return rounding == SumRounding::bf16 ? rounded_to<Bf16>(sum) : sum; };
+  if (b - a == 1) return stored(leaf_value(step, a, bucket, i));
   int half = 1;
   while (half * 2 < b - a) half *= 2;
-  return tree_sum(step, a, a + half, bucket, i) + tree_sum(step, a + half, b, bucket, i);
+  return stored(tree_sum(step, a, a + half, bucket, i, rounding) + tree_sum(step, a + half, b, bucket, i, rounding));
 }
+
+namespace {
 
 /// One thread's part of one step.
 void hand_in(GradientReducer& reducer, const ReductionCase& spec, std::int64_t step, int first, int last) {
@@ -57,8 +59,9 @@ void check_bucket(const GradientReducer& reducer, const ReductionCase& spec, std
                   std::size_t bucket) {
   const auto result = reducer.result(static_cast<int>(bucket));
   ASSERT_EQ(static_cast<std::int64_t>(result.size()), spec.buckets[bucket]);
+  const SumRounding rounding = spec.rounding.empty() ? SumRounding::none : spec.rounding[bucket];
   for (std::int64_t i = 0; i < spec.buckets[bucket]; ++i) {
-    const float expected = tree_sum(step, 0, spec.virtual_workers, bucket, i);
+    const float expected = tree_sum(step, 0, spec.virtual_workers, bucket, i, rounding);
     const float found = result[static_cast<std::size_t>(i)];
     if (spec.kind == ReductionKind::deterministic) {
       ASSERT_EQ(std::memcmp(&found, &expected, sizeof found), 0)
@@ -75,11 +78,16 @@ void check_bucket(const GradientReducer& reducer, const ReductionCase& spec, std
 }  // namespace
 
 std::vector<std::int64_t> awkward_buckets() { return {1, 1003, 0, 37, 16}; }
+std::vector<SumRounding> awkward_rounding() {
+  using enum SumRounding;
+  return {bf16, bf16, bf16, none, bf16};
+}
 
 void check_reduction(Communicator& world, const ReductionCase& spec) {
   const auto reducer = make_reducer(world, {.kind = spec.kind,
                                             .virtual_workers = spec.virtual_workers,
                                             .bucket_elements = spec.buckets,
+                                            .rounding = spec.rounding,
                                             .threads = spec.threads});
   const auto [first, last] = share_of(world.rank(), world.size(), 0, spec.virtual_workers);
   for (std::int64_t step = 0; step < spec.steps; ++step) {

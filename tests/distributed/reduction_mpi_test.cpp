@@ -30,6 +30,17 @@ TEST(MpiReducer, GivesTheTreesBitsForBucketsOfSeveralChunks) {
   check_reduction(mpi_world().all(), {.virtual_workers = 8, .buckets = {1'700'003}});
 }
 
+TEST(MpiReducer, GivesTheRoundedTreesBits) {
+  for (const int leaves : {1, 3, 4, 5, 7, 8}) {
+    if (leaves < mpi_world().size()) continue;
+    check_reduction(mpi_world().all(), {.virtual_workers = leaves,
+                                        .threads = 2,
+                                        .buckets = awkward_buckets(),
+                                        .steps = 2,
+                                        .rounding = awkward_rounding()});
+  }
+}
+
 TEST(MpiReducer, SumsFastWithinRounding) {
   check_reduction(mpi_world().all(), {.virtual_workers = 8,
                                       .threads = 2,

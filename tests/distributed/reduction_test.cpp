@@ -39,6 +39,22 @@ TEST_P(Reducer, GivesTheTreesBitsForAnyThreadsAndOrder) {
   }
 }
 
+TEST_P(Reducer, GivesTheRoundedTreesBitsOnAnyNumberOfRanksAndThreads) {
+  for (int ranks = 1; ranks <= std::min(GetParam(), 6); ++ranks) {
+    for (int threads = 1; threads <= 2; ++threads) {
+      SCOPED_TRACE(std::to_string(ranks) + " ranks of " + std::to_string(threads) + " threads");
+      on_ranks(ranks, [&](Communicator& world) {
+        check_reduction(world, {.virtual_workers = GetParam(),
+                                .threads = threads,
+                                .buckets = awkward_buckets(),
+                                .steps = 2,
+                                .shuffled = threads > 1,
+                                .rounding = awkward_rounding()});
+      });
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(VirtualWorkers, Reducer, testing::ValuesIn(kVirtualWorkers));
 
 TEST(ReducerChunks, BucketsOfSeveralChunksGiveTheTreesBits) {
@@ -47,6 +63,71 @@ TEST(ReducerChunks, BucketsOfSeveralChunksGiveTheTreesBits) {
       check_reduction(world, {.virtual_workers = 4, .buckets = {1'700'003}});
     });
   }
+}
+
+TEST(ReducerChunks, RoundedBucketsOfSeveralChunksGiveTheTreesBits) {
+  for (const int ranks : {2, 3, 4}) {
+    on_ranks(ranks, [](Communicator& world) {
+      check_reduction(world, {.virtual_workers = 4, .buckets = {1'700'003}, .rounding = {SumRounding::bf16}});
+    });
+  }
+}
+
+// Every one of the log2 V + 1 roundings on the way to the root is off by at most 2^-9 of what it rounds.
+TEST(ReducerRounding, StaysWithinTheErrorThatTheTreesDepthAllows) {
+  constexpr int kLeaves = 16, kElements = 500;
+  on_ranks(2, [](Communicator& world) {
+    const auto reducer = make_reducer(world, {.virtual_workers = kLeaves,
+                                              .bucket_elements = {kElements},
+                                              .rounding = {SumRounding::bf16}});
+    reducer->begin(0);
+    const auto [first, last] = share_of(world.rank(), 2, 0, kLeaves);
+    std::vector<float> data(kElements);
+    for (int leaf = first; leaf < last; ++leaf) {
+      for (int i = 0; i < kElements; ++i) data[static_cast<std::size_t>(i)] = std::abs(leaf_value(0, leaf, 0, i));
+      reducer->bucket_ready(leaf, 0, data.data());
+    }
+    reducer->finish();
+    double largest_error = 0;
+    for (int i = 0; i < kElements; ++i) {
+      double exact = 0;
+      for (int leaf = 0; leaf < kLeaves; ++leaf) exact += std::abs(static_cast<double>(leaf_value(0, leaf, 0, i)));
+      const auto found = static_cast<double>(reducer->result(0)[static_cast<std::size_t>(i)]);
+      largest_error = std::max(largest_error, std::abs(found - exact) / exact);
+    }
+    EXPECT_LT(largest_error, 5.5 * 0x1p-9);
+    EXPECT_GT(largest_error, 0x1p-12) << "nothing was rounded";
+  });
+}
+
+TEST(ReducerRounding, HalvesTheBytesThatAreSent) {
+  for (const auto& [ranks, leaves] : {std::pair{2, 2}, {4, 8}, {3, 3}, {2, 7}}) {
+    std::int64_t sent[2] = {};
+    for (const SumRounding rounding : {SumRounding::none, SumRounding::bf16}) {
+      on_ranks(ranks, [&, all = leaves, of = ranks](Communicator& world) {
+        const auto reducer =
+            make_reducer(world, {.virtual_workers = all, .bucket_elements = {4096}, .rounding = {rounding}});
+        reducer->begin(0);
+        const std::vector<float> data(4096, 1.0F);
+        const auto [first, last] = share_of(world.rank(), of, 0, all);
+        for (int leaf = first; leaf < last; ++leaf) reducer->bucket_ready(leaf, 0, data.data());
+        reducer->finish();
+        if (world.rank() == 0) sent[rounding == SumRounding::bf16] = reducer->sent_bytes();
+      });
+    }
+    EXPECT_GT(sent[0], 4096 * 4 / 2);
+    EXPECT_EQ(sent[0], 2 * sent[1]) << ranks << " ranks";
+  }
+}
+
+TEST(ReducerRounding, IsRefusedWhereTheLibraryAdds) {
+  on_ranks(2, [](Communicator& world) {
+    EXPECT_THROW(make_reducer(world, {.kind = ReductionKind::fast,
+                                      .virtual_workers = 2,
+                                      .bucket_elements = {8},
+                                      .rounding = {SumRounding::bf16}}),
+                 UsageError);
+  });
 }
 
 TEST(ReducerFast, SumsWithinRounding) {

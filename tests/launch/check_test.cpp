@@ -59,6 +59,11 @@ TEST(CheckRun, KnowsTheOrdersOfTheStream) {
   }
 }
 
+TEST(CheckRun, RoundsSumsOfTheFixedTreeOnly) {
+  EXPECT_USAGE_ERROR(check_run(run({"--reduction=fast", "--reduction-dtype=bf16"})), "reduction-dtype = bf16", "fast");
+  EXPECT_NO_THROW(check_run(run({"--reduction-dtype=bf16"})));
+}
+
 TEST(CheckRun, ARunIsANameNotAPath) { EXPECT_USAGE_ERROR(check_run(run({"--run=a/b"})), "--runs=DIR"); }
 
 TEST(CheckRanks, AllowsAsManyRanksAsVirtualWorkers) {

@@ -40,6 +40,25 @@ TEST_F(Training, GivesTheSameBitsOnOneAndTwoThreads) {
   EXPECT_EQ(digest("threads1"), digest("threads2"));
 }
 
+TEST_F(Training, GivesTheSameBitsOnAnyRanksAndThreadsWithGradientsRoundedToBf16) {
+  const std::string options = with(kResNet, "--reduction-dtype=bf16 --virtual-workers=7 --train.batch=14");  // an odd tree
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    const Outcome outcome = train(ranks, "rounded" + std::to_string(ranks),
+                                  options + " --device.threads=" + std::to_string(ranks == 2 ? 2 : 1));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest("rounded" + std::to_string(ranks)), digest("rounded1")) << ranks << " ranks";
+  }
+  ASSERT_EQ(train(2, "not-rounded", with(options, "--reduction-dtype=fp32")).status, 0);
+  EXPECT_NE(digest("not-rounded"), digest("rounded1"));
+}
+
+TEST_F(Training, RefusesAResumeWithAnotherReductionType) {
+  ASSERT_EQ(train(1, "retyped", with(kMlp, "--train.steps=3 --reduction-dtype=bf16")).status, 0);
+  const Outcome refused = train(1, "retyped", with(kMlp, "--train.steps=5 --resume=latest"));
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_NE(refused.err.find("reduction-dtype"), std::string::npos) << refused.err;
+}
+
 TEST_F(Training, GivesOtherBitsForAnotherSeed) {
   ASSERT_EQ(train(1, "seed1", with(kMlp, "--train.steps=3")).status, 0);
   ASSERT_EQ(train(1, "seed2", with(kMlp, "--train.steps=3 --seed=2")).status, 0);
@@ -210,7 +229,7 @@ TEST_F(Training, LearnsAndIsEvaluatedAlikeOnOneToThreeRanks) {
   EXPECT_TRUE(std::filesystem::exists(run_folder("learned") / "mistakes.png"));
 }
 
-TEST_F(Training, BringsTheFastReductionToTheSameLossUpToRounding) {
+TEST_F(Training, BringsTheFastAndTheRoundedReductionToTheSameLossUpToRounding) {
   ASSERT_EQ(train(2, "fast", with(kMlp, "--reduction=fast --train.steps=12 --train.log-every=12")).status, 0);
   ASSERT_EQ(train(2, "tree", with(kMlp, "--train.steps=12 --train.log-every=12")).status, 0);
   const auto loss = [](const std::string& run) {  // a save's record may come before it
@@ -221,6 +240,8 @@ TEST_F(Training, BringsTheFastReductionToTheSameLossUpToRounding) {
     return 0.0;
   };
   EXPECT_NEAR(loss("fast"), loss("tree"), 1e-3);
+  ASSERT_EQ(train(2, "narrow", with(kMlp, "--reduction-dtype=bf16 --train.steps=12 --train.log-every=12")).status, 0);
+  EXPECT_NEAR(loss("narrow"), loss("tree"), 0.02 * loss("tree"));
 }
 
 TEST_F(Training, PrintsThePlanOfARun) {

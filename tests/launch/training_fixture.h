@@ -41,8 +41,10 @@ class Training : public testing::Test {
     folder_ = nullptr;
   }
 
-  static std::string command(const std::string& run, const std::string& options) {
-    return std::string("'") + CONVOY_BINARY + "' train --runs=" + (folder_->path() / "runs").string() + " --run=" + run +
+  /// `binary`: how convoy is called.
+  static std::string command(const std::string& run, const std::string& options,
+                             const std::string& binary = std::string("'") + CONVOY_BINARY + "'") {
+    return binary + " train --runs=" + (folder_->path() / "runs").string() + " --run=" + run +
            (options.find("--data.path=") == std::string::npos ? " --data.path=" + (folder_->path() / "data").string() : "") +
            " --data.stage=none " + options;
   }

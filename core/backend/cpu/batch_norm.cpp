@@ -3,6 +3,7 @@
 // memory with the accuracy of two.
 #include "core/backend/cpu/channel_columns.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/reals.h"
 #include "core/ops/batch_norm_math.h"
 
 namespace convoy::cpu {
@@ -25,6 +26,17 @@ class Carver {
   std::size_t used_ = 0;
 };
 
+/// x and y in blocks of columns, on some threads.
+struct Problem {
+  Columns columns;
+  Reals reals;
+  BatchNormAttributes attributes;
+  int threads;
+
+  /// Floats to which threads widen blocks of narrow numbers, `each` blocks for each thread.
+  std::int64_t buffer_floats(int each) const { return reals.narrow() ? threads * each * columns.block : 0; }
+};
+
 struct Moments {
   double* mean;     // [c]
   double* squares;  // [c]: sum of squared differences from the mean
@@ -35,15 +47,18 @@ struct ForwardScratch {
   float *mean_columns, *scale_columns, *shift_columns;  // [period]
   float *scale, *rounded_mean;                          // [c]
   Moments moments;
+  float* buffers;                                       // [threads, block] if x is narrow
   std::size_t bytes;
 
-  ForwardScratch(const Columns& columns, void* base) {
+  ForwardScratch(const Problem& problem, void* base) {
+    const Columns& columns = problem.columns;
     Carver carver(base);
     const std::int64_t parts = columns.blocks() * columns.period;
     for (float** p : {&sums, &squares, &means}) *p = carver.take<float>(parts);
     for (float** p : {&mean_columns, &scale_columns, &shift_columns}) *p = carver.take<float>(columns.period);
     for (float** p : {&scale, &rounded_mean}) *p = carver.take<float>(columns.channels);
     for (double** p : {&moments.mean, &moments.squares}) *p = carver.take<double>(columns.channels);
+    buffers = carver.take<float>(problem.buffer_floats(1));
     bytes = carver.used();
   }
 };
@@ -65,23 +80,26 @@ void join_moments(const Columns& columns, const ForwardScratch& s) {
   }
 }
 
-void normalise(const Columns& columns, const ForwardScratch& s, const float* x, bool relu, int threads,
-               float* y) {
-  parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
-    channel_kernels().normalise(x + b * columns.block, s.mean_columns, s.scale_columns, s.shift_columns, relu,
-                                y + b * columns.block, columns.length(b), columns.period);
+void normalise(const Problem& p, const ForwardScratch& s, const void* x, void* y) {
+  const bool relu = p.attributes.activation == ActivationKind::relu;
+  parallel_for_slots(p.threads, p.columns.blocks(), [&](std::int64_t b, int slot) {
+    const std::int64_t at = b * p.columns.block, n = p.columns.length(b);
+    float* buffer = s.buffers + slot * p.columns.block;
+    channel_kernels().normalise(p.reals.read(x, at, n, buffer), s.mean_columns, s.scale_columns, s.shift_columns, relu,
+                                p.reals.place(y, at, buffer), n, p.columns.period);
+    p.reals.put(y, at, n, buffer);
   });
 }
 
-void run_forward(const Columns& columns, const BatchNormAttributes& attributes, int threads,
-                 const KernelArguments& arguments) {
-  const ForwardScratch s(columns, arguments.scratch);
-  const float* x = input<float>(arguments, 0);
+void run_forward(const Problem& p, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const ForwardScratch s(p, arguments.scratch);
+  const void* x = input<void>(arguments, 0);
   const float* gamma = input<float>(arguments, 1);
-  parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
-    const std::int64_t at = b * columns.period;
-    channel_kernels().moments(x + b * columns.block, s.sums + at, s.squares + at, s.means + at,
-                              columns.length(b), columns.period);
+  parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
+    const std::int64_t at = b * columns.period, n = columns.length(b);
+    channel_kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + slot * columns.block), s.sums + at,
+                              s.squares + at, s.means + at, n, columns.period);
   });
   join_moments(columns, s);
   float* mean = output<float>(arguments, 1);
@@ -90,7 +108,7 @@ void run_forward(const Columns& columns, const BatchNormAttributes& attributes, 
   const auto m = static_cast<double>(columns.rows());
   for (std::int64_t c = 0; c < columns.channels; ++c) {
     const math::BatchNorm norm =
-        math::batch_norm(s.moments.mean[c], s.moments.squares[c], m, attributes.epsilon, gamma[c]);
+        math::batch_norm(s.moments.mean[c], s.moments.squares[c], m, p.attributes.epsilon, gamma[c]);
     s.rounded_mean[c] = norm.mean;
     s.scale[c] = norm.scale;
     if (mean != nullptr) mean[c] = norm.mean;
@@ -100,21 +118,20 @@ void run_forward(const Columns& columns, const BatchNormAttributes& attributes, 
   columns.spread(s.rounded_mean, s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
-  normalise(columns, s, x, attributes.activation == ActivationKind::relu, threads, output<float>(arguments, 0));
+  normalise(p, s, x, output<void>(arguments, 0));
 }
 
-void run_inference(const Columns& columns, const BatchNormAttributes& attributes, int threads,
-                   const KernelArguments& arguments) {
-  const ForwardScratch s(columns, arguments.scratch);
+void run_inference(const Problem& p, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const ForwardScratch s(p, arguments.scratch);
   const float* gamma = input<float>(arguments, 1);
   const float* variance = input<float>(arguments, 4);
   for (std::int64_t c = 0; c < columns.channels; ++c)
-    s.scale[c] = math::batch_norm_scale(gamma[c], variance[c], attributes.epsilon);
+    s.scale[c] = math::batch_norm_scale(gamma[c], variance[c], p.attributes.epsilon);
   columns.spread(input<float>(arguments, 3), s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
-  normalise(columns, s, input<float>(arguments, 0), attributes.activation == ActivationKind::relu, threads,
-            output<float>(arguments, 0));
+  normalise(p, s, input<void>(arguments, 0), output<void>(arguments, 0));
 }
 
 struct BackwardScratch {
@@ -122,9 +139,11 @@ struct BackwardScratch {
   float *mean_columns, *a_columns, *b_columns, *c_columns;  // [period]
   float *a, *b, *c;                                         // [c]
   double *dbeta, *centred;                                  // [c]: sums of d, of d (x - mean)
+  float* buffers;                                           // [threads, 3, block] if x is narrow: x, dy, y
   std::size_t bytes;
 
-  BackwardScratch(const Columns& columns, void* base) {
+  BackwardScratch(const Problem& problem, void* base) {
+    const Columns& columns = problem.columns;
     Carver carver(base);
     const std::int64_t parts = columns.blocks() * columns.period;
     for (float** p : {&sums, &products}) *p = carver.take<float>(parts);
@@ -132,27 +151,44 @@ struct BackwardScratch {
       *p = carver.take<float>(columns.period);
     for (float** p : {&a, &b, &c}) *p = carver.take<float>(columns.channels);
     for (double** p : {&dbeta, &centred}) *p = carver.take<double>(columns.channels);
+    buffers = carver.take<float>(problem.buffer_floats(3));
     bytes = carver.used();
   }
 };
 
+/// One block of the operands as floats; y is null where no activation is fused.
+struct BackwardBlock {
+  std::int64_t at, n;
+  float* dx_buffer;  // dy's: an element of dx needs none of dy behind its own
+  const float *x, *dy, *y;
+
+  BackwardBlock(const Problem& p, const BackwardScratch& s, const KernelArguments& arguments, std::int64_t b, int slot)
+      : at(b * p.columns.block), n(p.columns.length(b)) {
+    float* buffer = s.buffers + 3 * slot * p.columns.block;
+    dx_buffer = buffer + p.columns.block;
+    x = p.reals.read(input<void>(arguments, 0), at, n, buffer);
+    dy = p.reals.read(input<void>(arguments, 4), at, n, dx_buffer);
+    y = arguments.inputs.size() > 5 ? p.reals.read(input<void>(arguments, 5), at, n, buffer + 2 * p.columns.block) : nullptr;
+  }
+};
+
 /// See math::BatchNormGradient.
-void run_backward(const Columns& columns, bool relu, int threads, const KernelArguments& arguments) {
-  const BackwardScratch s(columns, arguments.scratch);
-  const float *x = input<float>(arguments, 0), *gamma = input<float>(arguments, 1),
-              *mean = input<float>(arguments, 2), *inverse = input<float>(arguments, 3),
-              *dy = input<float>(arguments, 4), *y = relu ? input<float>(arguments, 5) : nullptr;
+void run_backward(const Problem& p, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const BackwardScratch s(p, arguments.scratch);
+  const float *gamma = input<float>(arguments, 1), *mean = input<float>(arguments, 2),
+              *inverse = input<float>(arguments, 3);
   columns.spread(mean, s.mean_columns);
-  const auto y_at = [&](std::int64_t at) { return y == nullptr ? nullptr : y + at; };
-  parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
-    const std::int64_t at = b * columns.block, part = b * columns.period;
-    channel_kernels().normalise_sums(x + at, s.mean_columns, dy + at, y_at(at), s.sums + part,
-                                     s.products + part, columns.length(b), columns.period);
+  parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
+    const BackwardBlock block(p, s, arguments, b, slot);
+    const std::int64_t part = b * columns.period;
+    channel_kernels().normalise_sums(block.x, s.mean_columns, block.dy, block.y, s.sums + part, s.products + part, block.n,
+                                     columns.period);
   });
   columns.fold(s.sums, s.dbeta);
   columns.fold(s.products, s.centred);
-  float *dx = output<float>(arguments, 0), *dgamma = output<float>(arguments, 1),
-        *dbeta = output<float>(arguments, 2);
+  void* dx = output<void>(arguments, 0);
+  float *dgamma = output<float>(arguments, 1), *dbeta = output<float>(arguments, 2);
   const auto m = static_cast<double>(columns.rows());
   for (std::int64_t c = 0; c < columns.channels; ++c) {
     const math::BatchNormGradient g = math::batch_norm_gradient(s.dbeta[c], s.centred[c], m, inverse[c], gamma[c]);
@@ -166,42 +202,40 @@ void run_backward(const Columns& columns, bool relu, int threads, const KernelAr
   columns.spread(s.a, s.a_columns);
   columns.spread(s.b, s.b_columns);
   columns.spread(s.c, s.c_columns);
-  parallel_for(threads, columns.blocks(), [&](std::int64_t b) {
-    const std::int64_t at = b * columns.block;
-    channel_kernels().normalise_backward(x + at, s.mean_columns, dy + at, y_at(at), s.a_columns, s.b_columns,
-                                         s.c_columns, dx + at, columns.length(b), columns.period);
+  parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
+    const BackwardBlock block(p, s, arguments, b, slot);
+    channel_kernels().normalise_backward(block.x, s.mean_columns, block.dy, block.y, s.a_columns, s.b_columns, s.c_columns,
+                                         p.reals.place(dx, block.at, block.dx_buffer), block.n, columns.period);
+    p.reals.put(dx, block.at, block.n, block.dx_buffer);
   });
 }
 
-Columns columns_of(const OpDesc& op) { return {op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}; }
+Problem problem_of(const OpDesc& op, int threads) {
+  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, Reals(op.inputs[0].dtype),
+          std::get<BatchNormAttributes>(op.attributes), threads};
+}
 
 }  // namespace
 
 Bound bind_batch_norm(const OpDesc& op, int threads, std::string*) {
-  const auto attributes = std::get<BatchNormAttributes>(op.attributes);
-  const Columns columns = columns_of(op);
-  return make_vector_kernel(
-      {.run = [=](const KernelArguments& arguments) { run_forward(columns, attributes, threads, arguments); },
-       .scratch_bytes = ForwardScratch(columns, nullptr).bytes,
-       .in_place = {{0, 0}}});
+  const Problem problem = problem_of(op, threads);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_forward(problem, arguments); },
+                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
+                             .in_place = {{0, 0}}});
 }
 
 Bound bind_batch_norm_inference(const OpDesc& op, int threads, std::string*) {
-  const auto attributes = std::get<BatchNormAttributes>(op.attributes);
-  const Columns columns = columns_of(op);
-  return make_vector_kernel(
-      {.run = [=](const KernelArguments& arguments) { run_inference(columns, attributes, threads, arguments); },
-       .scratch_bytes = ForwardScratch(columns, nullptr).bytes,
-       .in_place = {{0, 0}}});
+  const Problem problem = problem_of(op, threads);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_inference(problem, arguments); },
+                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
+                             .in_place = {{0, 0}}});
 }
 
 Bound bind_batch_norm_backward(const OpDesc& op, int threads, std::string*) {
-  const bool relu = op.inputs.size() > 5;
-  const Columns columns = columns_of(op);
-  return make_vector_kernel(
-      {.run = [=](const KernelArguments& arguments) { run_backward(columns, relu, threads, arguments); },
-       .scratch_bytes = BackwardScratch(columns, nullptr).bytes,
-       .in_place = {{0, 0}, {4, 0}}});
+  const Problem problem = problem_of(op, threads);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_backward(problem, arguments); },
+                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes,
+                             .in_place = {{0, 0}, {4, 0}}});
 }
 
 }  // namespace convoy::cpu

@@ -7,6 +7,7 @@
 #include "core/backend/cpu/conv_small.h"
 #include "core/backend/cpu/conv_winograd.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/layer_kernel.h"
 #include "core/backend/cpu/onednn.h"
 
 namespace convoy::cpu {
@@ -125,6 +126,16 @@ Bound bind_conv_small(const OpDesc& op, int threads, std::string* reason) {
 
 Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason) {
   return bind_with(onednn::make_conv, op, threads, reason);
+}
+
+Bound bind_conv_onednn_bf16(const OpDesc& op, int threads, std::string* reason) {
+  const ConvProblem problem = problem_of(op);
+  if (problem.padding) {
+    *reason = "padding by copies is done in f32";
+    return nullptr;
+  }
+  return bind_bf16(onednn::make_conv_bf16(problem.sizes, problem.direction, threads, reason), problem.direction,
+                   problem.sizes.bias);
 }
 
 Bound bind_conv_loop(const OpDesc& op, int threads, std::string* reason) {

@@ -5,6 +5,7 @@
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
 #include "core/backend/cpu/onednn.h"
+#include "core/backend/cpu/widened.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -94,17 +95,62 @@ std::vector<Candidate> candidates(OpKind kind) {
   return {};
 }
 
-/// Kinds with real operands of several types: f64 scalars, copies in a narrow type.
-bool takes_any_real(OpKind kind) {
-  return kind == OpKind::cast || kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
+/// The same for operands in bf16. Kinds that stand neither here nor in takes_narrow_itself() are computed in f32 between casts.
+std::vector<Candidate> bf16_candidates(OpKind kind) {
+  switch (kind) {
+    case OpKind::conv:
+    case OpKind::conv_backward_data:
+    case OpKind::conv_backward_filters:
+      return {{"onednn bf16", bind_conv_onednn_bf16}};
+    case OpKind::dense:
+    case OpKind::dense_backward_data:
+    case OpKind::dense_backward_weights:
+      return {{"onednn bf16", bind_dense_onednn_bf16}};
+    default:
+      return {};
+  }
+}
+
+/// Kinds whose kernels read and write bf16 and f16 as they are.
+bool takes_narrow_itself(OpKind kind) {
+  switch (kind) {
+    case OpKind::prepare:
+    case OpKind::pool:
+    case OpKind::pool_backward:
+    case OpKind::activation:
+    case OpKind::activation_backward:
+    case OpKind::batch_norm:
+    case OpKind::batch_norm_inference:
+    case OpKind::batch_norm_backward:
+    case OpKind::dropout:
+    case OpKind::add:
+    case OpKind::multiply:
+    case OpKind::add_channels:
+    case OpKind::multiply_channels:
+    case OpKind::sum_to_channels:
+    case OpKind::dot_to_channels:
+    case OpKind::concat:
+    case OpKind::slice:
+    case OpKind::pad_channels:
+    case OpKind::cast:
+    case OpKind::sgd_update:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Kinds with operands that are double on every backend: the scalars of a step.
+bool takes_doubles(OpKind kind) {
+  return kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
 }
 
 /// Types that no candidate takes, in words; empty if all are fine.
 std::string wrong_types(const OpDesc& op) {
   for (const auto* side : {&op.inputs, &op.outputs})
     for (const TensorDesc& operand : *side)
-      if (is_floating(operand.dtype) && operand.dtype != DType::f32 && !takes_any_real(op.kind))
-        return fmt::format("the cpu backend computes in float32, found an operand {} of {}",
+      if (operand.dtype == DType::f64 && !takes_doubles(op.kind))
+        return fmt::format("the cpu backend computes in float32 and narrower types, found an operand {} of {}",
                            operand.shape.str(), name_of(operand.dtype));
   return {};
 }
@@ -138,8 +184,16 @@ class CpuBackend final : public Backend {
   static std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) {
     *reasons = wrong_types(op);
     if (!reasons->empty()) return nullptr;
-    const auto table = candidates(op.kind);
-    if (table.empty()) *reasons = "ops of this kind are not a backend's business";
+    if (!is_narrow(op) || takes_narrow_itself(op.kind)) return try_candidates(candidates(op.kind), op, threads, reasons);
+    if (op.inputs[0].dtype == DType::bf16)
+      if (auto kernel = try_candidates(bf16_candidates(op.kind), op, threads, reasons)) return kernel;
+    auto wide = try_candidates(candidates(op.kind), widened(op), threads, reasons);
+    return wide != nullptr ? make_widened(op, std::move(wide), threads) : nullptr;
+  }
+
+  static std::unique_ptr<Kernel> try_candidates(const std::vector<Candidate>& table, const OpDesc& op, int threads,
+                                                std::string* reasons) {
+    if (candidates(op.kind).empty()) *reasons = "ops of this kind are not a backend's business";
     for (const Candidate& candidate : table) {
       std::string reason;
       if (auto kernel = candidate.bind(op, threads, &reason)) return kernel;

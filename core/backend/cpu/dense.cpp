@@ -1,6 +1,7 @@
 // Dense layers: a dense layer is a convolution of kernel 1 over n pixels, so the plain loops serve both.
 #include "core/backend/cpu/conv_loop.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/layer_kernel.h"
 #include "core/backend/cpu/onednn.h"
 
 namespace convoy::cpu {
@@ -57,6 +58,12 @@ Bound bind_with(const DenseProblem& problem, std::unique_ptr<LayerPrimitive> pri
 Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason) {
   const DenseProblem problem = problem_of(op);
   return bind_with(problem, onednn::make_dense(problem.sizes, problem.direction, threads, reason));
+}
+
+Bound bind_dense_onednn_bf16(const OpDesc& op, int threads, std::string* reason) {
+  const DenseProblem problem = problem_of(op);
+  return bind_bf16(onednn::make_dense_bf16(problem.sizes, problem.direction, threads, reason), problem.direction,
+                   problem.sizes.bias);
 }
 
 Bound bind_dense_loop(const OpDesc& op, int threads, std::string* reason) {

@@ -1,5 +1,7 @@
 #include "core/backend/cpu/kernel.h"
 
+#include <omp.h>
+
 #include <algorithm>
 
 #include "core/backend/cpu/isa.h"
@@ -40,6 +42,15 @@ void parallel_for(int threads, std::int64_t count, const std::function<void(std:
   }
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t i = 0; i < count; ++i) body(i);
+}
+
+void parallel_for_slots(int threads, std::int64_t count, const std::function<void(std::int64_t, int slot)>& body) {
+  if (threads <= 1 || count <= 1) {
+    for (std::int64_t i = 0; i < count; ++i) body(i, 0);
+    return;
+  }
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (std::int64_t i = 0; i < count; ++i) body(i, omp_get_thread_num());
 }
 
 void parallel_blocks(int threads, std::int64_t n, std::int64_t block,

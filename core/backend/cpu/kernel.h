@@ -47,6 +47,9 @@ T* output(const KernelArguments& arguments, int i) {
 /// runs it.
 void parallel_for(int threads, std::int64_t count, const std::function<void(std::int64_t)>& body);
 
+/// The same with the number of the thread, in [0, threads), that runs i: for buffers that belong to one.
+void parallel_for_slots(int threads, std::int64_t count, const std::function<void(std::int64_t, int slot)>& body);
+
 /// Cuts [0, n) into fixed blocks of `block` and calls body(begin, length) for each. The blocks do not depend on
 /// the number of threads.
 void parallel_blocks(int threads, std::int64_t n, std::int64_t block,

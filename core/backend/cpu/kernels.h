@@ -7,11 +7,13 @@ namespace convoy::cpu {
 using Bound = std::unique_ptr<Kernel>;
 
 Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason);
+Bound bind_conv_onednn_bf16(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_winograd(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_dense(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_small(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason);
+Bound bind_dense_onednn_bf16(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_prepare(const OpDesc& op, int threads, std::string* reason);
 Bound bind_pool(const OpDesc& op, int threads, std::string* reason);

@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "core/tensor/narrow.h"
+
 namespace convoy::cpu {
 
 enum class Direction { forward, backward_data, backward_filters };
@@ -36,6 +38,15 @@ class LayerPrimitive {
   /// Operands of forward: a = x, b = filters, bias, result = y; of backward data: a = dy, b = filters, result =
   /// dx; of backward filters: a = x, b = dy, result = dfilters, bias = dbias. bias is null where there is none.
   virtual void run(const float* a, const float* b, float* bias, float* result, void* scratch) = 0;
+};
+
+/// The same with a and b in bf16. The result of forward and backward data is bf16, that of backward filters f32.
+class NarrowPrimitive {
+ public:
+  virtual ~NarrowPrimitive() = default;
+  virtual std::size_t scratch_bytes() const = 0;
+  virtual std::string implementation() const = 0;
+  virtual void run(const Bf16* a, const Bf16* b, float* bias, void* result, void* scratch) = 0;
 };
 
 }  // namespace convoy::cpu

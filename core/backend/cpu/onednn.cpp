@@ -17,6 +17,7 @@ using cpu::ConvSizes;
 using cpu::DenseSizes;
 using cpu::Direction;
 using cpu::LayerPrimitive;
+using cpu::NarrowPrimitive;
 using dnnl::memory;
 
 constexpr bool kBlockedFilters = true;
@@ -39,7 +40,7 @@ class TeamSize {
 };
 
 /// dims in oneDNN's logical order (n, c, s..) of memory in which the second axis is innermost.
-memory::desc channels_last(const memory::dims& dims) {
+memory::desc channels_last(const memory::dims& dims, memory::data_type type) {
   memory::dims strides(dims.size());
   std::int64_t step = dims[1];
   strides[1] = 1;
@@ -48,11 +49,11 @@ memory::desc channels_last(const memory::dims& dims) {
     step *= dims[a];
   }
   strides[0] = step;
-  return {dims, memory::data_type::f32, strides};
+  return {dims, type, strides};
 }
 
-memory::desc any_layout(const memory::dims& dims) {
-  return {dims, memory::data_type::f32, memory::format_tag::any};
+memory::desc any_layout(const memory::dims& dims, memory::data_type type) {
+  return {dims, type, memory::format_tag::any};
 }
 
 memory::dims activation_dims(const ConvSizes& c, std::int64_t channels,
@@ -63,11 +64,11 @@ memory::dims activation_dims(const ConvSizes& c, std::int64_t channels,
 }
 
 /// Filters OHWI in memory; logically (g, o / g, c / g, s..), or (o, c, s..) for one group.
-memory::desc filters_desc(const ConvSizes& c, bool any) {
+memory::desc filters_desc(const ConvSizes& c, bool any, memory::data_type type) {
   memory::dims dims{c.o / c.groups, c.c / c.groups};
   dims.insert(dims.end(), c.kernel.begin(), c.kernel.begin() + c.axes);
-  const memory::desc one_group = channels_last(dims);
-  if (c.groups == 1) return any ? any_layout(dims) : one_group;
+  const memory::desc one_group = channels_last(dims, type);
+  if (c.groups == 1) return any ? any_layout(dims, type) : one_group;
   std::int64_t size = 1;
   for (const auto d : dims) size *= d;
   memory::dims strides{size, size / dims[0], 1};
@@ -79,7 +80,7 @@ memory::desc filters_desc(const ConvSizes& c, bool any) {
   }
   strides.insert(strides.end(), spatial_strides.begin(), spatial_strides.end());
   dims.insert(dims.begin(), c.groups);
-  return any ? any_layout(dims) : memory::desc(dims, memory::data_type::f32, strides);
+  return any ? any_layout(dims, type) : memory::desc(dims, type, strides);
 }
 
 dnnl::primitive_attr attributes(bool relu) {
@@ -152,7 +153,7 @@ struct Scratch {
   }
 };
 
-class Bound final : public LayerPrimitive {
+class Bound final : public LayerPrimitive, public NarrowPrimitive {
  public:
   /// Arguments of the primitive: a, b, result and bias by their oneDNN names; `plain` is the layout of our
   /// filters and `filters_name` which of the three operands holds them.
@@ -183,17 +184,26 @@ class Bound final : public LayerPrimitive {
   std::string implementation() const override { return implementation_; }
 
   void run(const float* a, const float* b, float* bias, float* result, void* scratch) override {
+    execute(a, b, bias, result, scratch);
+  }
+  void run(const Bf16* a, const Bf16* b, float* bias, void* result, void* scratch) override {
+    execute(a, b, bias, result, scratch);
+  }
+
+ private:
+  /// a, b and the result in the types that the primitive was made for.
+  void execute(const void* a, const void* b, float* bias, void* result, void* scratch) {
     const TeamSize team(threads_);
     const Operands& o = operands_;
     auto* base = static_cast<std::byte*>(scratch);
     set(DNNL_ARG_SCRATCHPAD, base + scratchpad_at_);
-    set(o.a, const_cast<float*>(a));
-    set(o.b, const_cast<float*>(b));
+    set(o.a, const_cast<void*>(a));
+    set(o.b, const_cast<void*>(b));
     set(o.result, result);
     if (o.has_bias) set(o.bias, bias);
     try {
       if (reorders_ && o.filters != o.result) {
-        plain_.set_data_handle(const_cast<float*>(b));
+        plain_.set_data_handle(const_cast<void*>(b));
         set(o.filters, base + blocked_at_);
         reorder(plain_, arguments_.at(o.filters), base);
       }
@@ -209,7 +219,6 @@ class Bound final : public LayerPrimitive {
     }
   }
 
- private:
   dnnl::primitive primitive_;
   std::string implementation_;
   Operands operands_;
@@ -259,7 +268,7 @@ bool is_reference(const Descriptor& descriptor, std::string* reason) {
 }
 
 template <typename Make>
-std::unique_ptr<LayerPrimitive> guarded(int threads, std::string* reason, Make make) {
+std::unique_ptr<Bound> guarded(int threads, std::string* reason, Make make) {
   const TeamSize team(threads);
   try {
     return make();
@@ -272,7 +281,7 @@ std::unique_ptr<LayerPrimitive> guarded(int threads, std::string* reason, Make m
 /// Forward, backward data and backward filters of convolutions and dense layers take their operands in one
 /// order.
 template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_forward(const Descriptor& d, const memory::desc& plain, bool bias,
+std::unique_ptr<Bound> bind_forward(const Descriptor& d, const memory::desc& plain, bool bias,
                                              int threads, std::string* reason) {
   if (is_reference(d, reason)) return nullptr;
   const Bound::Operands operands{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST, DNNL_ARG_WEIGHTS,
@@ -283,7 +292,7 @@ std::unique_ptr<LayerPrimitive> bind_forward(const Descriptor& d, const memory::
 }
 
 template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_data(const Descriptor& d, const memory::desc& plain, int threads,
+std::unique_ptr<Bound> bind_data(const Descriptor& d, const memory::desc& plain, int threads,
                                           std::string* reason) {
   if (is_reference(d, reason)) return nullptr;
   const Bound::Operands operands{DNNL_ARG_DIFF_DST,
@@ -302,7 +311,7 @@ std::unique_ptr<LayerPrimitive> bind_data(const Descriptor& d, const memory::des
 }
 
 template <typename Layer, typename Descriptor>
-std::unique_ptr<LayerPrimitive> bind_filters(const Descriptor& d, const memory::desc& plain, bool bias,
+std::unique_ptr<Bound> bind_filters(const Descriptor& d, const memory::desc& plain, bool bias,
                                              int threads, std::string* reason) {
   if (is_reference(d, reason)) return nullptr;
   const Bound::Operands operands{
@@ -315,6 +324,69 @@ std::unique_ptr<LayerPrimitive> bind_filters(const Descriptor& d, const memory::
 
 memory::dims head(const std::array<std::int64_t, 3>& values, int axes) {
   return {values.begin(), values.begin() + axes};
+}
+
+std::unique_ptr<Bound> bind_conv(const ConvSizes& conv, Direction direction, memory::data_type type, int threads,
+                                 std::string* reason) {
+  return guarded(threads, reason, [&]() -> std::unique_ptr<Bound> {
+    const auto x = channels_last(activation_dims(conv, conv.c, conv.in), type);
+    const auto y = channels_last(activation_dims(conv, conv.o, conv.out), type);
+    const auto plain = filters_desc(conv, false, type), filters = filters_desc(conv, kBlockedFilters, type);
+    const auto bias =
+        conv.bias ? memory::desc({conv.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
+    const auto stride = head(conv.stride, conv.axes);
+    auto dilation = head(conv.dilation, conv.axes);
+    for (auto& d : dilation) d -= 1;  // oneDNN counts the gaps
+    const auto low = head(conv.pad_low, conv.axes), high = head(conv.pad_high, conv.axes);
+    const auto algorithm = dnnl::algorithm::convolution_direct;
+    const auto forward = describe<ConvForward>(attributes(conv.relu), dnnl::prop_kind::forward_training,
+                                               algorithm, x, filters, bias, y, stride, dilation, low, high);
+    if (direction == Direction::forward)
+      return bind_forward<dnnl::convolution_forward>(forward, plain, conv.bias, threads, reason);
+    if (direction == Direction::backward_data)
+      return bind_data<dnnl::convolution_backward_data>(
+          describe_backward<ConvData>(attributes(false), forward, algorithm, x, filters, y, stride, dilation,
+                                      low, high),
+          plain, threads, reason);
+    const auto gradient = filters_desc(conv, kBlockedFilters, memory::data_type::f32);
+    return bind_filters<dnnl::convolution_backward_weights>(
+        describe_backward<ConvFilters>(attributes(false), forward, algorithm, x, gradient, bias, y, stride,
+                                       dilation, low, high),
+        filters_desc(conv, false, memory::data_type::f32), conv.bias, threads, reason);
+  });
+}
+
+std::unique_ptr<Bound> bind_dense(const DenseSizes& dense, Direction direction, memory::data_type type, int threads,
+                                  std::string* reason) {
+  return guarded(threads, reason, [&]() -> std::unique_ptr<Bound> {
+    const auto matrix = [](std::int64_t rows, std::int64_t columns, memory::data_type of) {
+      return memory::desc({rows, columns}, of, memory::format_tag::ab);
+    };
+    const auto x = matrix(dense.n, dense.f, type), y = matrix(dense.n, dense.o, type),
+               weights = matrix(dense.o, dense.f, type);
+    const auto bias =
+        dense.bias ? memory::desc({dense.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
+    const auto forward =
+        describe<DenseForward>(attributes(dense.relu), dnnl::prop_kind::forward_training, x, weights, bias, y);
+    if (direction == Direction::forward)
+      return bind_forward<dnnl::inner_product_forward>(forward, weights, dense.bias, threads, reason);
+    if (direction == Direction::backward_data)
+      return bind_data<dnnl::inner_product_backward_data>(
+          describe_backward<DenseData>(attributes(false), forward, x, weights, y), weights, threads, reason);
+    const auto gradient = matrix(dense.o, dense.f, memory::data_type::f32);
+    return bind_filters<dnnl::inner_product_backward_weights>(
+        describe_backward<DenseFilters>(attributes(false), forward, x, gradient, bias, y), gradient, dense.bias,
+        threads, reason);
+  });
+}
+
+/// oneDNN emulates bf16 on processors that cannot multiply it, slower than f32.
+bool multiplies_bf16(std::string* reason) {
+  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  if ((found & wanted) == wanted) return true;
+  *reason = fmt::format("the processor, or device.isa, has no AVX512_BF16 ({})", onednn::isa());
+  return false;
 }
 
 }  // namespace
@@ -354,54 +426,24 @@ std::string isa() {
 
 std::unique_ptr<LayerPrimitive> make_conv(const ConvSizes& conv, Direction direction, int threads,
                                           std::string* reason) {
-  return guarded(threads, reason, [&]() -> std::unique_ptr<LayerPrimitive> {
-    const auto x = channels_last(activation_dims(conv, conv.c, conv.in));
-    const auto y = channels_last(activation_dims(conv, conv.o, conv.out));
-    const auto plain = filters_desc(conv, false), filters = filters_desc(conv, kBlockedFilters);
-    const auto bias =
-        conv.bias ? memory::desc({conv.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
-    const auto stride = head(conv.stride, conv.axes);
-    auto dilation = head(conv.dilation, conv.axes);
-    for (auto& d : dilation) d -= 1;  // oneDNN counts the gaps
-    const auto low = head(conv.pad_low, conv.axes), high = head(conv.pad_high, conv.axes);
-    const auto algorithm = dnnl::algorithm::convolution_direct;
-    const auto forward = describe<ConvForward>(attributes(conv.relu), dnnl::prop_kind::forward_training,
-                                               algorithm, x, filters, bias, y, stride, dilation, low, high);
-    if (direction == Direction::forward)
-      return bind_forward<dnnl::convolution_forward>(forward, plain, conv.bias, threads, reason);
-    if (direction == Direction::backward_data)
-      return bind_data<dnnl::convolution_backward_data>(
-          describe_backward<ConvData>(attributes(false), forward, algorithm, x, filters, y, stride, dilation,
-                                      low, high),
-          plain, threads, reason);
-    return bind_filters<dnnl::convolution_backward_weights>(
-        describe_backward<ConvFilters>(attributes(false), forward, algorithm, x, filters, bias, y, stride,
-                                       dilation, low, high),
-        plain, conv.bias, threads, reason);
-  });
+  return bind_conv(conv, direction, memory::data_type::f32, threads, reason);
 }
 
 std::unique_ptr<LayerPrimitive> make_dense(const DenseSizes& dense, Direction direction, int threads,
                                            std::string* reason) {
-  return guarded(threads, reason, [&]() -> std::unique_ptr<LayerPrimitive> {
-    const auto matrix = [](std::int64_t rows, std::int64_t columns) {
-      return memory::desc({rows, columns}, memory::data_type::f32, memory::format_tag::ab);
-    };
-    const auto x = matrix(dense.n, dense.f), y = matrix(dense.n, dense.o), plain = matrix(dense.o, dense.f);
-    const auto weights = plain;
-    const auto bias =
-        dense.bias ? memory::desc({dense.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
-    const auto forward =
-        describe<DenseForward>(attributes(dense.relu), dnnl::prop_kind::forward_training, x, weights, bias, y);
-    if (direction == Direction::forward)
-      return bind_forward<dnnl::inner_product_forward>(forward, plain, dense.bias, threads, reason);
-    if (direction == Direction::backward_data)
-      return bind_data<dnnl::inner_product_backward_data>(
-          describe_backward<DenseData>(attributes(false), forward, x, weights, y), plain, threads, reason);
-    return bind_filters<dnnl::inner_product_backward_weights>(
-        describe_backward<DenseFilters>(attributes(false), forward, x, weights, bias, y), plain, dense.bias,
-        threads, reason);
-  });
+  return bind_dense(dense, direction, memory::data_type::f32, threads, reason);
+}
+
+std::unique_ptr<NarrowPrimitive> make_conv_bf16(const ConvSizes& conv, Direction direction, int threads,
+                                                std::string* reason) {
+  if (!multiplies_bf16(reason)) return nullptr;
+  return bind_conv(conv, direction, memory::data_type::bf16, threads, reason);
+}
+
+std::unique_ptr<NarrowPrimitive> make_dense_bf16(const DenseSizes& dense, Direction direction, int threads,
+                                                 std::string* reason) {
+  if (!multiplies_bf16(reason)) return nullptr;
+  return bind_dense(dense, direction, memory::data_type::bf16, threads, reason);
 }
 
 }  // namespace convoy::onednn

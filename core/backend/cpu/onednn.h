@@ -23,4 +23,10 @@ std::unique_ptr<cpu::LayerPrimitive> make_conv(const cpu::ConvSizes& conv, cpu::
 std::unique_ptr<cpu::LayerPrimitive> make_dense(const cpu::DenseSizes& dense, cpu::Direction direction,
                                                 int threads, std::string* reason);
 
+/// The same in bf16 with sums in f32, where the processor multiplies bf16 (AVX512_BF16, AMX).
+std::unique_ptr<cpu::NarrowPrimitive> make_conv_bf16(const cpu::ConvSizes& conv, cpu::Direction direction,
+                                                     int threads, std::string* reason);
+std::unique_ptr<cpu::NarrowPrimitive> make_dense_bf16(const cpu::DenseSizes& dense, cpu::Direction direction,
+                                                      int threads, std::string* reason);
+
 }  // namespace convoy::onednn

@@ -7,6 +7,7 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/backend/cpu/kernels.h"
+#include "core/backend/cpu/reals.h"
 
 namespace convoy::cpu {
 namespace {
@@ -128,13 +129,18 @@ Bound bind_typed(const OpDesc& op, int threads) {
   const std::int64_t row =
       (sizes.stored[2] * sizes.channels * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64;
   KernelSpec spec;
-  spec.scratch_bytes = static_cast<std::size_t>(n * row);
+  const Reals reals(attributes.output);
+  const std::int64_t crop = sizes.crop_elements(), crop_bytes = reals.narrow() ? (crop * 4 + 63) / 64 * 64 : 0;
+  spec.scratch_bytes = static_cast<std::size_t>(n * row + threads * crop_bytes);
   spec.run = [=, tables = tables_of(attributes, sizes)](const KernelArguments& arguments) {
-    parallel_for(threads, n, [&](std::int64_t i) {
+    auto* scratch = static_cast<std::byte*>(arguments.scratch);
+    parallel_for_slots(threads, n, [&](std::int64_t i, int slot) {
+      auto* buffer = reinterpret_cast<float*>(scratch + n * row + slot * crop_bytes);
       prepare_sample(sizes, tables, input<T>(arguments, 0) + i * sizes.stored_elements(),
                      input<std::int32_t>(arguments, 1) + 4 * i,
-                     output<float>(arguments, 0) + i * sizes.crop_elements(),
-                     reinterpret_cast<T*>(static_cast<std::byte*>(arguments.scratch) + i * row));
+                     reals.place(output<void>(arguments, 0), i * crop, buffer),
+                     reinterpret_cast<T*>(scratch + i * row));
+      reals.put(output<void>(arguments, 0), i * crop, crop, buffer);
     });
   };
   return make_vector_kernel(std::move(spec));

@@ -83,6 +83,21 @@ TEST(PlaceCommunication, SendsEveryLeafExactlyOnceWithoutOverlap) {
   }
 }
 
+TEST(PlaceCommunication, KeepsLossCountsAndStatisticsOutOfRoundedBuckets) {
+  for (std::size_t bucket_bytes : {std::size_t{1} << 12, std::size_t{1} << 30}) {
+    const TrainingGraph training = build_training_graph(small_task("resnet-20"), bucket_bytes, SumRounding::bf16);
+    const auto rounding_of = [&](Value leaf) {
+      return training.buckets.rounding[static_cast<std::size_t>(training.buckets.slot_of(leaf).bucket)];
+    };
+    for (const ParameterGradient& entry : training.gradients) EXPECT_EQ(rounding_of(entry.gradient), SumRounding::bf16);
+    for (Value leaf : {training.loss, training.weight, training.top1, training.top5})
+      EXPECT_EQ(rounding_of(leaf), SumRounding::none);
+    ASSERT_FALSE(training.graph.running_statistics().empty());
+    for (const RunningStatistic& statistic : training.graph.running_statistics())
+      EXPECT_EQ(rounding_of(statistic.sample), SumRounding::none);
+  }
+}
+
 TEST(PlaceCommunication, SendsABucketRightAfterTheOpThatCompletesIt) {
   const TrainingGraph training = build_training_graph(small_task("lenet-5"), 1);
   const auto& ops = training.graph.ops();

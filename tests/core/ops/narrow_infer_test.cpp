@@ -113,7 +113,7 @@ TEST_P(NarrowInfer, RefusesToComputeLossesAndUpdatesInANarrowType) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, NarrowInfer, testing::Values(DType::bf16, DType::f16),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& which) { return std::string(name_of(which.param)); });
 
 TEST(LossScale, IsOneNumberOfTheGradientsType) {
   const TensorDesc p{{2, 5}, kWide}, labels{{2}, DType::i32}, weights{{2}, kWide};

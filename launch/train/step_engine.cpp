@@ -1,0 +1,87 @@
+#include "launch/train/step_engine.h"
+
+#include <algorithm>
+
+#include "launch/train/engine_parts.h"
+
+namespace convoy {
+namespace {
+
+constexpr double kFirstLossScale = 65536;
+
+}  // namespace
+
+std::vector<std::int64_t> bucket_elements(const TrainingGraph& training) {
+  std::vector<std::int64_t> elements = training.buckets.elements;
+  elements.back() += kAsked;
+  return elements;
+}
+
+GuardOptions guard_options(const TrainingGraph& training, bool scaling) {
+  GuardOptions options{.bucket_elements = bucket_elements(training), .guard = {}};
+  options.guard.scaling = scaling;
+  options.guard.halts = true;
+  return options;
+}
+
+bool scales_loss(const TrainingGraph& training) { return training.graph.find("loss_scale").exists(); }
+
+double first_loss_scale(const TrainingGraph& training) { return scales_loss(training) ? kFirstLossScale : 1; }
+
+void bind_state(Program& program, const StateMemory& memory) {
+  for (std::size_t id = 0; id < program.graph().values().size(); ++id) {
+    const ValueInfo& value = program.graph().values()[id];
+    if (lies_in_state(value.role))
+      program.bind_memory({static_cast<int>(id)}, memory.of(value));
+  }
+}
+
+void bind_update_state(Program& program, const UpdateGraph& update, const StateMemory& memory, void* scalars) {
+  const ModelState& state = memory.state();
+  program.bind_memory(update.scalars, scalars);
+  for (const UpdateGraph::Parameter& parameter : update.parameters) {
+    program.bind_memory(parameter.weight, memory.of(state.parameters.at(parameter.name).bytes()));
+    program.bind_memory(parameter.velocity, memory.of(state.velocities.at("momentum/" + parameter.name).bytes()));
+    if (parameter.copy.exists()) program.bind_memory(parameter.copy, memory.of(state.copies.at(parameter.name).bytes()));
+  }
+  for (const UpdateGraph::Statistic& statistic : update.statistics)
+    program.bind_memory(statistic.running, memory.of(state.state.at(statistic.name).bytes()));
+}
+
+void bind_update_sums(Program& program, const UpdateGraph& update, const TrainingGraph& training,
+                      const std::vector<float*>& roots) {
+  const auto sum = [&](Value leaf) {
+    const LeafSlot& slot = training.buckets.slot_of(leaf);
+    return roots[static_cast<std::size_t>(slot.bucket)] + slot.offset;
+  };
+  program.bind_memory(update.weight, sum(training.weight));
+  for (std::size_t bucket = 0; bucket < update.buckets.size(); ++bucket)
+    program.bind_memory(update.buckets[bucket], roots[bucket]);
+  for (const UpdateGraph::Parameter& parameter : update.parameters)
+    program.bind_memory(parameter.gradient, sum(parameter.source_gradient));
+  for (const UpdateGraph::Statistic& statistic : update.statistics)
+    program.bind_memory(statistic.sum, sum(statistic.source_sample));
+}
+
+void note_samples(const MicroBatch& batch, std::vector<EpochLedger>& ledgers) {
+  const auto keys = batch.keys.values<std::uint64_t>();
+  for (std::size_t row = 0; row < keys.size() / 2; ++row)
+    add_to(ledgers, {static_cast<std::int64_t>(keys[2 * row]), 1, keys[2 * row + 1], keys[2 * row + 1]});
+}
+
+void add_to(std::vector<EpochLedger>& ledgers, const EpochLedger& part) {
+  auto entry = std::find_if(ledgers.begin(), ledgers.end(),
+                            [&](const EpochLedger& ledger) { return ledger.epoch == part.epoch; });
+  if (entry == ledgers.end()) entry = ledgers.insert(ledgers.end(), EpochLedger{part.epoch, 0, 0, 0});
+  entry->count += part.count;
+  entry->sum += part.sum;
+  entry->exclusive_or ^= part.exclusive_or;
+}
+
+std::unique_ptr<StepEngine> make_step_engine(const TrainingGraph& training, const UpdateGraph& update,
+                                             const Backend& backend, StateMemory& memory, const EngineOptions& options) {
+  return backend.device().is_host() ? make_host_engine(training, update, backend, memory, options)
+                                    : make_device_engine(training, update, backend, memory, options);
+}
+
+}  // namespace convoy
