@@ -90,6 +90,21 @@ TEST(PlanBook, KeepsPlansInAFileOfTheDevice) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path() / "below"), {}), 1) << "no temporary file stays";
 }
 
+TEST(PlanBook, TellsOthersOfAProblemWithoutAPlanButKeepsThatInNoFile) {
+  const Folder folder;
+  PlanBook book = filled();
+  book.put("conv c", std::string(kNoPlan));
+  PlanBook other = book_of();
+  ASSERT_EQ(other.adopt(book.text()), "");
+  EXPECT_EQ(other.find("conv c").plan, kNoPlan);
+  EXPECT_EQ(other.find("conv c").source, Source::adopted);
+  ASSERT_EQ(book.save(folder.path()), "");
+  PlanBook later = book_of();
+  ASSERT_EQ(later.load(folder.path()), "");
+  EXPECT_EQ(later.find("conv a").source, Source::cache);
+  EXPECT_EQ(later.find("conv c").source, Source::none);
+}
+
 TEST(PlanBook, TellsOnlyWhatIsInUseOfACache) {
   const Folder folder;
   PlanBook book = filled();
