@@ -18,7 +18,7 @@ std::vector<OptionSpec> tool_options() {
   return {
       format_option("evaluate, model list, plan, data import, data info, data verify, data stats, checkpoint "
        "list, checkpoint show, checkpoint verify, checkpoint diff, checkpoint repair, doctor, bench step, bench "
-       "loader, bench reduce, bench checkpoint, "
+       "ops, bench loader, bench reduce, bench checkpoint, "
        "version", {"text", "json"}, "form of the results on stdout"),
       format_option("predict", {"text", "json"}, "form of the table: text (tab-separated) or json"),
       format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
@@ -42,7 +42,7 @@ std::vector<OptionSpec> tool_options() {
 
       // model, plan, evaluate, predict
       {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: "
-       "the paper's", .commands = takers("model show, bench step"), .least = 1, .most = 65536},
+       "the paper's", .commands = takers("model show, bench step, bench ops"), .least = 1, .most = 65536},
       {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have",
        .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
@@ -60,11 +60,12 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("predict"), .least = 1, .most = 1000},
 
       // bench
-      {.name = "model", .type = text, .help = "the network; convoy model list names all", .commands = takers("bench step")},
+      {.name = "model", .type = text, .help = "the network; convoy model list names all",
+       .commands = takers("bench step, bench ops")},
       {.name = "threads-per-micro-batch", .type = integer, .value = "0", .help = "threads that share one micro-batch (0: "
        "all, divided by the micro-batches)", .commands = takers("bench step"), .least = 0, .most = 4096},
       {.name = "batch", .type = integer, .value = "128", .help = "samples per step",
-       .commands = takers("bench step"), .least = 1, .most = 1 << 24},
+       .commands = takers("bench step, bench ops"), .least = 1, .most = 1 << 24},
       {.name = "batch", .type = integer, .value = "32", .help = "samples per micro-batch",
        .commands = takers("bench loader"), .least = 1, .most = 1 << 20},
       {.name = "input", .type = integers, .value = "28,28,1", .help = "extents and channels of the images to "
@@ -75,6 +76,10 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("bench step"), .least = 1, .most = 65536},
       {.name = "profile", .type = yes_no, .value = "no", .help = "print the time of every op",
        .commands = takers("bench step")},
+      {.name = "limits", .type = yes_no, .value = "no", .help = "also measure the machine's limits, and print the share "
+       "that the step reaches", .commands = takers("bench step")},
+      {.name = "dump", .type = path, .help = "write one step to this file (images, labels, loss, parameters before and "
+       "after) instead of timing", .commands = takers("bench step")},
       {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient",
        .commands = takers("bench reduce"), .least = 1, .most = 1e10},
       {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure",
@@ -84,7 +89,7 @@ std::vector<OptionSpec> tool_options() {
       {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint",
        .commands = takers("bench checkpoint"), .least = 1, .most = 100000},
       {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating",
-       .commands = takers("bench reduce, bench checkpoint, bench step, bench loader"), .least = 1,
+       .commands = takers("bench reduce, bench checkpoint, bench step, bench ops, bench loader"), .least = 1,
        .most = 100000},
 
       // checkpoint, doctor

@@ -1,1 +1,1 @@
-set(backend_sources host_device.cpp module.cpp cuda_module.cpp)
+set(backend_sources host_device.cpp module.cpp cuda_module.cpp timing.cpp)

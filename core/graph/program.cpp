@@ -11,8 +11,6 @@
 namespace convoy {
 namespace {
 
-bool needs_kernel(OpKind kind) { return kind != OpKind::reshape && kind != OpKind::external; }
-
 /// The op as a backend sees it; outputs that nobody reads are marked as not wanted.
 OpDesc describe(const Graph& graph, const Op& op, const std::set<int>& read) {
   OpDesc desc{op.kind, op.attributes, {}, {}, {}};
@@ -59,17 +57,25 @@ trace::Activity activity_of(OpKind kind) {
   }
 }
 
-/// Whether the kernel of one of them may do its neighbours' work too: they read and change memory of the caller's alone.
+}  // namespace
+
+bool needs_kernel(OpKind kind) { return kind != OpKind::reshape && kind != OpKind::external; }
+
+// Updates read and change memory of the caller's alone.
 bool may_share_kernel(OpKind kind) { return kind == OpKind::sgd_update || kind == OpKind::running_update; }
 
-}  // namespace
+std::vector<OpDesc> describe_ops(const Graph& graph, const ProgramOptions& options) {
+  const std::set<int> read = values_read(graph, options);
+  std::vector<OpDesc> descs;
+  for (const Op& op : graph.ops()) descs.push_back(describe(graph, op, read));
+  return descs;
+}
 
 Program::Program(const Graph& graph, const Backend& backend, const ProgramOptions& options)
     : graph_(graph), device_(backend.device()) {
   const std::set<int> read = values_read(graph_, options);
-  std::vector<OpDesc> descs;
+  const std::vector<OpDesc> descs = describe_ops(graph_, options);
   for (const Op& op : graph_.ops()) {
-    descs.push_back(describe(graph_, op, read));
     written_.emplace_back();
     for (Value output : op.outputs)
       if (read.contains(output.id)) written_.back().push_back(output);

@@ -19,6 +19,13 @@ struct ProgramOptions {
   std::vector<Value> keep;         // values read after the run
 };
 
+/// The graph's ops as a backend sees them; outputs that nobody reads are marked as not wanted.
+std::vector<OpDesc> describe_ops(const Graph& graph, const ProgramOptions& options);
+/// Whether ops of this kind have a kernel (views and externals have none), and whether neighbours of this kind may share one
+/// (Backend::bind_together).
+bool needs_kernel(OpKind kind);
+bool may_share_kernel(OpKind kind);
+
 class Program {
  public:
   using External = std::function<void(const ExternalAttributes&)>;

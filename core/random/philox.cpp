@@ -35,7 +35,9 @@ std::uint64_t name_key(std::string_view name) {
 RandomKey::RandomKey(std::uint64_t seed, std::string_view purpose)
     : key_(derived_key(seed, name_key(purpose), KeyUse::root)) {}
 
-RandomKey RandomKey::child(std::uint64_t index) const { return RandomKey(derived_key(key_, index, KeyUse::child)); }
+RandomKey RandomKey::child(std::uint64_t index) const {
+  return RandomKey(derived_key(key_, index, KeyUse::child));
+}
 
 PhiloxBlock RandomKey::block(std::uint64_t i) const { return as_block(key_words(key_, i, KeyUse::block)); }
 

@@ -11,7 +11,8 @@ struct PhiloxWords {
   std::uint32_t at[4];  // a counter, least significant word first, or what came of it
 };
 
-/// Ten rounds of Philox4x32. Multipliers and Weyl increments: Salmon et al. 2011, section 3.3, and Random123's philox.h.
+/// Ten rounds of Philox4x32. Multipliers and Weyl increments: Salmon et al. 2011, section 3.3, and Random123's
+/// philox.h.
 CONVOY_HOST_DEVICE PhiloxWords philox_rounds(PhiloxWords c, std::uint32_t key_low, std::uint32_t key_high) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c.at[0];

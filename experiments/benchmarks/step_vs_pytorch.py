@@ -1,25 +1,35 @@
 #!/usr/bin/env python3
-"""A whole training step (forward, backward, update) of convoy beside PyTorch: same network, batch, threads, fp32.
+"""A whole training step (forward, backward, update) of convoy beside PyTorch: same network, batch, precision, device.
 
     experiments/benchmarks/step_vs_pytorch.py --model=resnet-20
-    experiments/benchmarks/step_vs_pytorch.py --model=lenet-5
+    experiments/benchmarks/step_vs_pytorch.py --model=lenet-5 --threads=1
+    experiments/benchmarks/step_vs_pytorch.py --model=resnet-20 --device=cuda --precision=bf16 --batch=1024
 
-The two alternate in one run: each block is a fresh process of either, warmed up, then timed. Printed are the medians over
-blocks, the spread of the ratio over blocks, and the peak resident memory of either process. PyTorch is measured in its
-default layout and in channels_last, and the faster of the two is the peer. convoy's step begins with the images as stored
-(uint8) and normalises them; PyTorch's begins with floats. Needs a Python with torch: Debian's is /usr/bin/python3 with
-the package python3-torch (launch/setup --benchmarks).
+First the gate: from convoy's own weights, images and labels PyTorch computes loss and gradient in double precision and in the
+precision measured; convoy's must be about as near to the former as PyTorch's are. Nothing is timed before that.
+
+Then the contenders alternate in one run, block by block; printed are medians over blocks, and the median and spread of the
+ratio over blocks. convoy is measured with the whole batch at once (V=1: PyTorch's very arithmetic) and in eight micro-batches
+(V=8, its default). Each of its blocks is a fresh process, warmed up, then timed; its step begins with the images as stored
+(uint8) and normalises them, PyTorch's with floats that lie on the device already.
+
+On the CPU PyTorch is measured in its default layout and in channels_last, in fresh processes; Debian's Python with torch is
+/usr/bin/python3 (launch/setup --benchmarks). With --device=cuda: channels_last, eager (under autocast for bf16 and fp16) and
+through torch.compile(mode="max-autotune"), the update by the fused SGD; one process each that waits between blocks, for
+compiling takes a minute. Needs nothing but a Python with torch and convoy's binary: --convoy=BUNDLE/bin/convoy.
 """
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-INPUT = {"resnet-20": (28, 28, 1), "lenet-5": (28, 28, 1)}
 
+# ---- the networks, as core/models has them: parameters in the same order ----
 
 def lenet(nn):
     """core/models/lenet.cpp, variant modern."""
@@ -59,85 +69,287 @@ def resnet20(nn):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def peer(arguments):
-    """One block of PyTorch; prints a JSON object."""
+# name: network, input [height, width, channels], classes, steps per block {device: steps}, convoy's options.
+# Another model is another line: its twin's parameters() in the order of `convoy model show NAME`.
+MODELS = {
+    "lenet-5": (lenet, (28, 28, 1), 10, {"cpu": 100, "cuda": 1000}, ["--model.variant=modern"]),
+    "resnet-20": (resnet20, (28, 28, 1), 10, {"cpu": 10, "cuda": 200}, []),
+}
+
+
+# ---- PyTorch's side: runs in a process of its own ----
+
+class Peer:
+    """The network on its device in one of the ways in which PyTorch runs it."""
+
+    def __init__(self, arguments):
+        import torch
+        self.torch, self.arguments = torch, arguments
+        torch.set_num_threads(arguments.threads)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arguments.precision == "tf32"
+        torch.backends.cudnn.benchmark = True
+        self.layout = torch.contiguous_format if arguments.way == "default" else torch.channels_last
+        self.narrow = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(arguments.precision)
+        self.scale = 1024.0 if arguments.precision == "fp16" else 1.0   # of the loss, so that gradients stay in range
+        build, self.input, self.classes, _, _ = MODELS[arguments.model]
+        self.model = build(torch.nn).to(arguments.device, memory_format=self.layout)
+
+    def loss(self, model, images, labels):
+        if self.narrow is None:
+            return self.torch.nn.functional.cross_entropy(model(images), labels)
+        with self.torch.autocast(self.arguments.device, self.narrow):
+            logits = model(images)
+        return self.torch.nn.functional.cross_entropy(logits.float(), labels)
+
+    def random_batch(self):
+        height, width, channels = self.input
+        images = self.torch.randn(self.arguments.batch, channels, height, width, device=self.arguments.device)
+        labels = self.torch.randint(0, self.classes, (self.arguments.batch,), device=self.arguments.device)
+        return images.to(memory_format=self.layout), labels
+
+    def prepare_step(self):
+        torch, cuda = self.torch, self.arguments.device == "cuda"
+        images, labels = self.random_batch()
+        optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4,
+                                    **({"fused": True} if cuda else {}))
+        model = torch.compile(self.model, mode="max-autotune") if self.arguments.way == "compile" else self.model
+
+        def step():
+            optimizer.zero_grad()
+            (self.loss(model, images, labels) * self.scale).backward()
+            optimizer.step()
+        return step
+
+    def time_block(self, step, warm):
+        synchronize = self.torch.cuda.synchronize if self.arguments.device == "cuda" else lambda: None
+        for _ in range(warm):
+            step()
+        synchronize()
+        begin = time.perf_counter()
+        for _ in range(self.arguments.steps):
+            step()
+        synchronize()
+        seconds = (time.perf_counter() - begin) / self.arguments.steps
+        peak = (self.torch.cuda.max_memory_allocated() / 2**20 if self.arguments.device == "cuda"
+                else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return {"seconds": seconds, "version": self.torch.__version__, "peak_memory_mib": peak}
+
+    def serve(self):
+        """A block for each line that arrives; a JSON object for each."""
+        begin, step = time.perf_counter(), self.prepare_step()
+        for _ in range(10):   # compiles, tunes, captures
+            step()
+        ready = time.perf_counter() - begin
+        for _ in sys.stdin:
+            print(json.dumps({**self.time_block(step, 3), "ready_seconds": ready}), flush=True)
+
+    def gradient(self, model, images, labels, scale):
+        model.zero_grad()
+        loss = self.loss(model, images, labels)
+        (loss * scale).backward()
+        return loss.item(), [p.grad.double() / scale for p in model.parameters()]
+
+
+def read_step(path):
+    """What `convoy bench step --dump` wrote: a line of JSON, then the arrays' bytes."""
     import torch
-    torch.set_num_threads(arguments.threads)
-    layout = torch.channels_last if arguments.layout == "channels_last" else torch.contiguous_format
-    model = {"lenet-5": lenet, "resnet-20": resnet20}[arguments.model](torch.nn).to(memory_format=layout)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
-    height, width, channels = INPUT[arguments.model]
-    images = torch.randn(arguments.batch, channels, height, width).to(memory_format=layout)
-    labels = torch.randint(0, 10, (arguments.batch,))
+    types = {"float32": torch.float32, "uint8": torch.uint8, "int32": torch.int32}
+    with open(path, "rb") as file:
+        header, data = json.loads(file.readline()), bytearray(file.read())
+    arrays = {}
+    for array in header["arrays"]:
+        count = 1
+        for extent in array["shape"]:
+            count *= extent
+        arrays[array["name"]] = torch.frombuffer(data, dtype=types[array["dtype"]], count=count,
+                                                 offset=array["offset"]).reshape(array["shape"])
+    return header, arrays
 
-    def step():
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(images), labels).backward()
-        optimizer.step()
 
-    for _ in range(3):
-        step()
-    begin = time.perf_counter()
-    for _ in range(arguments.steps):
-        step()
-    seconds = (time.perf_counter() - begin) / arguments.steps
-    print(json.dumps({"seconds": seconds, "version": torch.__version__,
-                      "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+def as_torch(tensor, shape):
+    """Filters are OHWI here and OIHW there; a first dense layer behind an image would differ in its order of features."""
+    if tensor.dim() == 4:
+        tensor = tensor.permute(0, 3, 1, 2)
+    if tuple(tensor.shape) != tuple(shape):
+        raise SystemExit(f"a parameter of convoy's is {tuple(tensor.shape)}, PyTorch's twin has {tuple(shape)}")
+    return tensor.contiguous()
 
+
+def distance(found, exact):
+    """Relative, of all gradients as one vector, and of the worst parameter that matters (1 % of the largest norm)."""
+    norms = [g.norm().item() for g in exact]
+    errors = [(f - g).norm().item() for f, g in zip(found, exact)]
+    whole = sum(e * e for e in errors) ** 0.5 / sum(n * n for n in norms) ** 0.5
+    return whole, max(e / n for e, n in zip(errors, norms) if n > 0.01 * max(norms))
+
+
+def gate(arguments):
+    """convoy's loss and gradient beside PyTorch's, both beside PyTorch's in double precision."""
+    import copy
+    header, arrays = read_step(arguments.gate)
+    peer = Peer(arguments)
+    torch, device = peer.torch, arguments.device
+    names = header["parameters"]
+    parameters = list(peer.model.parameters())
+    if len(names) != len(parameters):
+        raise SystemExit(f"convoy has {len(names)} parameters, PyTorch's twin {len(parameters)}")
+    with torch.no_grad():
+        for name, parameter in zip(names, parameters):
+            parameter.copy_(as_torch(arrays[f"before/{name}"], parameter.shape))
+    images = (arrays["images"].permute(0, 3, 1, 2).double() - header["mean"]) / header["deviation"]
+    labels = arrays["labels"].long().to(device)
+    narrow, peer.narrow = peer.narrow, None
+    exact_loss, exact = peer.gradient(copy.deepcopy(peer.model).double(), images.to(device), labels, 1.0)
+    peer.narrow = narrow
+    loss, gradient = peer.gradient(peer.model, images.float().to(device, memory_format=peer.layout), labels, peer.scale)
+    # convoy's gradient: what one step of plain gradient descent at rate 1 took off.
+    ours = [as_torch(arrays[f"before/{n}"].double() - arrays[f"after/{n}"].double(), p.shape).to(device)
+            for n, p in zip(names, parameters)]
+    found, theirs = distance(ours, exact), distance(gradient, exact)
+    loss_error, their_loss_error = abs(header["loss"] - exact_loss) / exact_loss, abs(loss - exact_loss) / exact_loss
+    # The subtraction above rounds at 2^-24 of the weights; twice PyTorch's error allows for another order of sums.
+    passed = (found[0] <= 2 * theirs[0] + 2e-5 and found[1] <= 3 * theirs[1] + 2e-4
+              and loss_error <= 2 * their_loss_error + 1e-5)
+    print(json.dumps({"passed": passed, "loss": loss_error, "gradient": found[0], "worst": found[1],
+                      "torch_loss": their_loss_error, "torch_gradient": theirs[0], "torch_worst": theirs[1]}))
+
+
+# ---- the comparison ----
 
 def run(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout)
+
+
+def convoy_command(arguments, virtual_workers):
+    _, extents, _, _, options = MODELS[arguments.model]
+    command = [arguments.convoy, "bench", "step", f"--model={arguments.model}", "--input=" + "x".join(map(str, extents)),
+               f"--batch={arguments.batch}", f"--virtual-workers={virtual_workers}", "--format=json", *options]
+    if arguments.device == "cpu":
+        command.append(f"--device.threads={arguments.threads}")
+    if arguments.device != "cpu" or arguments.precision != "fp32":
+        command += [f"--device={arguments.device}", f"--precision={arguments.precision}"]
+    return command
 
 
 def convoy_block(arguments, virtual_workers):
-    found = run([arguments.convoy, "bench", "step", f"--model={arguments.model}", "--input=" + "x".join(map(str, INPUT[arguments.model])),
-                 f"--batch={arguments.batch}", f"--steps={arguments.steps}", "--repetitions=1", f"--virtual-workers={virtual_workers}",
-                 f"--device.threads={arguments.threads}", "--format=json"]
-                + (["--model.variant=modern"] if arguments.model == "lenet-5" else []))
-    return {"seconds": found["median_seconds"], "peak_memory_mib": found["peak_memory_mib"]}
+    found = run(convoy_command(arguments, virtual_workers) + [f"--steps={arguments.steps}", "--repetitions=1"])
+    return {**found, "seconds": found["median_seconds"]}
 
 
-def torch_block(arguments, layout):
-    return run([arguments.python, __file__, "--peer", f"--layout={layout}", f"--model={arguments.model}",
-                f"--batch={arguments.batch}", f"--threads={arguments.threads}", f"--steps={arguments.steps}"])
+def torch_command(arguments, way, *more):
+    return [arguments.python, os.path.abspath(__file__), f"--way={way}", f"--model={arguments.model}",
+            f"--batch={arguments.batch}", f"--threads={arguments.threads}", f"--steps={arguments.steps}",
+            f"--device={arguments.device}", f"--precision={arguments.precision}", *more]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=sorted(INPUT), default="resnet-20")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=0, help="per block (0: 10 for resnet-20, 100 for lenet-5)")
-    parser.add_argument("--blocks", type=int, default=7)
-    parser.add_argument("--convoy", default="build/release/convoy")
-    parser.add_argument("--python", default="/usr/bin/python3", help="a Python that has torch")
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--layout", default="default", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.steps = arguments.steps or (100 if arguments.model == "lenet-5" else 10)
-    if arguments.peer:
-        return peer(arguments)
+class Server:
+    """A PyTorch process that waits between blocks."""
 
-    contenders = {"convoy, V=1": lambda: convoy_block(arguments, 1), "convoy, V=8": lambda: convoy_block(arguments, 8),
-                  "PyTorch": lambda: torch_block(arguments, "default"),
-                  "PyTorch, channels_last": lambda: torch_block(arguments, "channels_last")}
+    def __init__(self, arguments, way):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(torch_command(arguments, way, "--serve"), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.errors, text=True)
+
+    def block(self):
+        self.process.stdin.write("block\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.errors.seek(0)
+            raise SystemExit("PyTorch ended:\n" + self.errors.read()[-4000:])
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def pass_gate(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "step")
+        run(convoy_command(arguments, 1) + [f"--dump={path}"])
+        found = run(torch_command(arguments, "channels_last", f"--gate={path}"))
+    print(f"gate: off double precision by, convoy / PyTorch: loss {found['loss']:.1e} / {found['torch_loss']:.1e}, gradient "
+          f"{found['gradient']:.1e} / {found['torch_gradient']:.1e}, worst parameter {found['worst']:.1e} / {found['torch_worst']:.1e}")
+    if not found["passed"]:
+        raise SystemExit("the gate did not pass: the two do not compute the same step; nothing was timed")
+
+
+def compare(arguments):
+    servers = []
+    contenders = {"convoy, V=1": lambda: convoy_block(arguments, 1), "convoy, V=8": lambda: convoy_block(arguments, 8)}
+    if arguments.device == "cpu":
+        peers = {"PyTorch": "default", "PyTorch, channels_last": "channels_last"}
+        contenders.update({name: lambda way=way: run(torch_command(arguments, way, "--one")) for name, way in peers.items()})
+    else:
+        peers = {"PyTorch, channels_last": "channels_last", "PyTorch, torch.compile": "compile"}
+        for name, way in peers.items():
+            servers.append(Server(arguments, way))
+            contenders[name] = servers[-1].block
     blocks = {name: [] for name in contenders}
     for block in range(arguments.blocks):
         for name, measure in contenders.items():
             blocks[name].append(measure())
         print(f"block {block + 1} of {arguments.blocks}", file=sys.stderr)
-    version = blocks["PyTorch"][0]["version"]
-    print(f"{arguments.model}, batch {arguments.batch}, {arguments.threads} threads, fp32; PyTorch {version}; "
-          f"{arguments.blocks} alternating blocks of {arguments.steps} steps")
+    for server in servers:
+        server.close()
+    return peers, blocks
+
+
+def report(arguments, peers, blocks):
+    where = f"{arguments.threads} threads" if arguments.device == "cpu" else arguments.device
+    print(f"{arguments.model}, batch {arguments.batch}, {where}, {arguments.precision}; PyTorch "
+          f"{blocks[next(iter(peers))][0]['version']}; {arguments.blocks} alternating blocks of {arguments.steps} steps")
     median = {name: statistics.median(b["seconds"] for b in found) for name, found in blocks.items()}
     for name, found in blocks.items():
         times = [1e3 * b["seconds"] for b in found]
         print(f"  {name:<24} {1e3 * median[name]:9.3f} ms a step (least {min(times):.3f}, most {max(times):.3f})   "
-              f"peak memory {max(b['peak_memory_mib'] for b in found):6.0f} MiB")
-    best = min(("PyTorch", "PyTorch, channels_last"), key=median.get)
-    for name in ("convoy, V=1", "convoy, V=8"):
-        ratios = sorted(p["seconds"] / c["seconds"] for p, c in zip(blocks[best], blocks[name]))
-        print(f"  {best} / {name}: {statistics.median(ratios):.2f} (least {ratios[0]:.2f}, most {ratios[-1]:.2f})")
+              f"{arguments.batch / median[name]:10.0f} images/s   peak memory {max(b['peak_memory_mib'] for b in found):6.0f} MiB"
+              + (f"   ready after {found[0]['ready_seconds']:.0f} s" if "ready_seconds" in found[0] else ""))
+    best = min(peers, key=median.get)
+    for peer in [best] if arguments.device == "cpu" else peers:
+        for name in ("convoy, V=1", "convoy, V=8"):
+            ratios = sorted(p["seconds"] / c["seconds"] for p, c in zip(blocks[peer], blocks[name]))
+            print(f"  {peer} / {name}: {statistics.median(ratios):.2f} (least {ratios[0]:.2f}, most {ratios[-1]:.2f})")
+    limits = run(convoy_command(arguments, 1) + [f"--steps={arguments.steps}", "--repetitions=1", "--limits"])
+    print(f"  convoy, V=1: {100 * limits['share_of_ceiling']:.0f} % of its kernels at this machine's limits "
+          f"({', '.join(f'{rate * 1e-12:.3g} TFLOP/s in {kind}' for kind, rate in limits['limits']['flops_per_second'].items())}, "
+          f"{limits['limits']['bytes_per_second'] * 1e-9:.4g} GB/s)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=sorted(MODELS), default="resnet-20")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16", "fp16"], default="fp32")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2, help="on the CPU")
+    parser.add_argument("--steps", type=int, default=0, help="per block (0: as the table MODELS says)")
+    parser.add_argument("--blocks", type=int, default=7)
+    parser.add_argument("--convoy", default="build/release/convoy")
+    parser.add_argument("--python", default="", help="one that has torch (default: /usr/bin/python3; with --device=cuda this one)")
+    for hidden in ("--serve", "--one"):
+        parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
+    for hidden in ("--way", "--gate"):
+        parser.add_argument(hidden, default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.steps = arguments.steps or MODELS[arguments.model][3][arguments.device]
+    arguments.python = arguments.python or ("/usr/bin/python3" if arguments.device == "cpu" else sys.executable)
+    if arguments.device == "cpu" and arguments.precision not in ("fp32", "bf16"):
+        parser.error(f"--precision={arguments.precision} is compared with --device=cuda only")
+    if arguments.gate:
+        gate(arguments)
+    elif arguments.serve:
+        Peer(arguments).serve()
+    elif arguments.one:
+        peer = Peer(arguments)
+        print(json.dumps(peer.time_block(peer.prepare_step(), 3)))
+    else:
+        pass_gate(arguments)
+        report(arguments, *compare(arguments))
 
 
 if __name__ == "__main__":

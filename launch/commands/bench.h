@@ -5,6 +5,7 @@
 namespace convoy {
 
 Action bench_step_action();
+Action bench_ops_action();
 Action bench_loader_action();
 Action bench_reduce_action();
 Action bench_checkpoint_action();

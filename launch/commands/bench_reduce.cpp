@@ -12,6 +12,7 @@
 #include "launch/commands/bench.h"
 #include "launch/errors.h"
 #include "launch/printable.h"
+#include "launch/train/agreement.h"
 #include "launch/train/devices.h"
 
 namespace convoy {
@@ -50,7 +51,8 @@ void print_json(const std::vector<BenchReduceResult>& results, const BenchReduce
 std::vector<BenchReduceResult> run_on_devices(const Config& config, World& world, const BenchReduceOptions& options) {
   Communicator& all = world.all();
   const Seats seats = find_seats(config, all, world.host());
-  const std::unique_ptr<Backend> backend = make_cuda_backend(*choose_device(config, seats));
+  std::unique_ptr<Backend> backend;
+  agree(all, "the devices", [&] { backend = make_cuda_backend(*choose_device(config, seats)); });
   const bool one_host = std::all_of(seats.all.begin(), seats.all.end(),
                                     [&](const Seat& seat) { return seat.host == seats.all.front().host; });
   if (config.get<bool>("share-gpu")) let_ranks_share_a_device(world.rank(), one_host);

@@ -70,8 +70,7 @@ std::vector<int> take_gpus(const std::vector<Seat>& seats, bool share) {
 }
 
 std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats) {
-  if (!may_want_gpu(config)) return choose_device(config, seats, {{}, {}, "--device=cpu"});
-  return choose_device(config, seats, find_cuda_devices());
+  return choose_device(config, seats, may_want_gpu(config) ? find_cuda_devices() : CudaDevices{});
 }
 
 std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const CudaDevices& found) {
@@ -79,7 +78,8 @@ std::optional<CudaOptions> choose_device(const Config& config, const Seats& seat
   if (!may_want_gpu(config) || found.names.empty()) {
     if (config.get<std::string>("device") == "cuda")
       throw UsageError(fmt::format("--device=cuda: {}; --device=cpu computes without a GPU", found.why_none));
-    if (tf32) throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", found.why_none));
+    if (tf32)
+      throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", may_want_gpu(config) ? found.why_none : "it is --device=cpu"));
     if (may_want_gpu(config) && speaks) say(fmt::format("computing on the cpu: {}", found.why_none));
     return std::nullopt;
   }

@@ -147,10 +147,7 @@ std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) 
   if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
   const std::optional<CudaOptions> cuda = choose_device(config, seats);
-  if (cuda) return make_cuda_backend(*cuda);
-  if (find_option(config.command(), "precision") && config.get<std::string>("precision") == "tf32")
-    throw UsageError("precision = tf32 is a mode of NVIDIA's GPUs; on the cpu choose fp32 (more exact) or bf16");
-  return make_cpu_backend();
+  return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
 }
 
 TransportOptions transport_options(const Config& config, bool one_host, bool speaks) {

@@ -1,6 +1,9 @@
 // What a user sees of convoy's subcommands: help, messages and exit statuses (design: section 8).
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "launch/commands/commands.h"
 #include "launch/expect_message.h"
 #include "launch/run_command.h"
@@ -128,6 +131,29 @@ TEST(BenchLoader, MeasuresFourWaysToReadTheDataItMade) {
       convoy_with("bench loader --input=5x4x1 --repetitions=1 --data.crop=4 --data.pad=1 --data.flip");
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   test::expect_parts(outcome.out, {"[5, 4, 1] uint8", "pread alone", "checksum", "loader:", "crop, flip"});
+}
+
+TEST(BenchOps, SetsEveryOpBesideTheLimits) {
+  const Outcome outcome = convoy_with("bench ops --model=lenet-5 --batch=4 --repetitions=1 --device=cpu --format=json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto found = nlohmann::json::parse(outcome.out);
+  EXPECT_GT(found["limits"]["bytes_per_second"].get<double>(), 0);
+  EXPECT_GT(found["limits"]["flops_per_second"]["float32"].get<double>(), 0);
+  std::set<std::string> ops;
+  for (const auto& row : found["ops"]) {
+    ops.insert(row["op"].get<std::string>());
+    EXPECT_GT(row["of_limit"].get<double>(), 0) << row;
+  }
+  for (const char* op : {"prepare", "conv", "conv_backward_filters", "dense_backward_data", "pool_backward"})
+    EXPECT_TRUE(ops.contains(op)) << op;
+}
+
+TEST(BenchStep, TellsTheShareOfTheCeiling) {
+  const Outcome outcome = convoy_with("bench step --model=lenet-5 --batch=8 --steps=1 --repetitions=1 --limits --format=json");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto found = nlohmann::json::parse(outcome.out);
+  EXPECT_NEAR(found["share_of_ceiling"].get<double>(),
+              found["ceiling_seconds"].get<double>() / found["median_seconds"].get<double>(), 1e-9);
 }
 
 TEST(BenchCheckpoint, LeavesNothingBehind) {

@@ -218,7 +218,7 @@ TEST_F(DeviceTraining, EndsWithStatus75AndGoesOnWithTheSameBits) {
       if (metrics.peek() != std::ifstream::traits_type::eof()) break;  // it has trained some steps
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    const std::vector<int> pids = ranks_of(folder_->path() / "runs", "stopped");
+    const std::vector<int> pids = ranks_of(folder_->path() / "runs", "stopped", CONVOY_DEVICE_BINARY);
     if (!pids.empty()) kill(pids.back(), SIGUSR2);  // one rank alone
   });
   const Outcome outcome = on_device(2, "stopped", options);

@@ -96,7 +96,7 @@ TEST_F(Precision, LearnsAsInFp32) {
   }
 }
 
-TEST_F(Precision, EvaluatesAndPredictsInThePrecisionOfTheTraining) {
+TEST_F(Precision, EvaluatesInThePrecisionOfTheTraining) {
   ASSERT_EQ(train(1, "evaluated", with(kMlp, "--precision=bf16")).status, 0);
   std::string first;
   for (int ranks = 1; ranks <= 2; ++ranks) {

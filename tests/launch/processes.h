@@ -10,8 +10,9 @@
 
 namespace convoy {
 
-/// Pids of convoy processes that train this run: their command lines name it.
-inline std::vector<int> ranks_of(const std::filesystem::path& runs, const std::string& run) {
+/// Pids of processes of `program` that train this run: their command lines name it.
+inline std::vector<int> ranks_of(const std::filesystem::path& runs, const std::string& run,
+                                 const std::string& program = CONVOY_BINARY) {
   std::vector<int> pids;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename().string();
@@ -19,7 +20,7 @@ inline std::vector<int> ranks_of(const std::filesystem::path& runs, const std::s
     std::ifstream file(entry.path() / "cmdline", std::ios::binary);
     const std::string line((std::istreambuf_iterator<char>(file)), {});
     const std::string word = std::string("--run=") + run + '\0';
-    if (line.starts_with(CONVOY_BINARY) && line.find(word) != std::string::npos &&
+    if (line.starts_with(program) && line.find(word) != std::string::npos &&
         line.find(runs.string()) != std::string::npos)
       pids.push_back(std::stoi(name));
   }

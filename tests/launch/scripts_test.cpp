@@ -57,6 +57,20 @@ TEST_F(Scripts, SetupOnlySaysSoOnADryRun) {
   EXPECT_FALSE(std::filesystem::exists(calls()));
 }
 
+TEST_F(Scripts, SetupNamesThePartsOfNvidiasThatAreMissing) {
+  add_debian("");
+  const std::filesystem::path toolkit = bin().parent_path() / "toolkit";
+  std::filesystem::create_directories(toolkit / "include");
+  write_bytes(toolkit / "include/cudnn_graph.h", "");
+  add_tool("nvcc", "case \"$1\" in -v) echo '#$ TOP=" + toolkit.string() + "' >&2 ;; "
+                   "*) echo 'Cuda compilation tools, release 12.9, V12.9.1' ;; esac\n");
+  const std::string alone = "env -u CUDACXX -u CUDA_HOME -u CUDA_PATH -u CUDNN_ROOT -u NCCL_ROOT ";
+  const Outcome outcome = run_command(alone + "PATH='" + bin().string() + "':$PATH bash '" + CONVOY_SOURCE + "/launch/setup' --cuda");
+  EXPECT_EQ(outcome.status, 1) << outcome.out;
+  test::expect_parts(outcome.out, {"CUDA toolkit: 12.9", "cuBLASLt: cublasLt.h not found; part of the CUDA toolkit",
+                                   "cuDNN 9: " + toolkit.string()});
+}
+
 TEST_F(Scripts, SetupFailsWhereInstallingFails) {
   add_debian("libpng-dev");
   add_tool("apt-get", "echo no network\nexit 100\n");

@@ -45,10 +45,13 @@ void expect_parity(const Backend& backend, const ParityCase& c, DType compute = 
 /// The same bits again, on another thread, on two threads at once, and with a kernel bound anew.
 void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c, DType compute = DType::f32);
 
+/// The same bits from each of `times` runs, each of a kernel bound anew.
+void expect_same_bits_again(const Backend& backend, const ParityCase& c, DType compute, int times);
+
 /// The same bits when an output lies in the memory of an input, wherever the kernel says that it may.
 void expect_same_bits_in_place(const Backend& backend, const ParityCase& c, DType compute = DType::f32);
 
-/// f64, standard normal, rounded to single precision.
+/// f64, standard normal, rounded to single precision. $CONVOY_PARITY_SEED draws other values for the same seed.
 Tensor random_single(Shape shape, std::uint64_t seed);
 /// The same, positive.
 Tensor positive_single(Shape shape, std::uint64_t seed);

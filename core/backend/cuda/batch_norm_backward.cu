@@ -24,7 +24,10 @@ struct Operands {
     Loaded loaded;
     loaded.x = load_pack<W>(x + at);
     loaded.dy = load_pack<W>(dy + at);
-    if constexpr (kMasked) loaded.y = load_pack<W>(y + at);
+    if constexpr (kMasked)
+      loaded.y = load_pack<W>(y + at);
+    else
+      loaded.y = {};
     return loaded;
   }
   static __device__ float d(const Loaded& loaded, int w) {

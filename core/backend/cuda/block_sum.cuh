@@ -4,7 +4,8 @@
 
 namespace convoy::cuda {
 
-/// The sum over all threads, for thread 0 alone. All threads call it; it may be called again after a __syncthreads().
+/// The sum over all threads, for thread 0 alone. All threads call it; it may be called again after a
+/// __syncthreads().
 __device__ inline double block_sum(double mine) {
   __shared__ double sums[kThreads];
   sums[threadIdx.x] = mine;

@@ -1,5 +1,5 @@
-// Ops that move channels without arithmetic: rows of a result are laid together from pieces of rows of the inputs, in the
-// largest units of bytes that everything is a multiple of. And LeNet-5's connections.
+// Ops that move channels without arithmetic: rows of a result are laid together from pieces of rows of the
+// inputs, in the largest units of bytes that everything is a multiple of. And LeNet-5's connections.
 #include <algorithm>
 #include <vector>
 
@@ -12,7 +12,8 @@ namespace {
 /// Pieces of one launch; more of them take several.
 constexpr int kPieces = 16;
 
-/// Columns [begin, end) of the rows of the result are columns from `offset` on of rows of `width`; all in units.
+/// Columns [begin, end) of the rows of the result are columns from `offset` on of rows of `width`; all in
+/// units.
 struct Piece {
   const void* from;  // null: zeros
   std::uint32_t begin, end, offset, width;
@@ -37,7 +38,8 @@ __global__ void lay(Pieces pieces, Unit* to, std::uint32_t items) {
   const Piece& piece = pieces.at[i];
   Unit unit{};
   if (piece.from != nullptr)
-    unit = static_cast<const Unit*>(piece.from)[static_cast<std::int64_t>(row) * piece.width + piece.offset + column - piece.begin];
+    unit = static_cast<const Unit*>(
+        piece.from)[static_cast<std::int64_t>(row) * piece.width + piece.offset + column - piece.begin];
   to[static_cast<std::int64_t>(row) * pieces.row + column] = unit;
 }
 
@@ -61,7 +63,8 @@ void lay_rows(const std::vector<Columns>& columns, std::int64_t per_unit, std::i
       const std::int64_t end = begin + c.count / per_unit, width = c.width / per_unit;
       const Unit* from = c.input < 0 ? nullptr : input<Unit>(arguments, c.input) + first * width;
       pieces.at[pieces.count++] = {from, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end),
-                                   static_cast<std::uint32_t>(c.offset / per_unit), static_cast<std::uint32_t>(width)};
+                                   static_cast<std::uint32_t>(c.offset / per_unit),
+                                   static_cast<std::uint32_t>(width)};
       begin = end;
     }
     const std::int64_t launched = begin - pieces.first;
@@ -91,11 +94,12 @@ Bound bind_lay(const Context& context, const OpDesc& op, std::vector<Columns> co
   };
   const auto bind = [&]<typename Unit>(Unit) {
     const std::int64_t per_unit = static_cast<std::int64_t>(sizeof(Unit)) / size, units = row / per_unit;
-    return make_kernel(context, {.implementation = "copy", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
-      for_samples(rows, units, [&](std::int64_t first, std::int64_t count) {
-        lay_rows<Unit>(columns, per_unit, units, first, count, arguments, stream);
-      });
-    }});
+    return make_kernel(
+        context, {.implementation = "copy", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
+                    for_samples(rows, units, [&](std::int64_t first, std::int64_t count) {
+                      lay_rows<Unit>(columns, per_unit, units, first, count, arguments, stream);
+                    });
+                  }});
   };
   if (fits(16)) return bind(Sixteen{});
   if (fits(8)) return bind(std::uint64_t{});
@@ -121,7 +125,8 @@ __global__ void connect(Links links, const float* from, float* to, std::uint32_t
   const std::uint32_t tap = links.taps.take(link);
   const std::int64_t compact = static_cast<std::int64_t>(links.first + link) * links.taps.value() + tap;
   const std::int64_t full =
-      (static_cast<std::int64_t>(links.output[link]) * links.taps.value() + tap) * links.inputs + links.input[link];
+      (static_cast<std::int64_t>(links.output[link]) * links.taps.value() + tap) * links.inputs +
+      links.input[link];
   if constexpr (Scatter)
     to[full] = from[compact];
   else
@@ -166,9 +171,10 @@ Bound bind_slice(const Context& context, const OpDesc& op, std::string* reason) 
 Bound bind_pad_channels(const Context& context, const OpDesc& op, std::string* reason) {
   const auto& channels = std::get<ChannelsAttributes>(op.attributes);
   const std::int64_t width = op.inputs[0].shape[-1];
-  return bind_lay(context, op,
-                  {{-1, channels.begin, 0, 0}, {0, width, 0, width}, {-1, channels.count - channels.begin - width, 0, 0}},
-                  reason);
+  return bind_lay(
+      context, op,
+      {{-1, channels.begin, 0, 0}, {0, width, 0, width}, {-1, channels.count - channels.begin - width, 0, 0}},
+      reason);
 }
 
 Bound bind_connections(const Context& context, const OpDesc& op, std::string* reason) {
@@ -178,11 +184,12 @@ Bound bind_connections(const Context& context, const OpDesc& op, std::string* re
   const std::int64_t taps = full.elements(1, full.rank() - 1);
   if (too_many(kLinks * taps, reason)) return nullptr;
   const auto bytes = static_cast<std::size_t>(full.elements()) * sizeof(float);
-  return make_kernel(context, {.implementation = "copy", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
-    if (!scatter) return connect_all<false>(connections, taps, arguments, stream);
-    CONVOY_CUDA(cudaMemsetAsync(output<float>(arguments, 0), 0, bytes, stream));
-    connect_all<true>(connections, taps, arguments, stream);
-  }});
+  return make_kernel(
+      context, {.implementation = "copy", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
+                  if (!scatter) return connect_all<false>(connections, taps, arguments, stream);
+                  CONVOY_CUDA(cudaMemsetAsync(output<float>(arguments, 0), 0, bytes, stream));
+                  connect_all<true>(connections, taps, arguments, stream);
+                }});
 }
 
 }  // namespace convoy::cuda

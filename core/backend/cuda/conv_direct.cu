@@ -1,5 +1,5 @@
-// Convolution and its two gradients by tiles, for any attributes: the last candidate, which takes what cuDNN declines.
-// Modes other than zero padding are padded by copies first. Matrices of a group of channels:
+// Convolution and its two gradients by tiles, for any attributes: the last candidate, which takes what cuDNN
+// declines. Modes other than zero padding are padded by copies first. Matrices of a group of channels:
 //   forward             y [(n, t), o]      = x [(n, t), (k, c)] f [(k, c), o]
 //   gradient of data    dx [(n, p), c]     = dy [(n, p), (k, o)] f [(k, o), c]
 //   gradient of filters df [o, (k, c)]     = dy [o, (n, t)] x [(n, t), (k, c)], (n, t) cut into splits
@@ -121,7 +121,8 @@ struct ConvBackwardFilters {
     return position < 0 ? 0.0f : to_float(x[position * s.channels + part.group * s.group_in + c]);
   }
   __device__ void store(const TilePart& part, std::uint32_t o, std::uint32_t column, float sum) const {
-    const std::int64_t filter = static_cast<std::int64_t>(part.split) * s.outputs + part.group * s.group_out + o;
+    const std::int64_t filter =
+        static_cast<std::int64_t>(part.split) * s.outputs + part.group * s.group_out + o;
     df[filter * tiling.columns + column] = sum;
   }
 };
@@ -194,8 +195,8 @@ Bound bind_forward(const Context& context, const Problem& p) {
       x = static_cast<const T*>(arguments.scratch);
     }
     const float* bias = arguments.inputs.size() > 2 ? input<float>(arguments, 2) : nullptr;
-    multiply(ConvForward<T>{{}, p.shape, x, input<T>(arguments, 1), bias, output<T>(arguments, 0), p.relu}, p.n * p.out,
-             p.shape.group_out, p.depth(), p.groups, 1, stream);
+    multiply(ConvForward<T>{{}, p.shape, x, input<T>(arguments, 1), bias, output<T>(arguments, 0), p.relu},
+             p.n * p.out, p.shape.group_out, p.depth(), p.groups, 1, stream);
   };
   return make_kernel(context, std::move(spec));
 }
@@ -209,12 +210,13 @@ Bound bind_backward_data(const Context& context, const Problem& p) {
     const T *dy = input<T>(arguments, 0), *filters = input<T>(arguments, 1);
     const std::int64_t rows = p.n * p.in, depth = std::int64_t{p.shape.taps} * p.shape.group_out;
     if (!p.padding) {
-      multiply(ConvBackwardData<T, T>{{}, p.shape, dy, filters, output<T>(arguments, 0)}, rows, p.shape.group_in, depth,
-               p.groups, 1, stream);
+      multiply(ConvBackwardData<T, T>{{}, p.shape, dy, filters, output<T>(arguments, 0)}, rows,
+               p.shape.group_in, depth, p.groups, 1, stream);
       return;
     }
     auto* padded = static_cast<float*>(arguments.scratch);
-    multiply(ConvBackwardData<T, float>{{}, p.shape, dy, filters, padded}, rows, p.shape.group_in, depth, p.groups, 1, stream);
+    multiply(ConvBackwardData<T, float>{{}, p.shape, dy, filters, padded}, rows, p.shape.group_in, depth,
+             p.groups, 1, stream);
     p.padding->add_back(DType::f32, dtype_of<T>(), padded, output<T>(arguments, 0), stream);
   };
   return make_kernel(context, std::move(spec));
@@ -239,13 +241,15 @@ Bound bind_backward_filters(const Context& context, const Problem& p) {
         x = reinterpret_cast<const T*>(scratch);
       }
       auto* parts = reinterpret_cast<float*>(scratch + padded_bytes);
-      multiply(ConvBackwardFilters<T>{{}, p.shape, x, dy, splits > 1 ? parts : df}, p.shape.group_out, p.depth(), rows,
-               p.groups, splits, stream);
-      if (splits > 1) launch(fold_splits, blocks_for(p.filters()), kThreads, stream, parts, splits, p.filters(), df);
+      multiply(ConvBackwardFilters<T>{{}, p.shape, x, dy, splits > 1 ? parts : df}, p.shape.group_out,
+               p.depth(), rows, p.groups, splits, stream);
+      if (splits > 1)
+        launch(fold_splits, blocks_for(p.filters()), kThreads, stream, parts, splits, p.filters(), df);
     }
     float* dbias = arguments.outputs.size() > 1 ? output<float>(arguments, 1) : nullptr;
     if (dbias == nullptr) return;
-    sum_to_bias(dy, rows, p.shape.outputs, reinterpret_cast<float*>(scratch + padded_bytes + parts_bytes), dbias, stream);
+    sum_to_bias(dy, rows, p.shape.outputs, reinterpret_cast<float*>(scratch + padded_bytes + parts_bytes),
+                dbias, stream);
   };
   return make_kernel(context, std::move(spec));
 }
@@ -261,7 +265,8 @@ Bound bind_conv_direct(const Context& context, const OpDesc& op, std::string* re
   const Problem p = problem_of(conv, x);
   return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
     if (forward) return bind_forward<T>(context, p);
-    return op.kind == OpKind::conv_backward_data ? bind_backward_data<T>(context, p) : bind_backward_filters<T>(context, p);
+    return op.kind == OpKind::conv_backward_data ? bind_backward_data<T>(context, p)
+                                                 : bind_backward_filters<T>(context, p);
   });
 }
 

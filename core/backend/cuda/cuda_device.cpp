@@ -27,7 +27,8 @@ cudaEvent_t raw(const Event& event) { return static_cast<const CudaEvent&>(event
 class CudaReplay final : public Replay {
  public:
   CudaReplay(const CudaDevice& device, cudaGraph_t graph) : device_(device) {
-    CONVOY_CUDA(cudaGraphInstantiate(&executable_, graph, 0));
+    // Without the flag all kernels have the launching stream's priority; the communication's is above it.
+    CONVOY_CUDA(cudaGraphInstantiate(&executable_, graph, cudaGraphInstantiateFlagUseNodePriority));
   }
   ~CudaReplay() override { static_cast<void>(cudaGraphExecDestroy(executable_)); }
   CudaReplay(const CudaReplay&) = delete;

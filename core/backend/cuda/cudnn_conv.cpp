@@ -95,6 +95,9 @@ Descriptor pointwise(cudnnPointwiseMode_t mode) {
   Descriptor descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   descriptor.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode);
   descriptor.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
+  // ReLU must not hide what is not a number (relu() in elementwise_math.h).
+  if (mode == CUDNN_POINTWISE_RELU_FWD)
+    descriptor.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, CUDNN_PROPAGATE_NAN);
   descriptor.finalize();
   return descriptor;
 }
@@ -228,7 +231,7 @@ std::unique_ptr<CudnnPlan> CudnnConv::build(const CudnnEngine& choice, std::size
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph_);
   engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, choice.index);
   if (device_ != nullptr) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, *device_);
-  if (!engine.try_finalize()) return nullptr;
+  if (!engine.try_finalize() || !is_allowed(engine)) return nullptr;
   Descriptor config(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   config.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
   std::vector<Descriptor> knobs;

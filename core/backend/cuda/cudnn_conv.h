@@ -58,7 +58,7 @@ class CudnnConv {
 
   /// What cuDNN's heuristics propose and the rules above allow, best first, at most `most`.
   std::vector<CudnnEngine> candidates(std::size_t most) const;
-  /// Null where the engine does not support the problem after all or wants a workspace above the limit.
+  /// Null where the engine does not support the problem, is not allowed, or wants a workspace above the limit.
   std::unique_ptr<CudnnPlan> build(const CudnnEngine& engine, std::size_t workspace_limit) const;
 
  private:

@@ -135,7 +135,10 @@ class Matmul {
     set(CUBLASLT_MATMUL_DESC_TRANSA, a);
     set(CUBLASLT_MATMUL_DESC_TRANSB, b);
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
-    if (p.bias) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    if (!p.bias) return;
+    set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    // Until run() gives the bias: where heuristics look at a pointer, they look at its alignment.
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(std::uintptr_t{kAlignment}));
   }
 
   template <typename T>

@@ -69,19 +69,26 @@ struct Sizes {
 
 template <typename T>
 Bound bind_forward(const Context& context, const Sizes& s, bool relu) {
-  return make_kernel(context, {.implementation = "tiles", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
-    const float* bias = arguments.inputs.size() > 2 ? input<float>(arguments, 2) : nullptr;
-    multiply(DenseForward<T>{{}, input<T>(arguments, 0), input<T>(arguments, 1), bias, output<T>(arguments, 0), relu}, s.n, s.u,
-             s.f, 1, 1, stream);
-  }});
+  return make_kernel(
+      context,
+      {.implementation = "tiles", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
+         const float* bias = arguments.inputs.size() > 2 ? input<float>(arguments, 2) : nullptr;
+         multiply(
+             DenseForward<T>{
+                 {}, input<T>(arguments, 0), input<T>(arguments, 1), bias, output<T>(arguments, 0), relu},
+             s.n, s.u, s.f, 1, 1, stream);
+       }});
 }
 
 template <typename T>
 Bound bind_backward_data(const Context& context, const Sizes& s) {
-  return make_kernel(context, {.implementation = "tiles", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
-    multiply(DenseBackwardData<T>{{}, input<T>(arguments, 0), input<T>(arguments, 1), output<T>(arguments, 0)}, s.n, s.f, s.u,
-             1, 1, stream);
-  }});
+  return make_kernel(
+      context,
+      {.implementation = "tiles", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
+         multiply(
+             DenseBackwardData<T>{{}, input<T>(arguments, 0), input<T>(arguments, 1), output<T>(arguments, 0)},
+             s.n, s.f, s.u, 1, 1, stream);
+       }});
 }
 
 template <typename T>
@@ -97,7 +104,8 @@ Bound bind_backward_weights(const Context& context, const Sizes& s) {
     const T *x = input<T>(arguments, 0), *dy = input<T>(arguments, 1);
     if (float* dw = output<float>(arguments, 0)) {
       multiply(DenseBackwardWeights<T>{{}, x, dy, splits > 1 ? parts : dw}, s.u, s.f, s.n, 1, splits, stream);
-      if (splits > 1) launch(fold_splits, blocks_for(s.u * s.f), kThreads, stream, parts, splits, s.u * s.f, dw);
+      if (splits > 1)
+        launch(fold_splits, blocks_for(s.u * s.f), kThreads, stream, parts, splits, s.u * s.f, dw);
     }
     float* dbias = arguments.outputs.size() > 1 ? output<float>(arguments, 1) : nullptr;
     if (dbias != nullptr) sum_to_bias(dy, s.n, s.u, parts + parts_bytes / sizeof(float), dbias, stream);
@@ -118,7 +126,8 @@ Bound bind_dense_direct(const Context& context, const OpDesc& op, std::string* r
   return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
     if (op.kind == OpKind::dense_backward_data) return bind_backward_data<T>(context, s);
     if (op.kind == OpKind::dense_backward_weights) return bind_backward_weights<T>(context, s);
-    return bind_forward<T>(context, s, std::get<DenseAttributes>(op.attributes).activation == ActivationKind::relu);
+    return bind_forward<T>(context, s,
+                           std::get<DenseAttributes>(op.attributes).activation == ActivationKind::relu);
   });
 }
 

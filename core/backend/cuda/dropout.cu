@@ -1,4 +1,5 @@
-// Dropout: the same mask as on every other backend, for RandomKey's words are a pure function of (key, element).
+// Dropout: the same mask as on every other backend, for RandomKey's words are a pure function of (key,
+// element).
 #include <cmath>
 
 #include "core/backend/cuda/index.h"
@@ -8,7 +9,8 @@
 namespace convoy::cuda {
 namespace {
 
-/// Groups of elements that one thread visits: enough that deriving the sample's key is a small part of its work.
+/// Groups of elements that one thread visits: enough that deriving the sample's key is a small part of its
+/// work.
 constexpr std::uint32_t kGroups = 4;
 /// A philox block yields four words.
 constexpr int kWords = 4;
@@ -17,9 +19,9 @@ struct Mask {
   std::uint64_t layer;      // RandomKey(seed, "dropout").child(name_key(name))
   std::uint32_t threshold;  // an element is kept if its word is at least this
   float scale;
-  std::uint32_t elements;   // of a sample
-  std::uint32_t groups;     // of a sample, V elements each; the last may be short
-  Divisor blocks;           // of a sample
+  std::uint32_t elements;  // of a sample
+  std::uint32_t groups;    // of a sample, V elements each; the last may be short
+  Divisor blocks;          // of a sample
 };
 
 /// x, y [samples, elements]; keys [samples, 2]. V is a multiple of kWords; Whole: samples are multiples of V.
@@ -47,7 +49,8 @@ __global__ void drop(Mask mask, const T* x, const std::uint64_t* keys, T* y) {
           if (e >= mask.elements) break;
           to[e] = from_float<T>(math::keep_above(words.at[w], mask.threshold, mask.scale, to_float(from[e])));
         } else {
-          value[part * kWords + w] = math::keep_above(words.at[w], mask.threshold, mask.scale, value[part * kWords + w]);
+          value[part * kWords + w] =
+              math::keep_above(words.at[w], mask.threshold, mask.scale, value[part * kWords + w]);
         }
       }
     }
@@ -64,7 +67,8 @@ Bound bind_drop(const Context& context, Mask mask, std::int64_t samples) {
     for_samples(samples, blocks, [&](std::int64_t first, std::int64_t count) {
       const std::int64_t at = first * mask.elements;
       launch(drop<T, V, Whole>, static_cast<unsigned>(count * blocks), kThreads, stream, mask,
-             input<T>(arguments, 0) + at, input<std::uint64_t>(arguments, 1) + 2 * first, output<T>(arguments, 0) + at);
+             input<T>(arguments, 0) + at, input<std::uint64_t>(arguments, 1) + 2 * first,
+             output<T>(arguments, 0) + at);
     });
   };
   return make_kernel(context, {.implementation = "philox", .run = std::move(run), .in_place = {{0, 0}}});

@@ -1,5 +1,6 @@
 #pragma once
-// The end of products whose depth was cut (tiles.cuh), and sums over rows: gradients of filters, weights and biases.
+// The end of products whose depth was cut (tiles.cuh), and sums over rows: gradients of filters, weights and
+// biases.
 #include "core/backend/cuda/block_sum.cuh"
 #include "core/backend/cuda/lanes.h"
 
@@ -22,7 +23,8 @@ inline std::int64_t row_runs(std::int64_t rows) { return (rows + kSumRows - 1) /
 
 /// parts [runs, channels]: sums of x [rows, channels] over runs of kSumRows rows.
 template <typename T>
-__global__ void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, Divisor channel_blocks, float* parts) {
+__global__ void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, Divisor channel_blocks,
+                         float* parts) {
   constexpr int kSide = kThreads / kSumChannels;
   __shared__ float sums[kSide][kSumChannels];
   std::uint32_t run = blockIdx.x;
@@ -48,10 +50,11 @@ inline std::size_t bias_bytes(std::int64_t rows, std::int64_t channels) {
 
 /// dbias [channels] = sum over the rows of dy.
 template <typename T>
-void sum_to_bias(const T* dy, std::int64_t rows, std::int64_t channels, float* parts, float* dbias, cudaStream_t stream) {
+void sum_to_bias(const T* dy, std::int64_t rows, std::int64_t channels, float* parts, float* dbias,
+                 cudaStream_t stream) {
   const std::int64_t blocks = (channels + kSumChannels - 1) / kSumChannels;
-  launch(sum_rows<T>, static_cast<unsigned>(row_runs(rows) * blocks), kThreads, stream, dy, rows, channels, Divisor(blocks),
-         parts);
+  launch(sum_rows<T>, static_cast<unsigned>(row_runs(rows) * blocks), kThreads, stream, dy, rows, channels,
+         Divisor(blocks), parts);
   launch(fold_splits, blocks_for(channels), kThreads, stream, parts, row_runs(rows), channels, dbias);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// From a thread's number to the place of its element. Items are counted in 31 bits within a launch, so that divisions are
-// a multiplication; larger tensors take several launches, each over whole samples.
+// From a thread's number to the place of its element. Items are counted in 31 bits within a launch, so that
+// divisions are a multiplication; larger tensors take several launches, each over whole samples.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -18,7 +18,8 @@ inline unsigned blocks_for(std::int64_t items, std::int64_t per_block = kThreads
   return static_cast<unsigned>((items + per_block - 1) / per_block);
 }
 
-/// Division of numbers below 2^31 by a number known at bind time, 1 to 2^31 - 1 (Granlund & Montgomery 1994, section 4).
+/// Division of numbers below 2^31 by a number known at bind time, 1 to 2^31 - 1 (Granlund & Montgomery 1994,
+/// section 4).
 class Divisor {
  public:
   Divisor() = default;
@@ -51,8 +52,8 @@ inline bool too_many(std::int64_t items_per_sample, std::string* reason) {
   return true;
 }
 
-/// Calls body(first sample, number of samples) for runs of samples that one launch takes. Every run but the last holds a
-/// multiple of `step` samples.
+/// Calls body(first sample, number of samples) for runs of samples that one launch takes. Every run but the
+/// last holds a multiple of `step` samples.
 template <typename Body>
 void for_samples(std::int64_t samples, std::int64_t items_per_sample, Body body, std::int64_t step = 1) {
   const std::int64_t fitting = kMostItems / std::max<std::int64_t>(items_per_sample, 1);

@@ -29,7 +29,7 @@ Bound bind_channel_sum(const Context& context, const OpDesc& op, std::string* re
 Bound bind_batch_norm(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_batch_norm_inference(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_batch_norm_backward(const Context& context, const OpDesc& op, std::string* reason);
-// pool.cu
+// pool.cu, pool_backward.cu
 Bound bind_pool(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_pool_backward(const Context& context, const OpDesc& op, std::string* reason);
 // dropout.cu

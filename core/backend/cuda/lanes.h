@@ -1,6 +1,6 @@
 #pragma once
-// What one thread reads and writes: V neighbouring elements, as floats. V is kPack<T> (a 16-byte access) where rows are
-// multiples of it, else 1.
+// What one thread reads and writes: V neighbouring elements, as floats. V is kPack<T> (a 16-byte access) where
+// rows are multiples of it, else 1.
 #include "core/backend/cuda/dispatch.h"
 #include "core/backend/cuda/kernels.h"
 

@@ -65,13 +65,14 @@ void Libraries::tell(const std::string& news) const {
 std::string Libraries::plan_for(const std::string& problem, const std::function<bool(const std::string&)>& can_be_made,
                                 const std::function<std::string()>& time) {
   const PlanBook::Found found = book_.find(problem);
+  if (found.plan == kNoPlan) return {};
   if (found.source != PlanBook::Source::none && can_be_made(found.plan)) return found.plan;
   if (found.source == PlanBook::Source::adopted)
     throw LibraryError(fmt::format("{}: the plan '{}' that this run computes with cannot be made here, and another one would "
                                    "give other bits",
                                    problem, found.plan));
   std::string plan = time();
-  if (!plan.empty()) book_.put(problem, plan);
+  book_.put(problem, plan.empty() ? std::string(kNoPlan) : plan);
   return plan;
 }
 

@@ -1,8 +1,9 @@
-// Losses and what is counted beside them, f32. Sums have three levels, cut by the problem alone: chunks of a sample's
-// elements (f32 in a thread, double over the threads of a block), chunks of a sample, samples (double).
+// Losses and what is counted beside them, f32. Sums have three levels, cut by the problem alone: chunks of a
+// sample's elements (f32 in a thread, double over the threads of a block), chunks of a sample, samples
+// (double).
 //
-// Labels were checked where they entered the device's memory. One beyond the classes reads nothing here: what depends on
-// it is not a number.
+// Labels were checked where they entered the device's memory. One beyond the classes reads nothing here: what
+// depends on it is not a number.
 #include "core/backend/cuda/block_sum.cuh"
 #include "core/backend/cuda/lanes.h"
 
@@ -50,9 +51,10 @@ __global__ void sum_chunks(Elements elements, std::int64_t size, Divisor chunks,
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-/// l_n = (sum over the sample's chunks) / size;  loss = scale sum of w_n l_n. One block. loss and losses may be null.
-__global__ void sum_samples(const double* sums, int chunks, double size, const float* weights, double scale, int samples,
-                            float* losses, float* loss) {
+/// l_n = (sum over the sample's chunks) / size;  loss = scale sum of w_n l_n. One block. loss and losses may be
+/// null.
+__global__ void sum_samples(const double* sums, int chunks, double size, const float* weights, double scale,
+                            int samples, float* losses, float* loss) {
   double mine = 0;
   for (int n = static_cast<int>(threadIdx.x); n < samples; n += kThreads) {
     double sum = 0;
@@ -73,11 +75,11 @@ __global__ void sum_all(const float* x, int n, float* total) {
   if (threadIdx.x == 0) *total = static_cast<float>(sum);
 }
 
-/// Minus the log probability of the label, and probabilities (may be null), of rows of k logits. `Lanes` neighbouring
-/// lanes take one row.
+/// Minus the log probability of the label, and probabilities (may be null), of rows of k logits. `Lanes`
+/// neighbouring lanes take one row.
 template <int Lanes>
-__global__ void softmax_rows(const float* logits, const std::int32_t* labels, int k, std::int64_t rows, float* probabilities,
-                             float* losses) {
+__global__ void softmax_rows(const float* logits, const std::int32_t* labels, int k, std::int64_t rows,
+                             float* probabilities, float* losses) {
   const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) / Lanes;
   const int lane = static_cast<int>(threadIdx.x) % Lanes;
   const bool active = row < rows;  // the others take part in the exchanges of their warp
@@ -109,8 +111,8 @@ struct Factors {
 };
 
 template <int V>
-__global__ void softmax_backward(const float* p, const std::int32_t* labels, Factors factors, Divisor packs, Divisor positions,
-                                 float* gradient, std::uint32_t items) {
+__global__ void softmax_backward(const float* p, const std::int32_t* labels, Factors factors, Divisor packs,
+                                 Divisor positions, float* gradient, std::uint32_t items) {
   const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= items) return;
   std::uint32_t row = item;
@@ -142,9 +144,10 @@ __global__ void difference(const float* a, const float* b, Factors factors, Divi
 }
 
 /// hits[n] = w_n where fewer than `top` logits beat the label's, else 0; a warp takes one row of k logits.
-__global__ void hits_of_rows(const float* logits, const std::int32_t* labels, const float* weights, int k, int top, int rows,
-                             float* hits) {
-  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / 32), lane = static_cast<int>(threadIdx.x) % 32;
+__global__ void hits_of_rows(const float* logits, const std::int32_t* labels, const float* weights, int k,
+                             int top, int rows, float* hits) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / 32),
+            lane = static_cast<int>(threadIdx.x) % 32;
   if (row >= rows) return;  // whole warps
   const std::int32_t label = labels[row];
   const bool known = label >= 0 && label < k;
@@ -164,7 +167,9 @@ struct Cut {
   std::int64_t samples, size, chunks;
   explicit Cut(const Shape& shape, std::int64_t elements_of_sample)
       : samples(shape[0]), size(elements_of_sample), chunks((size + kChunk - 1) / kChunk) {}
-  std::size_t bytes() const { return round_up_256(static_cast<std::size_t>(samples * chunks) * sizeof(double)); }
+  std::size_t bytes() const {
+    return round_up_256(static_cast<std::size_t>(samples * chunks) * sizeof(double));
+  }
 };
 
 bool too_many(const Cut& cut, std::string* reason) {
@@ -172,18 +177,19 @@ bool too_many(const Cut& cut, std::string* reason) {
 }
 
 template <typename Elements>
-void sum_up(const Cut& cut, const Elements& elements, const float* weights, double scale, double* sums, float* losses,
-            float* loss, cudaStream_t stream) {
-  launch(sum_chunks<Elements>, static_cast<unsigned>(cut.samples * cut.chunks), kThreads, stream, elements, cut.size,
-         Divisor(cut.chunks), sums);
-  launch(sum_samples, 1, kThreads, stream, sums, static_cast<int>(cut.chunks), static_cast<double>(cut.size), weights, scale,
-         static_cast<int>(cut.samples), losses, loss);
+void sum_up(const Cut& cut, const Elements& elements, const float* weights, double scale, double* sums,
+            float* losses, float* loss, cudaStream_t stream) {
+  launch(sum_chunks<Elements>, static_cast<unsigned>(cut.samples * cut.chunks), kThreads, stream, elements,
+         cut.size, Divisor(cut.chunks), sums);
+  launch(sum_samples, 1, kThreads, stream, sums, static_cast<int>(cut.chunks), static_cast<double>(cut.size),
+         weights, scale, static_cast<int>(cut.samples), losses, loss);
 }
 
 double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attributes).scale; }
 
 Factors factors_of(double scale, const KernelArguments& arguments) {
-  return {scale, input<float>(arguments, 2), arguments.inputs.size() > 3 ? input<float>(arguments, 3) : nullptr};
+  return {scale, input<float>(arguments, 2),
+          arguments.inputs.size() > 3 ? input<float>(arguments, 3) : nullptr};
 }
 
 /// Rows of up to this many logits are taken by one thread each.
@@ -205,8 +211,9 @@ Bound bind_softmax(const Context& context, const OpDesc& op, std::string* reason
     auto* terms = reinterpret_cast<float*>(static_cast<std::byte*>(arguments.scratch) + cut.bytes());
     const std::int64_t rows = cut.samples * cut.size;
     const auto kernel = k <= kShortRow ? softmax_rows<1> : softmax_rows<32>;
-    launch(kernel, blocks_for(rows, k <= kShortRow ? kThreads : kThreads / 32), kThreads, stream, input<float>(arguments, 0),
-           input<std::int32_t>(arguments, 1), static_cast<int>(k), rows, output<float>(arguments, 1), terms);
+    launch(kernel, blocks_for(rows, k <= kShortRow ? kThreads : kThreads / 32), kThreads, stream,
+           input<float>(arguments, 0), input<std::int32_t>(arguments, 1), static_cast<int>(k), rows,
+           output<float>(arguments, 1), terms);
     sum_up(cut, Given{terms}, input<float>(arguments, 2), scale, sums, output<float>(arguments, 2),
            output<float>(arguments, 0), stream);
   };
@@ -226,8 +233,9 @@ Bound bind_softmax_backward(const Context& context, const OpDesc& op, std::strin
       factors.weights += first;
       const std::int64_t items = count * sample_items, at = first * positions * k;
       launch(v == 1 ? softmax_backward<1> : softmax_backward<kPack<float>>, blocks_for(items), kThreads, stream,
-             input<float>(arguments, 0) + at, input<std::int32_t>(arguments, 1) + first * positions, factors, Divisor(k / v),
-             Divisor(positions), output<float>(arguments, 0) + at, static_cast<std::uint32_t>(items));
+             input<float>(arguments, 0) + at, input<std::int32_t>(arguments, 1) + first * positions, factors,
+             Divisor(k / v), Divisor(positions), output<float>(arguments, 0) + at,
+             static_cast<std::uint32_t>(items));
     });
   };
   return make_kernel(context, {.implementation = "element-wise", .run = run, .in_place = {{0, 0}}});
@@ -241,10 +249,12 @@ Bound bind_element_loss(const Context& context, const OpDesc& op, std::string* r
   const bool binary = op.kind == OpKind::binary_cross_entropy;
   const auto run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     auto* sums = static_cast<double*>(arguments.scratch);
-    const float *a = input<float>(arguments, 0), *t = input<float>(arguments, 1), *weights = input<float>(arguments, 2);
+    const float *a = input<float>(arguments, 0), *t = input<float>(arguments, 1),
+                *weights = input<float>(arguments, 2);
     float* loss = output<float>(arguments, 0);
     if (binary)
-      sum_up(cut, Binary{a, t, output<float>(arguments, 1)}, weights, scale, sums, output<float>(arguments, 2), loss, stream);
+      sum_up(cut, Binary{a, t, output<float>(arguments, 1)}, weights, scale, sums, output<float>(arguments, 2),
+             loss, stream);
     else
       sum_up(cut, Squared{a, t}, weights, scale, sums, output<float>(arguments, 1), loss, stream);
   };
@@ -256,7 +266,8 @@ Bound bind_element_loss_backward(const Context& context, const OpDesc& op, std::
   const Shape& x = op.inputs[0].shape;
   const std::int64_t samples = x[0], size = x.elements(1, x.rank());
   if (cuda::too_many(size, reason)) return nullptr;
-  const double scale = (op.kind == OpKind::mean_squared_backward ? 2 : 1) * scale_of(op) / static_cast<double>(size);
+  const double scale =
+      (op.kind == OpKind::mean_squared_backward ? 2 : 1) * scale_of(op) / static_cast<double>(size);
   const int v = size % kPack<float> == 0 ? kPack<float> : 1;
   const auto run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     for_samples(samples, size / v, [&](std::int64_t first, std::int64_t count) {
@@ -281,8 +292,8 @@ Bound bind_top_k(const Context& context, const OpDesc& op, std::string* reason) 
   spec.run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     auto* hits = static_cast<float*>(arguments.scratch);
     launch(hits_of_rows, blocks_for(samples, kThreads / 32), kThreads, stream, input<float>(arguments, 0),
-           input<std::int32_t>(arguments, 1), input<float>(arguments, 2), static_cast<int>(classes), static_cast<int>(k),
-           static_cast<int>(samples), hits);
+           input<std::int32_t>(arguments, 1), input<float>(arguments, 2), static_cast<int>(classes),
+           static_cast<int>(k), static_cast<int>(samples), hits);
     launch(sum_all, 1, kThreads, stream, hits, static_cast<int>(samples), output<float>(arguments, 0));
   };
   return make_kernel(context, std::move(spec));
@@ -291,9 +302,11 @@ Bound bind_top_k(const Context& context, const OpDesc& op, std::string* reason) 
 Bound bind_sum_weights(const Context& context, const OpDesc& op, std::string* reason) {
   const std::int64_t n = op.inputs[0].shape.elements();
   if (cuda::too_many(n, reason)) return nullptr;
-  return make_kernel(context, {.implementation = "one block", .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
-    launch(sum_all, 1, kThreads, stream, input<float>(arguments, 0), static_cast<int>(n), output<float>(arguments, 0));
-  }});
+  return make_kernel(context, {.implementation = "one block",
+                               .run = [=](const KernelArguments& arguments, cudaStream_t stream) {
+                                 launch(sum_all, 1, kThreads, stream, input<float>(arguments, 0),
+                                        static_cast<int>(n), output<float>(arguments, 0));
+                               }});
 }
 
 }  // namespace convoy::cuda

@@ -15,12 +15,14 @@ std::string why_no_device(cudaError_t status) {
   static_cast<void>(cudaDriverGetVersion(&driver));
   static_cast<void>(cudaRuntimeGetVersion(&runtime));
   const std::string words = fmt::format("{}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
-  if (driver == 0) return fmt::format("no NVIDIA driver is loaded ({})", words);
+  if (driver == 0) return fmt::format("no NVIDIA driver is loaded ({})", cudaGetErrorName(status));
   if (status == cudaErrorInsufficientDriver)
     return fmt::format("the NVIDIA driver is for CUDA {}, but this build needs {} ({})", version_text(driver),
                        version_text(runtime), words);
   return fmt::format("the NVIDIA driver offers no device ({})", words);
 }
+
+constexpr int kLeastCapability = 8;  // as CONVOY_CUDA_ARCHITECTURES begins (toolkit.cmake)
 
 CudaDevices find_devices() {
   CudaDevices found;
@@ -34,6 +36,13 @@ CudaDevices find_devices() {
   for (int ordinal = 0; ordinal < count; ++ordinal) {
     cudaDeviceProp properties{};
     CONVOY_CUDA(cudaGetDeviceProperties(&properties, ordinal));
+    if (properties.major < kLeastCapability) {  // ranks choose by ordinal, so one too old leaves out all
+      found = {};
+      found.why_none = fmt::format("GPU {}, {}, has compute capability {}.{}, but the kernels need {}.0; CUDA_VISIBLE_DEVICES "
+                                   "leaves it out",
+                                   ordinal, properties.name, properties.major, properties.minor, kLeastCapability);
+      return found;
+    }
     found.names.emplace_back(properties.name);
     std::string id = "GPU-";
     for (const char byte : properties.uuid.bytes) id += fmt::format("{:02x}", static_cast<unsigned char>(byte));

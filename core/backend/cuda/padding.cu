@@ -1,7 +1,6 @@
-#include "core/backend/cuda/padding.h"
-
 #include "core/backend/cuda/index.h"
 #include "core/backend/cuda/lanes.h"
+#include "core/backend/cuda/padding.h"
 #include "core/ops/padding_math.h"
 
 namespace convoy::cuda {
@@ -29,10 +28,12 @@ __global__ void pad_by_copies(PaddedShape s, const T* x, T* padded, std::uint32_
 #pragma unroll
   for (int a = 2; a >= 0; --a)
     at[a] = padded_source(static_cast<int>(s.by[a].take(rest)) - s.low[a], s.in[a], s.mode);
-  store_pack<V>(padded + static_cast<std::int64_t>(item) * V, load_pack<V>(x + place(s.in, rest, at[0], at[1], at[2]) * s.channels + c));
+  store_pack<V>(padded + static_cast<std::int64_t>(item) * V,
+                load_pack<V>(x + place(s.in, rest, at[0], at[1], at[2]) * s.channels + c));
 }
 
-/// The padded positions that copy position i of an axis: below its own place, that place, above it. Empty: end <= begin.
+/// The padded positions that copy position i of an axis: below its own place, that place, above it. Empty: end
+/// <= begin.
 struct Copies {
   int below, below_end, own, above, above_end;
 };
@@ -90,20 +91,22 @@ __global__ void add_copies(PaddedShape s, const From* dpadded, To* dx, std::uint
 
 /// Launches `kernel` over results [n, extents.., c], V channels an item.
 template <typename From, typename To>
-void launch_over(void (*kernel)(PaddedShape, const From*, To*, std::uint32_t), PaddedShape shape, int v, std::int64_t n,
-                 const PerAxis& from_extents, const PerAxis& extents, const From* from, To* to, cudaStream_t stream) {
+void launch_over(void (*kernel)(PaddedShape, const From*, To*, std::uint32_t), PaddedShape shape, int v,
+                 std::int64_t n, const PerAxis& from_extents, const PerAxis& extents, const From* from, To* to,
+                 cudaStream_t stream) {
   const std::int64_t c = shape.channels, positions = extents[0] * extents[1] * extents[2];
   const std::int64_t from_sample = from_extents[0] * from_extents[1] * from_extents[2] * c;
   shape.packs = Divisor(c / v);
   for (std::size_t a = 0; a < 3; ++a) shape.by[a] = Divisor(extents[a]);
   for_samples(n, positions * c / v, [&](std::int64_t first, std::int64_t count) {
     const std::int64_t items = count * positions * c / v;
-    launch(kernel, blocks_for(items), kThreads, stream, shape, from + first * from_sample, to + first * positions * c,
-           static_cast<std::uint32_t>(items));
+    launch(kernel, blocks_for(items), kThreads, stream, shape, from + first * from_sample,
+           to + first * positions * c, static_cast<std::uint32_t>(items));
   });
 }
 
-PaddedShape shape_of(PadMode mode, std::int64_t c, const PerAxis& in, const PerAxis& low, const PerAxis& padded) {
+PaddedShape shape_of(PadMode mode, std::int64_t c, const PerAxis& in, const PerAxis& low,
+                     const PerAxis& padded) {
   PaddedShape shape{};
   shape.mode = mode;
   shape.channels = static_cast<std::uint32_t>(c);
@@ -117,7 +120,8 @@ PaddedShape shape_of(PadMode mode, std::int64_t c, const PerAxis& in, const PerA
 
 }  // namespace
 
-CopiedPadding::CopiedPadding(PadMode mode, std::int64_t n, std::int64_t c, PerAxis in, PerAxis low, PerAxis high)
+CopiedPadding::CopiedPadding(PadMode mode, std::int64_t n, std::int64_t c, PerAxis in, PerAxis low,
+                             PerAxis high)
     : mode_(mode), n_(n), c_(c), in_(in), low_(low) {
   for (std::size_t a = 0; a < 3; ++a) padded_[a] = low[a] + in[a] + high[a];
 }
@@ -134,8 +138,8 @@ void CopiedPadding::pad(DType type, const void* x, void* padded, cudaStream_t st
   const PaddedShape shape = shape_of(mode_, c_, in_, low_, padded_);
   with_type(type, [&]<typename T>(T) {
     const bool packs = c_ % kPack<T> == 0;
-    launch_over(packs ? pad_by_copies<T, kPack<T>> : pad_by_copies<T, 1>, shape, packs ? kPack<T> : 1, n_, in_, padded_,
-                static_cast<const T*>(x), static_cast<T*>(padded), stream);
+    launch_over(packs ? pad_by_copies<T, kPack<T>> : pad_by_copies<T, 1>, shape, packs ? kPack<T> : 1, n_, in_,
+                padded_, static_cast<const T*>(x), static_cast<T*>(padded), stream);
   });
 }
 
@@ -143,8 +147,8 @@ void CopiedPadding::add_back(DType from, DType to, const void* dpadded, void* dx
   const PaddedShape shape = shape_of(mode_, c_, in_, low_, padded_);
   const auto run = [&]<typename From, typename To>(From, To) {
     const bool packs = c_ % kPack<To> == 0;
-    launch_over(packs ? add_copies<From, To, kPack<To>> : add_copies<From, To, 1>, shape, packs ? kPack<To> : 1, n_,
-                padded_, in_, static_cast<const From*>(dpadded), static_cast<To*>(dx), stream);
+    launch_over(packs ? add_copies<From, To, kPack<To>> : add_copies<From, To, 1>, shape, packs ? kPack<To> : 1,
+                n_, padded_, in_, static_cast<const From*>(dpadded), static_cast<To*>(dx), stream);
   };
   with_type(to, [&]<typename To>(To target) {
     if (from == to) return run(target, target);

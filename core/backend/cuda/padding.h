@@ -1,5 +1,6 @@
 #pragma once
-// Padding by copies (reflect, symmetric, replicate): a convolution then runs without padding on the padded image.
+// Padding by copies (reflect, symmetric, replicate): a convolution then runs without padding on the padded
+// image.
 #include <cuda_runtime.h>
 
 #include <string>
@@ -20,8 +21,8 @@ class CopiedPadding {
   std::size_t padded_bytes(DType type) const;
   /// padded [n, padded.., c] from x, both of `type` (f32, bf16, f16).
   void pad(DType type, const void* x, void* padded, cudaStream_t stream) const;
-  /// The gradient of pad: dx = sum over the padded positions that copy an element, in scan order, in f32 and rounded
-  /// once. dpadded is of `from`: `to`, or f32.
+  /// The gradient of pad: dx = sum over the padded positions that copy an element, in scan order, in f32 and
+  /// rounded once. dpadded is of `from`: `to`, or f32.
   void add_back(DType from, DType to, const void* dpadded, void* dx, cudaStream_t stream) const;
 
  private:

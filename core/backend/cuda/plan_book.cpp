@@ -104,7 +104,7 @@ std::string PlanBook::save(const std::filesystem::path& folder) {
   std::error_code error;
   if (std::filesystem::exists(file, error) && !read(content_of(file), &plans, &damaged)) plans.clear();
   for (const auto& [problem, entry] : entries_)
-    if (entry.source == Source::timed || entry.source == Source::cache) plans[problem] = entry.plan;
+    if ((entry.source == Source::timed || entry.source == Source::cache) && entry.plan != kNoPlan) plans[problem] = entry.plan;
   std::filesystem::create_directories(folder, error);
   {
     std::ofstream stream(fresh, std::ios::binary | std::ios::trunc);

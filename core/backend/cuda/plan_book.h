@@ -12,8 +12,13 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace convoy::cuda {
+
+/// The plan of a problem for which the library has none that serves: known to all who adopt it, so that none of them looks
+/// for one of its own. Not kept in files, for another day's device may have more memory free.
+inline constexpr std::string_view kNoPlan = "none";
 
 class PlanBook {
  public:

@@ -1,19 +1,8 @@
-// Pooling. An item is one position of a result with V neighbouring channels; backward gathers: each element of x visits
-// the windows that hold it, in scan order, so that nothing is added from two sides. The sums are those of the cpu backend.
-#include "core/backend/cuda/index.h"
-#include "core/backend/cuda/lanes.h"
-#include "core/ops/window.h"
+// Pooling. The sums of averages over small windows are those of the cpu backend.
+#include "core/backend/cuda/pool_shape.cuh"
 
 namespace convoy::cuda {
 namespace {
-
-struct PoolShape {
-  int in[3], out[3], kernel[3], stride[3], low[3];
-  int last[3];  // where an average stops counting: the end of the image, or of its padding
-  bool count_padding;
-  std::uint32_t channels;
-  Divisor packs, in_by[3], out_by[3], stride_by[3];
-};
 
 /// The part of a window that lies in the image, and where the window starts.
 struct Part {
@@ -34,12 +23,6 @@ __device__ inline std::int64_t pixel(const PoolShape& s, std::uint32_t sample, i
 /// Position in the window, scan order.
 __device__ inline int position(const PoolShape& s, const Part& p, int i, int j, int k) {
   return ((i - p.start[0]) * s.kernel[1] + (j - p.start[1])) * s.kernel[2] + (k - p.start[2]);
-}
-
-/// Positions of an axis that an average over the window from `start` on counts.
-__device__ inline int counted(const PoolShape& s, int a, int start) {
-  const int end = min(start + s.kernel[a], s.last[a]);
-  return end - (s.count_padding ? start : max(start, 0));
 }
 
 /// The window of an item of y; leaves the sample in `rest`.
@@ -158,160 +141,51 @@ __global__ void average_of_runs(Runs r, const float* parts, T* y, std::uint32_t 
   y[item] = from_float<T>(total * (1.0f / static_cast<float>(r.positions)));
 }
 
-/// The windows of an axis that hold position p: first to last.
-__device__ inline void windows_over(const PoolShape& s, int a, int p, int& first, int& last) {
-  const int above = p + s.low[a], beyond = above - s.kernel[a];
-  first = beyond < 0 ? 0 : static_cast<int>(s.stride_by[a].quotient(static_cast<std::uint32_t>(beyond))) + 1;
-  last = min(static_cast<int>(s.stride_by[a].quotient(static_cast<std::uint32_t>(above))), s.out[a] - 1);
-}
-
-/// Calls visit(t, starts) for the windows that hold the pixel of an item of x, t counting positions of y [n, out..].
-template <typename Visit>
-__device__ inline void for_windows_over(const PoolShape& s, std::uint32_t rest, int (&at)[3], Visit visit) {
-  int first[3], last[3];
-#pragma unroll
-  for (int a = 2; a >= 0; --a) {
-    at[a] = static_cast<int>(s.in_by[a].take(rest));
-    windows_over(s, a, at[a], first[a], last[a]);
-  }
-  for (int i = first[0]; i <= last[0]; ++i)
-    for (int j = first[1]; j <= last[1]; ++j)
-      for (int k = first[2]; k <= last[2]; ++k)
-        visit(((static_cast<std::int64_t>(rest) * s.out[0] + i) * s.out[1] + j) * s.out[2] + k, i * s.stride[0] - s.low[0],
-              j * s.stride[1] - s.low[1], k * s.stride[2] - s.low[2]);
-}
-
-template <typename T, typename P, int V>
-__global__ void extreme_backward(PoolShape s, const T* dy, const P* winner, T* dx, std::uint32_t items) {
-  const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
-  if (item >= items) return;
-  std::uint32_t rest = item;
-  const std::uint32_t c = s.packs.take(rest) * V;
-  float total[V] = {};
-  int at[3] = {};
-  for_windows_over(s, rest, at, [&](std::int64_t t, int start0, int start1, int start2) {
-    const int here = ((at[0] - start0) * s.kernel[1] + (at[1] - start1)) * s.kernel[2] + (at[2] - start2);
-    const Pack<P, V> chosen = load_pack<V>(winner + t * s.channels + c);
-    float value[V];
-    load(dy + t * s.channels + c, value);
-#pragma unroll
-    for (int v = 0; v < V; ++v) total[v] += static_cast<int>(chosen.at[v]) == here ? value[v] : 0.0f;
-  });
-  store(dx + static_cast<std::int64_t>(item) * V, total);
-}
-
-template <typename T, int V>
-__global__ void average_backward(PoolShape s, const T* dy, T* dx, std::uint32_t items) {
-  const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
-  if (item >= items) return;
-  std::uint32_t rest = item;
-  const std::uint32_t c = s.packs.take(rest) * V;
-  float total[V] = {};
-  int at[3] = {};
-  for_windows_over(s, rest, at, [&](std::int64_t t, int start0, int start1, int start2) {
-    const int count = counted(s, 0, start0) * counted(s, 1, start1) * counted(s, 2, start2);
-    const float share = 1.0f / static_cast<float>(count);
-    float value[V];
-    load(dy + t * s.channels + c, value);
-#pragma unroll
-    for (int v = 0; v < V; ++v) total[v] += share * value[v];
-  });
-  store(dx + static_cast<std::int64_t>(item) * V, total);
-}
-
-/// One pooling, seen from the host.
-struct Pooling {
-  PoolShape shape;
-  std::int64_t samples, in, out, channels;  // positions of x and y
-  bool average;
-  float sign;        // -1: the minimum
-  bool wide;         // winners are i32
-  bool whole;        // one window over all of a large image
-};
-
-/// Positions and extents stay far from the ends of 32 bits.
-bool too_large(const Window& w, std::int64_t channels, std::string* reason) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 29;
-  for (std::size_t a = 0; a < 3; ++a)
-    if (w.input[a] >= kMost || w.kernel[a] >= kMost || w.stride[a] >= kMost) {
-      *reason = "extents, windows and strides of " + std::to_string(kMost) + " and more are beyond our kernels";
-      return true;
-    }
-  return too_many(w.input_positions() * channels, reason) || too_many(w.output_positions() * channels, reason) ||
-         too_many(w.taps(), reason);
-}
-
-Pooling pooling_of(const PoolAttributes& pool, const Shape& x, const Window& w) {
-  Pooling p{};
-  p.samples = x[0];
-  p.in = w.input_positions();
-  p.out = w.output_positions();
-  p.channels = x[-1];
-  p.average = pool.kind == PoolKind::average;
-  p.sign = pool.kind == PoolKind::min ? -1.0f : 1.0f;
-  p.wide = w.taps() > 256;
-  p.whole = p.out == 1 && p.in >= 2 * kRun && p.in == w.taps();
-  p.shape.channels = static_cast<std::uint32_t>(p.channels);
-  p.shape.count_padding = pool.count_padding && !pool.global;
-  for (std::size_t a = 0; a < 3; ++a) {
-    p.shape.in[a] = static_cast<int>(w.input[a]);
-    p.shape.out[a] = static_cast<int>(w.output[a]);
-    p.shape.kernel[a] = static_cast<int>(w.kernel[a]);
-    p.shape.stride[a] = static_cast<int>(w.stride[a]);
-    p.shape.low[a] = static_cast<int>(w.pad_low[a]);
-    p.shape.last[a] = static_cast<int>(w.input[a] + (p.shape.count_padding ? w.pad_high[a] : 0));
-    p.shape.in_by[a] = Divisor(w.input[a]);
-    p.shape.out_by[a] = Divisor(w.output[a]);
-    p.shape.stride_by[a] = Divisor(w.stride[a]);
-    p.whole = p.whole && w.pad_low[a] == 0;
-  }
-  return p;
-}
-
-/// Calls body(first sample, items) for launches over results of `positions` a sample.
-template <typename Body>
-void for_launches(const Pooling& p, std::int64_t positions, int v, Body body) {
-  const std::int64_t items = positions * p.channels / v;
-  for_samples(p.samples, items,
-              [&](std::int64_t first, std::int64_t count) { body(first, static_cast<std::uint32_t>(count * items)); });
+/// Whether one window covers all of a large image.
+bool is_whole(const Pooling& p, const Window& w) {
+  return p.out == 1 && p.in >= 2 * kRun && p.in == w.taps() && w.pad_low == PerAxis{};
 }
 
 template <typename T, int V, typename P>
 Bound bind_extreme(const Context& context, Pooling p) {
-  return make_kernel(context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
-    T* y = output<T>(arguments, 0);
-    P* winner = arguments.outputs.size() > 1 ? output<P>(arguments, 1) : nullptr;
-    for_launches(p, p.out, V, [&](std::int64_t first, std::uint32_t items) {
-      const std::int64_t at = first * p.out * p.channels;
-      launch(extreme<T, P, V>, blocks_for(items), kThreads, stream, p.shape, p.sign,
-             input<T>(arguments, 0) + first * p.in * p.channels, y != nullptr ? y + at : nullptr,
-             winner != nullptr ? winner + at : nullptr, items);
-    });
-  }});
+  return make_kernel(
+      context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
+                  T* y = output<T>(arguments, 0);
+                  P* winner = arguments.outputs.size() > 1 ? output<P>(arguments, 1) : nullptr;
+                  for_launches(p, p.out, V, [&](std::int64_t first, std::uint32_t items) {
+                    const std::int64_t at = first * p.out * p.channels;
+                    launch(extreme<T, P, V>, blocks_for(items), kThreads, stream, p.shape, p.sign,
+                           input<T>(arguments, 0) + first * p.in * p.channels, y != nullptr ? y + at : nullptr,
+                           winner != nullptr ? winner + at : nullptr, items);
+                  });
+                }});
 }
 
 template <typename T, int V>
 Bound bind_average(const Context& context, Pooling p) {
-  return make_kernel(context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
-    for_launches(p, p.out, V, [&](std::int64_t first, std::uint32_t items) {
-      launch(average<T, V>, blocks_for(items), kThreads, stream, p.shape, input<T>(arguments, 0) + first * p.in * p.channels,
-             output<T>(arguments, 0) + first * p.out * p.channels, items);
-    });
-  }});
+  return make_kernel(
+      context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
+                  for_launches(p, p.out, V, [&](std::int64_t first, std::uint32_t items) {
+                    launch(average<T, V>, blocks_for(items), kThreads, stream, p.shape,
+                           input<T>(arguments, 0) + first * p.in * p.channels,
+                           output<T>(arguments, 0) + first * p.out * p.channels, items);
+                  });
+                }});
 }
 
 template <typename T, int V>
 Bound bind_average_of_runs(const Context& context, Pooling p) {
   const std::int64_t runs = (p.in + kRun - 1) / kRun;
-  const Runs r{static_cast<std::uint32_t>(p.in), static_cast<std::uint32_t>(p.channels), Divisor(p.channels / V), Divisor(runs)};
+  const Runs r{static_cast<std::uint32_t>(p.in), static_cast<std::uint32_t>(p.channels),
+               Divisor(p.channels / V), Divisor(runs)};
   KernelSpec spec;
   spec.implementation = "two-level";
   spec.scratch_bytes = static_cast<std::size_t>(p.samples * runs * p.channels) * sizeof(float);
   spec.run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     auto* parts = static_cast<float*>(arguments.scratch);
     for_launches(p, runs, V, [&](std::int64_t first, std::uint32_t items) {
-      launch(sum_runs<T, V>, blocks_for(items), kThreads, stream, r, input<T>(arguments, 0) + first * p.in * p.channels,
-             parts + first * runs * p.channels, items);
+      launch(sum_runs<T, V>, blocks_for(items), kThreads, stream, r,
+             input<T>(arguments, 0) + first * p.in * p.channels, parts + first * runs * p.channels, items);
     });
     for_launches(p, 1, 1, [&](std::int64_t first, std::uint32_t items) {
       launch(average_of_runs<T>, blocks_for(items), kThreads, stream, r, parts + first * runs * p.channels,
@@ -322,35 +196,10 @@ Bound bind_average_of_runs(const Context& context, Pooling p) {
 }
 
 template <typename T, int V>
-Bound bind_forward(const Context& context, Pooling p) {
+Bound bind_forward(const Context& context, Pooling p, bool whole) {
   p.shape.packs = Divisor(p.channels / V);
-  if (p.average) return p.whole ? bind_average_of_runs<T, V>(context, p) : bind_average<T, V>(context, p);
+  if (p.average) return whole ? bind_average_of_runs<T, V>(context, p) : bind_average<T, V>(context, p);
   return p.wide ? bind_extreme<T, V, std::int32_t>(context, p) : bind_extreme<T, V, std::uint8_t>(context, p);
-}
-
-template <typename T, int V, typename P>
-Bound bind_extreme_backward(const Context& context, Pooling p) {
-  return make_kernel(context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
-    for_launches(p, p.in, V, [&](std::int64_t first, std::uint32_t items) {
-      const std::int64_t at = first * p.out * p.channels;
-      launch(extreme_backward<T, P, V>, blocks_for(items), kThreads, stream, p.shape, input<T>(arguments, 0) + at,
-             input<P>(arguments, 1) + at, output<T>(arguments, 0) + first * p.in * p.channels, items);
-    });
-  }});
-}
-
-template <typename T, int V>
-Bound bind_backward(const Context& context, Pooling p) {
-  p.shape.packs = Divisor(p.channels / V);
-  if (!p.average)
-    return p.wide ? bind_extreme_backward<T, V, std::int32_t>(context, p)
-                  : bind_extreme_backward<T, V, std::uint8_t>(context, p);
-  return make_kernel(context, {.implementation = "gather", .run = [p](const KernelArguments& arguments, cudaStream_t stream) {
-    for_launches(p, p.in, V, [&](std::int64_t first, std::uint32_t items) {
-      launch(average_backward<T, V>, blocks_for(items), kThreads, stream, p.shape,
-             input<T>(arguments, 0) + first * p.out * p.channels, output<T>(arguments, 0) + first * p.in * p.channels, items);
-    });
-  }});
 }
 
 }  // namespace
@@ -361,18 +210,10 @@ Bound bind_pool(const Context& context, const OpDesc& op, std::string* reason) {
   const Window window = window_of(pool, x);
   if (too_large(window, x[-1], reason)) return nullptr;
   const Pooling p = pooling_of(pool, x, window);
+  const bool whole = is_whole(p, window);
   return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
-    return p.channels % kPack<T> == 0 ? bind_forward<T, kPack<T>>(context, p) : bind_forward<T, 1>(context, p);
-  });
-}
-
-Bound bind_pool_backward(const Context& context, const OpDesc& op, std::string* reason) {
-  const auto& pool = std::get<PoolAttributes>(op.attributes);
-  const Window window = window_of(pool, pool.input);
-  if (too_large(window, pool.input[-1], reason)) return nullptr;
-  const Pooling p = pooling_of(pool, pool.input, window);
-  return with_type(op.inputs[0].dtype, [&]<typename T>(T) {
-    return p.channels % kPack<T> == 0 ? bind_backward<T, kPack<T>>(context, p) : bind_backward<T, 1>(context, p);
+    return p.channels % kPack<T> == 0 ? bind_forward<T, kPack<T>>(context, p, whole)
+                                      : bind_forward<T, 1>(context, p, whole);
   });
 }
 

@@ -1,5 +1,6 @@
-// Images as stored -> crop, flip, normalise, round. A thread writes V neighbouring elements of the result (16 bytes, which
-// may span pixels, rows and images) and finds where each comes from; neighbours read neighbouring bytes.
+// Images as stored -> crop, flip, normalise, round. A thread writes V neighbouring elements of the result (16
+// bytes, which may span pixels, rows and images) and finds where each comes from; neighbours read neighbouring
+// bytes.
 #include <vector>
 
 #include "core/backend/cuda/index.h"
@@ -17,10 +18,10 @@ struct Channels {
 
 struct Crop {
   int axes;
-  int stored[3], size[3];       // extents of the stored image and of the crop; missing axes: 1
-  Divisor channels, size_by[3]; // channels of the launch; the crop's axes
-  std::uint32_t first;          // the launch's first channel
-  std::uint32_t all;            // channels of the image
+  int stored[3], size[3];        // extents of the stored image and of the crop; missing axes: 1
+  Divisor channels, size_by[3];  // channels of the launch; the crop's axes
+  std::uint32_t first;           // the launch's first channel
+  std::uint32_t all;             // channels of the image
 };
 
 /// Where one element of a result comes from.
@@ -49,7 +50,8 @@ __device__ inline Place place_of(const Crop& crop, std::uint32_t element) {
 }
 
 /// The stored pixel of a place of the crop, in pixels from the first image on; -1: outside.
-__device__ inline std::int64_t stored_pixel(const Crop& crop, const Place& place, const std::int32_t* transforms) {
+__device__ inline std::int64_t stored_pixel(const Crop& crop, const Place& place,
+                                            const std::int32_t* transforms) {
   const int4 row = reinterpret_cast<const int4*>(transforms)[place.sample];
   std::int64_t pixel = place.sample;
 #pragma unroll
@@ -64,11 +66,11 @@ __device__ inline std::int64_t stored_pixel(const Crop& crop, const Place& place
   return pixel;
 }
 
-/// images [n, stored.., all], transforms [n, 4], y [n, size.., all]. `elements` of the launch's channels in all; an item is
-/// V of them. V > 1 only where one launch takes all channels.
+/// images [n, stored.., all], transforms [n, 4], y [n, size.., all]. `elements` of the launch's channels in
+/// all; an item is V of them. V > 1 only where one launch takes all channels.
 template <typename Stored, typename T, int V>
-__global__ void prepare(Crop crop, Channels channels, const Stored* images, const std::int32_t* transforms, T* y,
-                        std::int64_t elements, std::uint32_t items) {
+__global__ void prepare(Crop crop, Channels channels, const Stored* images, const std::int32_t* transforms,
+                        T* y, std::int64_t elements, std::uint32_t items) {
   const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= items) return;
   const std::int64_t begin = static_cast<std::int64_t>(item) * V;
@@ -84,11 +86,12 @@ __global__ void prepare(Crop crop, Channels channels, const Stored* images, cons
     }
     const std::uint32_t c = place.channel;
     value[v] = pixel < 0 ? channels.outside[c]
-                         : math::normalise(static_cast<float>(images[pixel * crop.all + crop.first + c]), channels.mean[c],
-                                           channels.factor[c]);
+                         : math::normalise(static_cast<float>(images[pixel * crop.all + crop.first + c]),
+                                           channels.mean[c], channels.factor[c]);
   }
   if constexpr (V == 1) {
-    y[static_cast<std::int64_t>(crop.channels.quotient(item)) * crop.all + crop.first + place.channel] = from_float<T>(value[0]);
+    y[static_cast<std::int64_t>(crop.channels.quotient(item)) * crop.all + crop.first + place.channel] =
+        from_float<T>(value[0]);
   } else {
     if (begin + V <= elements) return store(y + begin, value);
 #pragma unroll
@@ -122,7 +125,8 @@ Preparation preparation_of(const PrepareAttributes& attributes, const Shape& ima
   for (std::int64_t first = 0; first < p.all; first += kChannels) {
     Channels& channels = p.channels.emplace_back();
     for (std::int64_t c = first; c < std::min(first + kChannels, p.all); ++c) {
-      const double mean = attributes.mean[static_cast<std::size_t>(c)], deviation = attributes.deviation[static_cast<std::size_t>(c)];
+      const double mean = attributes.mean[static_cast<std::size_t>(c)],
+                   deviation = attributes.deviation[static_cast<std::size_t>(c)];
       channels.mean[c - first] = static_cast<float>(mean);
       channels.factor[c - first] = static_cast<float>(1 / deviation);
       channels.outside[c - first] = static_cast<float>((attributes.pad_value - mean) / deviation);
@@ -137,16 +141,22 @@ Bound bind_prepared(const Context& context, const Preparation& p) {
     Crop crop = p.crop;
     for (std::size_t i = 0; i < p.channels.size(); ++i) {
       const std::int64_t first_channel = static_cast<std::int64_t>(i) * kChannels;
-      const std::int64_t count = std::min<std::int64_t>(kChannels, p.all - first_channel), sample = p.crop_pixels * count;
+      const std::int64_t count = std::min<std::int64_t>(kChannels, p.all - first_channel),
+                         sample = p.crop_pixels * count;
       crop.first = static_cast<std::uint32_t>(first_channel);
       crop.channels = Divisor(count);
       // Packs begin at multiples of 16 bytes: launches begin at samples whose elements are a multiple of V.
-      for_samples(p.samples, sample, [&](std::int64_t first, std::int64_t samples) {
-        const std::int64_t elements = samples * sample, items = (elements + V - 1) / V;
-        launch(prepare<Stored, T, V>, blocks_for(items), kThreads, stream, crop, p.channels[i],
-               input<Stored>(arguments, 0) + first * p.stored_pixels * p.all, input<std::int32_t>(arguments, 1) + 4 * first,
-               output<T>(arguments, 0) + first * p.crop_pixels * p.all, elements, static_cast<std::uint32_t>(items));
-      }, V);
+      for_samples(
+          p.samples, sample,
+          [&](std::int64_t first, std::int64_t samples) {
+            const std::int64_t elements = samples * sample, items = (elements + V - 1) / V;
+            launch(prepare<Stored, T, V>, blocks_for(items), kThreads, stream, crop, p.channels[i],
+                   input<Stored>(arguments, 0) + first * p.stored_pixels * p.all,
+                   input<std::int32_t>(arguments, 1) + 4 * first,
+                   output<T>(arguments, 0) + first * p.crop_pixels * p.all, elements,
+                   static_cast<std::uint32_t>(items));
+          },
+          V);
     }
   };
   return make_kernel(context, {.implementation = V > 1 ? "packs" : "elements", .run = run});
@@ -155,7 +165,8 @@ Bound bind_prepared(const Context& context, const Preparation& p) {
 template <typename Stored>
 Bound bind_stored(const Context& context, const OpDesc& op, const Preparation& p) {
   return with_type(op.outputs[0].dtype, [&]<typename T>(T) {
-    return p.all <= kChannels ? bind_prepared<Stored, T, kPack<T>>(context, p) : bind_prepared<Stored, T, 1>(context, p);
+    return p.all <= kChannels ? bind_prepared<Stored, T, kPack<T>>(context, p)
+                              : bind_prepared<Stored, T, 1>(context, p);
   });
 }
 

@@ -11,6 +11,7 @@ set(cuda_kernels
   loss.cu
   padding.cu
   pool.cu
+  pool_backward.cu
   prepare.cu
   sums.cu
   update.cu

@@ -1,6 +1,7 @@
 #pragma once
-// Products of matrices by tiles in shared memory, f32, for convolutions and dense layers that no library takes. An element
-// of the result is summed by one thread in the order of the depth, so its bits depend on the problem alone.
+// Products of matrices by tiles in shared memory, f32, for convolutions and dense layers that no library takes.
+// An element of the result is summed by one thread in the order of the depth, so its bits depend on the problem
+// alone.
 //
 // A Problem says what the matrices are:
 //   Tiling tiling                                      how the result is cut, and over which depths
@@ -12,7 +13,8 @@
 
 namespace convoy::cuda {
 
-/// A result of `parts` matrices [rows, columns]. A part is a group of channels, or one of `splits` runs of the depth.
+/// A result of `parts` matrices [rows, columns]. A part is a group of channels, or one of `splits` runs of the
+/// depth.
 struct Tiling {
   std::uint32_t rows, columns, depth;  // depth of one split, but for the last
   std::uint32_t whole_depth;
@@ -31,10 +33,10 @@ inline constexpr int kTileDepth = 16;
 
 /// Threads are 4 x 4 elements each.
 template <int Rows, int Columns>
-inline constexpr int kTileThreads = Rows * Columns / 16;
+inline constexpr int kTileThreads = Rows* Columns / 16;
 
-inline Tiling make_tiling(std::int64_t rows, std::int64_t columns, std::int64_t depth, std::int64_t splits, int tile_rows,
-                          int tile_columns) {
+inline Tiling make_tiling(std::int64_t rows, std::int64_t columns, std::int64_t depth, std::int64_t splits,
+                          int tile_rows, int tile_columns) {
   Tiling t{};
   t.rows = static_cast<std::uint32_t>(rows);
   t.columns = static_cast<std::uint32_t>(columns);
@@ -48,8 +50,8 @@ inline Tiling make_tiling(std::int64_t rows, std::int64_t columns, std::int64_t 
 
 /// tile[d][e] = get(first + e, k + d), 0 beyond the ends.
 template <bool DepthFirst, int Extent, typename Get>
-__device__ inline void fill_tile(float (&tile)[kTileDepth][Extent + 4], int threads, std::uint32_t first, std::uint32_t limit,
-                                 std::uint32_t k, std::uint32_t end, Get get) {
+__device__ inline void fill_tile(float (&tile)[kTileDepth][Extent + 4], int threads, std::uint32_t first,
+                                 std::uint32_t limit, std::uint32_t k, std::uint32_t end, Get get) {
 #pragma unroll 4
   for (int i = static_cast<int>(threadIdx.x); i < Extent * kTileDepth; i += threads) {
     const int d = DepthFirst ? i % kTileDepth : i / Extent;
@@ -66,17 +68,21 @@ __global__ void __launch_bounds__(kTileThreads<Rows, Columns>, 3) multiply_tiles
   constexpr int kThreadsHere = kTileThreads<Rows, Columns>;
   const Tiling& t = problem.tiling;
   std::uint32_t rest = blockIdx.x;
-  const std::uint32_t first_row = t.row_tiles.take(rest) * Rows, first_column = t.column_tiles.take(rest) * Columns;
+  const std::uint32_t first_row = t.row_tiles.take(rest) * Rows,
+                      first_column = t.column_tiles.take(rest) * Columns;
   TilePart part{rest, rest, 0};
   part.split = t.splits.take(part.group);
   const std::uint32_t begin = part.split * t.depth, end = min(begin + t.depth, t.whole_depth);
-  const int row = static_cast<int>(threadIdx.x) / (Columns / 4) * 4, column = static_cast<int>(threadIdx.x) % (Columns / 4) * 4;
+  const int row = static_cast<int>(threadIdx.x) / (Columns / 4) * 4,
+            column = static_cast<int>(threadIdx.x) % (Columns / 4) * 4;
   float sum[4][4] = {};
   for (std::uint32_t k = begin; k < end; k += kTileDepth) {
-    fill_tile<Problem::kDepthFirstA, Rows>(left, kThreadsHere, first_row, t.rows, k, end,
-                                           [&](std::uint32_t r, std::uint32_t d) { return problem.a(part, r, d); });
-    fill_tile<Problem::kDepthFirstB, Columns>(right, kThreadsHere, first_column, t.columns, k, end,
-                                              [&](std::uint32_t c, std::uint32_t d) { return problem.b(part, d, c); });
+    fill_tile<Problem::kDepthFirstA, Rows>(
+        left, kThreadsHere, first_row, t.rows, k, end,
+        [&](std::uint32_t r, std::uint32_t d) { return problem.a(part, r, d); });
+    fill_tile<Problem::kDepthFirstB, Columns>(
+        right, kThreadsHere, first_column, t.columns, k, end,
+        [&](std::uint32_t c, std::uint32_t d) { return problem.b(part, d, c); });
     __syncthreads();
 #pragma unroll
     for (int d = 0; d < kTileDepth; ++d) {
@@ -111,9 +117,10 @@ void multiply(Problem problem, std::int64_t rows, std::int64_t columns, std::int
          static_cast<unsigned>(problem.tiling.blocks(groups * splits)), 256, stream, problem);
 }
 
-/// Runs of the depth that a result with a long depth and few tiles is cut into: enough blocks for any device, at least 256
-/// terms each.
-inline std::int64_t splits_for(std::int64_t rows, std::int64_t columns, std::int64_t depth, std::int64_t groups) {
+/// Runs of the depth that a result with a long depth and few tiles is cut into: enough blocks for any device,
+/// at least 256 terms each.
+inline std::int64_t splits_for(std::int64_t rows, std::int64_t columns, std::int64_t depth,
+                               std::int64_t groups) {
   const std::int64_t tiles = std::max<std::int64_t>(groups * ((rows + 63) / 64) * ((columns + 63) / 64), 1);
   return std::clamp<std::int64_t>(512 / tiles, 1, std::clamp<std::int64_t>(depth / 256, 1, 64));
 }

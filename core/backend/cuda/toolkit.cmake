@@ -15,8 +15,8 @@ macro(convoy_find_cuda missing)
   set(${missing} "")
   include(CheckLanguage)
   find_program(CONVOY_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
-  if(CONVOY_NVCC AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
-    set(CMAKE_CUDA_COMPILER ${CONVOY_NVCC})
+  if(CONVOY_NVCC AND NOT DEFINED ENV{CUDACXX})
+    set(ENV{CUDACXX} ${CONVOY_NVCC})  # where check_language, which tries the compiler, looks for it
   endif()
   # Its default, sm_52, is one that CUDA 13 no longer knows.
   set(CMAKE_CUDA_ARCHITECTURES ${CONVOY_CUDA_ARCHITECTURES})

@@ -61,33 +61,36 @@ void for_tables(std::size_t count, std::int64_t tile, Make entry, Launch launch)
 constexpr int kSgdAhead = 4;
 constexpr std::int64_t kSgdTile = std::int64_t{kThreads} * kPack<float> * kSgdAhead;
 
-enum class Copy { none, bf16, f16 };
-
 struct SgdEntry {
   float *w, *v;
   const float* gradient;
-  void* copy;
+  void* copy;            // null: none
   const double* scalars;
   std::int64_t elements;
   double rate_factor;
   float decay, momentum;
   int first_block;
-  Copy copy_type;
+  DType copy_type;
   bool nesterov;
 };
 
+template <typename T, int N>
+__device__ __forceinline__ void store_as(void* to, std::int64_t at, const Pack<float, N>& values) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int k = 0; k < N; ++k) pack.at[k] = from_float<T>(values.at[k]);
+  store_pack<N>(static_cast<T*>(to) + at, pack);
+}
+
 template <int N>
 __device__ __forceinline__ void store_copy(const SgdEntry& entry, std::int64_t at, const Pack<float, N>& w) {
-  if (entry.copy_type == Copy::none) return;
-  if (entry.copy_type == Copy::bf16) {
-    Pack<Bf16, N> narrow;
-    for (int k = 0; k < N; ++k) narrow.at[k] = to_bf16(w.at[k]);
-    store_pack<N>(static_cast<Bf16*>(entry.copy) + at, narrow);
-  } else {
-    Pack<F16, N> narrow;
-    for (int k = 0; k < N; ++k) narrow.at[k] = to_f16(w.at[k]);
-    store_pack<N>(static_cast<F16*>(entry.copy) + at, narrow);
-  }
+  if (entry.copy == nullptr) return;
+  if (entry.copy_type == DType::bf16)
+    store_as<Bf16, N>(entry.copy, at, w);
+  else if (entry.copy_type == DType::f16)
+    store_as<F16, N>(entry.copy, at, w);
+  else
+    store_as<float, N>(entry.copy, at, w);
 }
 
 /// One access of `N` elements at `at`.
@@ -137,20 +140,16 @@ struct SgdOp {
   SgdAttributes attributes;
   std::int64_t elements;
   int first_input;
-  Copy copy_type;
+  bool copies;
+  DType copy_type;
 };
-
-Copy copy_of(const OpDesc& op) {
-  if (op.inputs.size() < 5) return Copy::none;
-  return op.inputs[4].dtype == DType::bf16 ? Copy::bf16 : Copy::f16;
-}
 
 SgdEntry entry_of(const SgdOp& op, const KernelArguments& arguments) {
   const int i = op.first_input;
   return {.w = changed_input<float>(arguments, i),
           .v = changed_input<float>(arguments, i + 1),
           .gradient = input<float>(arguments, i + 2),
-          .copy = op.copy_type == Copy::none ? nullptr : changed_input<void>(arguments, i + 4),
+          .copy = op.copies ? changed_input<void>(arguments, i + 4) : nullptr,
           .scalars = input<double>(arguments, i + 3),
           .elements = op.elements,
           .rate_factor = op.attributes.rate_factor,
@@ -263,7 +262,9 @@ Bound bind_sgd_together(const Context& context, std::span<const OpDesc> ops) {
   std::vector<SgdOp> bound;
   int first_input = 0;
   for (const OpDesc& op : ops) {
-    bound.push_back({std::get<SgdAttributes>(op.attributes), op.inputs[0].shape.elements(), first_input, copy_of(op)});
+    const bool copies = op.inputs.size() == 5;
+    bound.push_back({std::get<SgdAttributes>(op.attributes), op.inputs[0].shape.elements(), first_input, copies,
+                     copies ? op.inputs[4].dtype : DType::f32});
     first_input += static_cast<int>(op.inputs.size());
   }
   return make_kernel(context, {.implementation = "together",

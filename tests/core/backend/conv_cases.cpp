@@ -181,6 +181,8 @@ std::vector<ParityFamily> conv_grid() {
       {"3d wide",
        {1, 5, 6, 7, 16},
        {.axes = 3, .channels = 16, .kernel = {3, 3, 3}, .pad_low = {1, 1, 1}, .pad_high = {1, 1, 1}}});
+  specs.push_back({"many positions", {3, 24, 25, 1}, square(2, 1, 1, 0)});
+  specs.push_back({"many outputs", {1, 9, 9, 6}, square(80, 3, 1, 1)});
   add_winograd(specs);
   add_small(specs);
   return families(specs);
@@ -224,6 +226,8 @@ std::vector<ParityFamily> dense_families() {
                                 {16, 84, 10},
                                 {3, 7, 5},
                                 {128, 64, 10},
+                                {70, 40, 80},
+                                {1100, 7, 5},
                                 {5, 784, 300}})
     for (const bool bias : {true, false}) {
       const std::string name = fmt::format("dense {} x {} -> {}{}", n, f, o, bias ? " with bias" : "");

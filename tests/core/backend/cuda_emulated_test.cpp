@@ -20,11 +20,18 @@ constexpr double kMostMultiplyAdds = 400e3, kMostBytes = 2e6;
 struct Family {
   const char* name;
   std::vector<ParityFamily> (*make)();
+  bool f32_alone = false;  // no op has operands of a narrow type
 };
 constexpr Family kFamilies[] = {
-    {"conv_grid", conv_grid},       {"conv_layers", conv_layers},           {"dense", dense_families},
-    {"pool", pool_families},        {"batch_norm", batch_norm_families},    {"elementwise", elementwise_families},
-    {"channels", channel_families}, {"losses", loss_families},              {"data", data_families},
+    {"conv_grid", conv_grid},
+    {"conv_layers", conv_layers},
+    {"dense", dense_families},
+    {"pool", pool_families},
+    {"batch_norm", batch_norm_families},
+    {"elementwise", elementwise_families},
+    {"channels", channel_families},
+    {"losses", loss_families, true},
+    {"data", data_families},
     {"updates", update_families},
 };
 
@@ -43,6 +50,21 @@ std::vector<ParityCase> small_cases(const Family& family) {
   return cases;
 }
 
+struct InType {
+  Family family;
+  DType compute;
+  std::string name() const { return std::string(family.name) + "_" + std::string(name_of(compute)); }
+};
+void PrintTo(const InType& parameter, std::ostream* to) { *to << parameter.name(); }
+
+std::vector<InType> all_in_types() {
+  std::vector<InType> all;
+  for (const Family& family : kFamilies)
+    for (const DType compute : {DType::f32, DType::bf16, DType::f16})
+      if (compute == DType::f32 || !family.f32_alone) all.push_back({family, compute});
+  return all;
+}
+
 /// Of a program that computes in `compute`: kinds without operands of that type come in f32 alone.
 bool comes_in(const ParityCase& c, DType compute) {
   if (compute == DType::f32 || c.kind == OpKind::sgd_update) return true;
@@ -51,7 +73,7 @@ bool comes_in(const ParityCase& c, DType compute) {
   return c.kind == OpKind::prepare;
 }
 
-class CudaKernels : public testing::TestWithParam<std::tuple<Family, DType>> {
+class CudaKernels : public testing::TestWithParam<InType> {
  protected:
   template <typename Check>
   void for_all_cases(const Check& check) {
@@ -65,7 +87,7 @@ class CudaKernels : public testing::TestWithParam<std::tuple<Family, DType>> {
       check(*backend, c, compute);
       ++compared;
     }
-    if (compared == 0) GTEST_SKIP() << "no op of this family has operands in " << name_of(compute);
+    EXPECT_GT(compared, 0);
   }
 };
 
@@ -91,12 +113,8 @@ TEST_P(CudaKernels, GiveTheSameBitsInPlace) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Emulated, CudaKernels,
-                         testing::Combine(testing::ValuesIn(kFamilies), testing::Values(DType::f32, DType::bf16, DType::f16)),
-                         [](const auto& instance) {
-                           return std::string(std::get<0>(instance.param).name) + "_" +
-                                  std::string(name_of(std::get<1>(instance.param)));
-                         });
+INSTANTIATE_TEST_SUITE_P(Emulated, CudaKernels, testing::ValuesIn(all_in_types()),
+                         [](const auto& instance) { return instance.param.name(); });
 
 TEST(CudaBackend, MeetsEveryKindOfTheFamiliesInSmallCases) {
   for (const Family& family : kFamilies) {

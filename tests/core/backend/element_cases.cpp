@@ -115,17 +115,31 @@ std::vector<ParityFamily> channel_families() {
         {name, OpKind::slice, ChannelsAttributes{.begin = c / 3, .count = c - c / 3}, {x}, 1, {}}};
     families.push_back(family);
   }
+  // Whole multiples of 16 bytes in every type, and more inputs than a kernel may take at once.
+  const Tensor wide = random_single({3, 5, 16}, 1), wider = random_single({3, 5, 40}, 2);
+  std::vector<Tensor> many;
+  for (int i = 0; i < 35; ++i) many.push_back(random_single({7, 1 + i % 4}, static_cast<std::uint64_t>(i)));
+  families.push_back({{"wide channels", OpKind::concat, {}, {wide, wider, wide}, 1, {}},
+                      {"wide channels", OpKind::slice, ChannelsAttributes{.begin = 8, .count = 24}, {wider}, 1, {}},
+                      {"wide channels", OpKind::pad_channels, ChannelsAttributes{.begin = 8, .count = 56}, {wider}, 1, {}},
+                      {"no zeros before", OpKind::pad_channels, ChannelsAttributes{.begin = 0, .count = 41}, {wider}, 1, {}},
+                      {"35 inputs", OpKind::concat, {}, many, 1, {}}});
   ConnectionsAttributes connections{.outputs = 3, .inputs = 4, .links = {}};
   connections.links = {{0, 0}, {0, 2}, {1, 1}, {1, 3}, {2, 3}, {2, 0}};
   families.push_back(
       {{"connections", OpKind::scatter_connections, connections, {random_single({6, 5, 5}, 1)}, 1, {}},
        {"connections", OpKind::gather_connections, connections, {random_single({3, 5, 5, 4}, 2)}, 1, {}}});
+  ConnectionsAttributes hundreds{.outputs = 20, .inputs = 17, .links = {}};
+  for (int i = 0; i < 300; ++i) hundreds.links.emplace_back(i * 7 % 20, i / 20);
+  families.push_back(
+      {{"300 links", OpKind::scatter_connections, hundreds, {random_single({300, 3}, 1)}, 1, {}},
+       {"300 links", OpKind::gather_connections, hundreds, {random_single({20, 3, 17}, 2)}, 1, {}}});
   return families;
 }
 
 std::vector<ParityFamily> loss_families() {
   std::vector<ParityFamily> families;
-  for (const Shape& shape : {Shape{1, 10}, {16, 10}, {5, 1}, {7, 1000}, {2, 6, 5, 21}, {3, 4, 33}}) {
+  for (const Shape& shape : {Shape{1, 10}, {16, 10}, {5, 1}, {7, 1000}, {2, 6, 5, 21}, {3, 4, 33}, {3, 8}, {2, 5000}, {2, 61, 70, 3}}) {
     const std::string name = fmt::format("shape {}", shape.str());
     const std::int64_t n = shape[0], k = shape[-1];
     const double sample = static_cast<double>(shape.elements(1, shape.rank()));
@@ -170,21 +184,26 @@ std::vector<ParityFamily> data_families() {
     const std::string name = fmt::format("stored as {}", name_of(dtype));
     const PrepareAttributes two{
         .axes = 2, .size = {7, 6, 0}, .pad_value = 3, .mean = {100, 120.5, 90}, .deviation = {50, 61.25, 70}};
-    PrepareAttributes one = two, three = two, gray = two;
+    PrepareAttributes one = two, three = two, gray = two, bands = two;
     one.axes = 1;
     three.axes = 3;
     three.size = {3, 5, 4};
     gray.size = {28, 28, 0};
     gray.mean = {72.9};
     gray.deviation = {90.02};
+    bands.axes = 1;
+    bands.mean.assign(70, 100.25);
+    bands.deviation.assign(70, 50);
+    bands.mean[69] = 80;
     families.push_back(
         {{name + ", 2d", OpKind::prepare, two, {images({9, 8, 9, 3}, dtype), transforms(9, 2)}, 1, {}},
          {name + ", 1d", OpKind::prepare, one, {images({6, 11, 3}, dtype), transforms(6, 1)}, 1, {}},
          {name + ", 3d", OpKind::prepare, three, {images({9, 4, 6, 5, 3}, dtype), transforms(9, 3)}, 1, {}},
+         {name + ", 70 bands", OpKind::prepare, bands, {images({3, 11, 70}, dtype), transforms(3, 1)}, 1, {}},
          {name + ", gray", OpKind::prepare, gray, {images({8, 28, 28, 1}, dtype), transforms(8, 2)}, 1, {}}});
   }
   for (const double rate : {0.0, 0.1, 0.5, 0.9})
-    for (const Shape& shape : {Shape{3, 7}, {5, 84}, {2, 9, 9, 13}, {2, 4096}})
+    for (const Shape& shape : {Shape{3, 7}, {5, 84}, {2, 9, 9, 13}, {2, 4096}, {2, 10008}, {2, 5001}})
       families.push_back({{fmt::format("dropout {} of {}", rate, shape.str()),
                            OpKind::dropout,
                            DropoutAttributes{.rate = rate, .seed = 42, .name = "fc6"},

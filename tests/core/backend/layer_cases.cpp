@@ -59,6 +59,8 @@ std::vector<PoolSpec> pool_specs(PoolKind kind) {
       {"global", {4, 7, 7, 64}, {.global = true}},
       {"global of one axis", {2, 300, 5}, {.axes = 1, .global = true}},
       {"global of three axes", {2, 3, 4, 5, 6}, {.axes = 3, .global = true}},
+      {"global of a large image", {2, 20, 17, 16}, {.global = true}},
+      {"kernel as large as a large image", {1, 18, 15, 8}, {.kernel = {18, 15, 1}}},
   };
   for (PoolSpec& spec : specs) spec.pool.kind = kind;
   if (kind != PoolKind::average) return specs;

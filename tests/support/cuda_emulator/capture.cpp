@@ -18,7 +18,7 @@ cudaError_t append(cudaStream_t stream, Operation operation) {
 
 bool forbidden_by_capture() {
   bool forbidden = false;
-  for (Capture* capture : process().captures) {
+  for (const auto& capture : process().captures) {
     const bool own = capture->thread == std::this_thread::get_id();
     if (capture->mode == cudaStreamCaptureModeRelaxed) continue;
     if (capture->mode == cudaStreamCaptureModeThreadLocal && !own) continue;
@@ -90,7 +90,8 @@ using namespace emulator;
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   const std::lock_guard lock(process().lock);
   if (stream == nullptr || stream->capture != nullptr) return returned(cudaErrorStreamCaptureUnsupported);
-  stream->capture = new Capture{new CUgraph_st, stream, mode, std::this_thread::get_id(), {stream}, false};
+  stream->capture = std::make_shared<Capture>(
+      Capture{new CUgraph_st, stream, mode, std::this_thread::get_id(), {stream}, false});
   stream->frontier.clear();
   process().captures.push_back(stream->capture);
   return returned(cudaSuccess);
@@ -99,7 +100,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const std::lock_guard lock(process().lock);
   *graph = nullptr;
-  Capture* const capture = stream->capture;
+  const std::shared_ptr<Capture> capture = stream->capture;
   if (capture == nullptr) return returned(cudaErrorInvalidValue);
   if (capture->origin != stream) return returned(cudaErrorStreamCaptureUnmatched);
   if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id())
@@ -118,7 +119,6 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     *graph = capture->graph;
   else
     delete capture->graph;
-  // Events of the capture still point to it, and must not be taken for events of another one: it is never freed.
   return returned(status);
 }
 

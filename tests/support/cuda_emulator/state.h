@@ -52,7 +52,7 @@ struct Process {
   std::mutex lock;
   std::condition_variable changed;
   std::vector<CUstream_st*> streams;
-  std::vector<Capture*> captures;
+  std::vector<std::shared_ptr<Capture>> captures;
   std::map<const std::byte*, Allocation> allocations;
   std::map<int, std::size_t> used_bytes;  // by device
   std::size_t device_bytes = std::size_t{8} << 30;
@@ -91,7 +91,7 @@ struct CUstream_st {
   std::thread::id owner;  // steps of one thread's streams are made by whoever waits for them, not by other ranks' threads
   std::deque<emulator::Operation> queue;
   bool busy = false;      // its head is being run
-  emulator::Capture* capture = nullptr;
+  std::shared_ptr<emulator::Capture> capture;
   std::vector<int> frontier;  // nodes of the graph after which the next one comes
 };
 
@@ -99,7 +99,7 @@ struct CUevent_st {
   bool timed = true;
   std::shared_ptr<emulator::Mark> mark;  // of the last record; null: none yet
   std::thread::id owner;                 // of the stream of the last record
-  emulator::Capture* capture = nullptr;  // recorded in a capture
+  std::shared_ptr<emulator::Capture> capture;  // recorded in a capture
   std::vector<int> frontier;
 };
 
