@@ -211,7 +211,7 @@ TEST_F(DeviceTraining, GoesOnWithTheSameBitsAfterAKilledRank) {
 }
 
 TEST_F(DeviceTraining, EndsWithStatus75AndGoesOnWithTheSameBits) {
-  const std::string options = with(kMlp, "--train.steps=400 --train.log-every=2");
+  const std::string options = with(kMlp, "--train.steps=120 --train.log-every=2");
   std::thread asker([&] {
     for (int wait = 0; wait < 8000; ++wait) {
       std::ifstream metrics(run_folder("stopped") / "metrics.jsonl");
