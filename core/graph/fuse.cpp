@@ -23,6 +23,7 @@ ActivationKind* fused_activation(Op& op) {
     case OpKind::dense: return &std::get<DenseAttributes>(op.attributes).activation;
     case OpKind::batch_norm:
     case OpKind::batch_norm_inference: return &std::get<BatchNormAttributes>(op.attributes).activation;
+    case OpKind::batch_norm_global: return &std::get<GlobalBatchNormAttributes>(op.attributes).activation;
     default: return nullptr;
   }
 }

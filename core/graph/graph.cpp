@@ -1,5 +1,7 @@
 #include "core/graph/graph.h"
 
+#include <algorithm>
+
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -99,5 +101,9 @@ Graph::Scope::Scope(Graph& graph, std::string_view name) : graph_(graph), outer_
 }
 
 Graph::Scope::~Scope() { graph_.scope_ = outer_; }
+
+int count_ops(const Graph& graph, OpKind kind) {
+  return static_cast<int>(std::ranges::count_if(graph.ops(), [kind](const Op& op) { return op.kind == kind; }));
+}
 
 }  // namespace convoy

@@ -118,6 +118,8 @@ class Graph {
   /// Whether the graph is built for training (dropout and batch statistics) or for inference.
   bool training = true;
   std::uint64_t dropout_seed = 0;
+  /// Batch normalisation while training: 0 over the micro-batch; else over the whole batch of that many micro-batches.
+  std::int64_t normalised_micro_batches = 0;
 
   /// What each dense layer was given for one sample, [s.., c] or [features], by the layer's name: written by dense().
   std::map<std::string, Shape, std::less<>> dense_inputs;
@@ -149,6 +151,9 @@ class Graph {
 
   Value add_named(std::string name, TensorDesc desc, Role role, ParameterInfo info);
 };
+
+/// Ops of a kind.
+int count_ops(const Graph& graph, OpKind kind);
 
 /// SHA-256 (hex) over kinds, attributes, shapes and names: two graphs with one hash compute the same thing. External
 /// ops do not count: they compute nothing.

@@ -35,6 +35,10 @@ struct AttributeText {
   std::string operator()(const BatchNormAttributes& a) const {
     return fmt::format("{} {}", a.epsilon, static_cast<int>(a.activation));
   }
+  std::string operator()(const GlobalBatchNormAttributes& a) const {
+    return fmt::format("{} {} {}", a.epsilon, a.micro_batches, static_cast<int>(a.activation));
+  }
+  std::string operator()(const BatchSumAttributes& a) const { return fmt::format("{}", a.index); }
   std::string operator()(const DropoutAttributes& a) const {
     return fmt::format("{} {} {}", a.rate, a.seed, a.name);
   }

@@ -191,7 +191,15 @@ Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
   const BatchNormAttributes attributes{.epsilon = epsilon};
   if (!graph.training)
     return graph.add(OpKind::batch_norm_inference, attributes, {x, gamma, beta, mean, variance});
-  const std::vector<Value> outputs = graph.add_op(OpKind::batch_norm, attributes, {x, gamma, beta});
+  std::vector<Value> outputs;
+  if (graph.normalised_micro_batches > 0) {
+    const GlobalBatchNormAttributes global{.epsilon = epsilon, .micro_batches = graph.normalised_micro_batches};
+    const Value moments = graph.add(OpKind::batch_norm_moments, {}, {x, mean});
+    const Value sums = graph.add(OpKind::batch_sum, BatchSumAttributes{count_ops(graph, OpKind::batch_sum)}, {moments});
+    outputs = graph.add_op(OpKind::batch_norm_global, global, {x, gamma, beta, mean, sums});
+  } else {
+    outputs = graph.add_op(OpKind::batch_norm, attributes, {x, gamma, beta});
+  }
   graph.running_statistics().push_back({mean, outputs[1]});
   graph.running_statistics().push_back({variance, outputs[3]});
   return outputs[0];

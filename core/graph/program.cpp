@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <set>
 
 #include "core/tensor/error.h"
@@ -49,6 +50,7 @@ std::string note_of(const Op& op) {
 
 trace::Activity activity_of(OpKind kind) {
   switch (kind) {
+    case OpKind::batch_sum:
     case OpKind::external: return trace::Activity::exchange;
     case OpKind::step_guard:
     case OpKind::sgd_update:
@@ -59,7 +61,7 @@ trace::Activity activity_of(OpKind kind) {
 
 }  // namespace
 
-bool needs_kernel(OpKind kind) { return kind != OpKind::reshape && kind != OpKind::external; }
+bool needs_kernel(OpKind kind) { return kind != OpKind::reshape && kind != OpKind::external && kind != OpKind::batch_sum; }
 
 // Updates read and change memory of the caller's alone.
 bool may_share_kernel(OpKind kind) { return kind == OpKind::sgd_update || kind == OpKind::running_update; }
@@ -176,10 +178,23 @@ void Program::run() {
       kernels_[index]->run({inputs_[index], outputs_[index], scratch_.get()});
     else if (graph_.ops()[index].kind == OpKind::external && external_)
       external_(graph_.ops()[index].as<ExternalAttributes>());
+    else if (graph_.ops()[index].kind == OpKind::batch_sum)
+      sum_over_batch(index);
     if (observer_ && kernels_[index] && !observer_(static_cast<int>(index), written_[index])) return;
     if (profile) device_.synchronize(Stream::compute);
     if (profile) op_seconds[index] += std::chrono::duration<double>(Clock::now() - begin).count();
   }
+}
+
+void Program::sum_over_batch(std::size_t index) {
+  const Op& op = graph_.ops()[index];
+  const TensorDesc& desc = graph_.info(op.inputs.front()).desc;
+  const void* part = inputs_[index].front();
+  void* sum = outputs_[index].front();
+  if (batch_sum_)
+    batch_sum_(op.as<BatchSumAttributes>().index, part, sum, desc.shape.elements());
+  else
+    std::memcpy(sum, part, static_cast<std::size_t>(desc.shape.elements()) * size_of(desc.dtype));
 }
 
 std::string Program::implementation(int op) const {

@@ -39,6 +39,10 @@ class Program {
   /// Binds a value of the caller's (input, parameter, state, constant, outside) to memory that outlives the runs.
   void bind_memory(Value value, void* data);
   void set_external(External external) { external_ = std::move(external); }
+  /// Called by batch_sum with its index, this micro-batch's part and where the sum is to be, both of so many elements. Where
+  /// none is set, the micro-batch is the whole batch.
+  using BatchSum = std::function<void(int index, const void* part, void* sum, std::int64_t elements)>;
+  void set_batch_sum(BatchSum batch_sum) { batch_sum_ = std::move(batch_sum); }
   void set_observer(Observer observer) { observer_ = std::move(observer); }  // null: none, which costs nothing
   /// Runs every op once, in order; on a device: enqueues them. Every value of the caller's must be bound.
   void run();
@@ -72,12 +76,14 @@ class Program {
   std::size_t scratch_bytes_ = 0;
   std::vector<std::vector<Value>> written_;           // per op
   External external_;
+  BatchSum batch_sum_;
   Observer observer_;
   bool stale_ = true;
 
   std::size_t bind_neighbours(const Backend& backend, const std::vector<OpDesc>& descs, std::size_t first, int threads);
   void gather(const Op& op, std::vector<void*>& inputs, std::vector<void*>& outputs) const;
   void refresh();
+  void sum_over_batch(std::size_t index);
 };
 
 }  // namespace convoy

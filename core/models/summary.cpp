@@ -103,6 +103,7 @@ std::string kind_text(const Op& op) {
     }
     case OpKind::dense: return "dense";
     case OpKind::batch_norm: return "batch norm";
+    case OpKind::batch_norm_global: return "batch norm over the batch";
     case OpKind::dropout: return fmt::format("dropout {}", op.as<DropoutAttributes>().rate);
     case OpKind::multiply_channels: return "gain";
     case OpKind::add_channels: return "bias";

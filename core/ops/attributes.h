@@ -115,6 +115,28 @@ struct BatchNormAttributes {
   bool operator==(const BatchNormAttributes&) const = default;
 };
 
+/// The same over the whole batch, which `micro_batches` micro-batches of m elements a channel make up; M is their product.
+/// Sums go through batch_sum, once forward and once backward:
+/// batch_norm_moments: x, running mean k -> [2 c]: mean - k, then biased variance + (mean - k)^2 of this micro-batch.
+/// batch_norm_global: x, gamma, beta, running mean k, the sums of those -> y, mean [c], inverse_deviation [c], variance [c]
+///   (unbiased: / (M - 1)), all over the batch. k is as good as any number for the mathematics, and keeps the difference of
+///   squares from cancelling.
+/// batch_norm_global_sums: x, mean, inverse_deviation, dy -> [2 c]: this micro-batch's dgamma, then its dbeta.
+/// batch_norm_global_backward: x, gamma, mean, inverse_deviation, the sums of those, dy -> dx.
+struct GlobalBatchNormAttributes {
+  double epsilon = 1e-5;
+  std::int64_t micro_batches = 1;
+  ActivationKind activation = ActivationKind::none;  // of batch_norm_global; relu set by the fuse pass
+  bool operator==(const GlobalBatchNormAttributes&) const = default;
+};
+
+/// x -> the sum of x over all micro-batches of the batch, through the reduction tree: micro-batches wait for each other here.
+/// Whoever runs the program computes it (Program::set_batch_sum).
+struct BatchSumAttributes {
+  int index = 0;                   // in the order of the program
+  bool operator==(const BatchSumAttributes&) const = default;
+};
+
 /// x, keys u64 [n, 2] = (epoch, sample id) -> y: element e of a sample is kept and divided by 1 - rate when
 /// RandomKey(seed, "dropout").child(name_key(name)).child(epoch).child(id).word(e) >= floor(rate * 2^32), else 0.
 /// Its gradient is the same op applied to dy.
@@ -222,6 +244,7 @@ using Attributes =
     std::variant<std::monostate, PrepareAttributes, ConvAttributes, ConvBackwardAttributes, DenseAttributes,
                  PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
                  ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
-                 SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes>;
+                 SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes, GlobalBatchNormAttributes,
+                 BatchSumAttributes>;
 
 }  // namespace convoy

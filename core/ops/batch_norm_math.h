@@ -15,6 +15,12 @@ CONVOY_HOST_DEVICE BatchNorm batch_norm(double mean, double squares, double coun
   return {static_cast<float>(mean), static_cast<float>(inverse), static_cast<float>(squares / (count > 1 ? count - 1 : 1)),
           static_cast<float>(inverse * static_cast<double>(gamma))};
 }
+/// Over the whole batch of `parts` micro-batches, `count` elements in all: from the sums of batch_norm_moments around `k`.
+CONVOY_HOST_DEVICE BatchNorm global_batch_norm(double k, double first, double second, double parts, double count,
+                                               double epsilon, float gamma) {
+  const double distance = first / parts, biased = second / parts - distance * distance;
+  return batch_norm(k + distance, (biased > 0 || biased != biased ? biased : 0) * count, count, epsilon, gamma);
+}
 /// The factor of a channel's elements under given statistics.
 CONVOY_HOST_DEVICE float batch_norm_scale(float gamma, float variance, double epsilon) {
   return static_cast<float>(static_cast<double>(gamma) / __builtin_sqrt(static_cast<double>(variance) + epsilon));
@@ -33,6 +39,13 @@ CONVOY_HOST_DEVICE BatchNormGradient batch_norm_gradient(double sum, double cent
   const double r = static_cast<double>(inverse_deviation), scale = r * static_cast<double>(gamma);
   return {static_cast<float>(centred * r), static_cast<float>(sum), static_cast<float>(scale),
           static_cast<float>(-scale * r * r * centred / count), static_cast<float>(-scale * sum / count)};
+}
+/// The same from dgamma and dbeta themselves, over the whole batch of `count` elements.
+CONVOY_HOST_DEVICE BatchNormGradient global_batch_norm_gradient(float dgamma, float dbeta, double count, float inverse_deviation,
+                                                                float gamma) {
+  const double r = static_cast<double>(inverse_deviation), scale = r * static_cast<double>(gamma);
+  return {dgamma, dbeta, static_cast<float>(scale), static_cast<float>(-scale * r * static_cast<double>(dgamma) / count),
+          static_cast<float>(-scale * static_cast<double>(dbeta) / count)};
 }
 CONVOY_HOST_DEVICE float normalise_backward(float d, float centred, float a, float b, float c) {
   return fused(a, d, fused(b, centred, c));

@@ -54,6 +54,14 @@ Outputs infer_batch_norm_inference(const Attributes&, Inputs);
 Outputs infer_batch_norm_backward(const Attributes&, Inputs);
 void gradient_batch_norm(GradientContext&);
 
+// global_batch_norm.cpp
+Outputs infer_batch_norm_moments(const Attributes&, Inputs);
+Outputs infer_batch_norm_global(const Attributes&, Inputs);
+Outputs infer_batch_norm_global_sums(const Attributes&, Inputs);
+Outputs infer_batch_norm_global_backward(const Attributes&, Inputs);
+Outputs infer_batch_sum(const Attributes&, Inputs);
+void gradient_batch_norm_global(GradientContext&);
+
 // dropout.cpp
 Outputs infer_dropout(const Attributes&, Inputs);
 void gradient_dropout(GradientContext&);

@@ -31,6 +31,12 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::batch_norm_inference, "batch_norm_inference", infer_batch_norm_inference, nullptr,
      gradient_refused},
     {OpKind::batch_norm_backward, "batch_norm_backward", infer_batch_norm_backward, nullptr, gradient_refused},
+    {OpKind::batch_norm_moments, "batch_norm_moments", infer_batch_norm_moments, nullptr, nullptr},
+    {OpKind::batch_norm_global, "batch_norm_global", infer_batch_norm_global, nullptr, gradient_batch_norm_global},
+    {OpKind::batch_norm_global_sums, "batch_norm_global_sums", infer_batch_norm_global_sums, nullptr, gradient_refused},
+    {OpKind::batch_norm_global_backward, "batch_norm_global_backward", infer_batch_norm_global_backward, nullptr,
+     gradient_refused},
+    {OpKind::batch_sum, "batch_sum", infer_batch_sum, nullptr, nullptr},
     {OpKind::dropout, "dropout", infer_dropout, nullptr, gradient_dropout},
     {OpKind::add, "add", infer_add, nullptr, gradient_add},
     {OpKind::multiply, "multiply", infer_multiply, nullptr, gradient_multiply},
@@ -96,6 +102,8 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::activation:
     case OpKind::batch_norm:              // x
     case OpKind::batch_norm_inference:    // x
+    case OpKind::batch_norm_moments:      // x
+    case OpKind::batch_norm_global:       // x
     case OpKind::dropout:                 // x
     case OpKind::add_channels:            // x
     case OpKind::multiply_channels:       // x
@@ -106,6 +114,10 @@ bool takes_narrow(OpKind kind, int input) {
       return input == 0;
     case OpKind::batch_norm_backward:     // x, dy, y
       return input == 0 || input >= 4;
+    case OpKind::batch_norm_global_sums:  // x, dy
+      return input == 0 || input == 3;
+    case OpKind::batch_norm_global_backward:  // x, dy
+      return input == 0 || input == 5;
     case OpKind::add:
     case OpKind::concat:
       return true;

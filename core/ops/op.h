@@ -21,6 +21,8 @@ enum class OpKind {
   pool, pool_backward,
   activation, activation_backward,
   batch_norm, batch_norm_inference, batch_norm_backward,
+  batch_norm_moments, batch_norm_global, batch_norm_global_sums, batch_norm_global_backward,
+  batch_sum,           // x of one micro-batch -> the sum over all of the batch
   dropout,
   add,                 // two or more values of one shape
   multiply,            // two values of one shape

@@ -91,17 +91,23 @@ void normalise(const Problem& p, const ForwardScratch& s, const void* x, void* y
   });
 }
 
-void run_forward(const Problem& p, const KernelArguments& arguments) {
+/// Each block's moments, joined.
+void take_moments(const Problem& p, const ForwardScratch& s, const void* x) {
   const Columns& columns = p.columns;
-  const ForwardScratch s(p, arguments.scratch);
-  const void* x = input<void>(arguments, 0);
-  const float* gamma = input<float>(arguments, 1);
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * columns.period, n = columns.length(b);
     channel_kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + slot * columns.block), s.sums + at,
                               s.squares + at, s.means + at, n, columns.period);
   });
   join_moments(columns, s);
+}
+
+void run_forward(const Problem& p, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const ForwardScratch s(p, arguments.scratch);
+  const void* x = input<void>(arguments, 0);
+  const float* gamma = input<float>(arguments, 1);
+  take_moments(p, s, x);
   float* mean = output<float>(arguments, 1);
   float* inverse_deviation = output<float>(arguments, 2);
   float* variance = output<float>(arguments, 3);
@@ -129,6 +135,41 @@ void run_inference(const Problem& p, const KernelArguments& arguments) {
   for (std::int64_t c = 0; c < columns.channels; ++c)
     s.scale[c] = math::batch_norm_scale(gamma[c], variance[c], p.attributes.epsilon);
   columns.spread(input<float>(arguments, 3), s.mean_columns);
+  columns.spread(s.scale, s.scale_columns);
+  columns.spread(input<float>(arguments, 2), s.shift_columns);
+  normalise(p, s, input<void>(arguments, 0), output<void>(arguments, 0));
+}
+
+/// x, running mean -> this micro-batch's part of the batch's moments (GlobalBatchNormAttributes).
+void run_moments(const Problem& p, const KernelArguments& arguments) {
+  const ForwardScratch s(p, arguments.scratch);
+  take_moments(p, s, input<void>(arguments, 0));
+  const float* k = input<float>(arguments, 1);
+  float* sums = output<float>(arguments, 0);
+  const std::int64_t channels = p.columns.channels;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double distance = s.moments.mean[c] - static_cast<double>(k[c]);
+    sums[c] = static_cast<float>(distance);
+    sums[channels + c] = static_cast<float>(s.moments.squares[c] / static_cast<double>(p.columns.rows()) + distance * distance);
+  }
+}
+
+void run_global(const Problem& p, double parts, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const ForwardScratch s(p, arguments.scratch);
+  const float *gamma = input<float>(arguments, 1), *k = input<float>(arguments, 3), *sums = input<float>(arguments, 4);
+  const double count = parts * static_cast<double>(columns.rows());
+  for (std::int64_t c = 0; c < columns.channels; ++c) {
+    const math::BatchNorm norm = math::global_batch_norm(static_cast<double>(k[c]), static_cast<double>(sums[c]),
+                                                         static_cast<double>(sums[columns.channels + c]), parts, count,
+                                                         p.attributes.epsilon, gamma[c]);
+    s.rounded_mean[c] = norm.mean;
+    s.scale[c] = norm.scale;
+    const float statistics[] = {norm.mean, norm.inverse_deviation, norm.variance};
+    for (std::size_t i = 0; i < 3; ++i)
+      if (float* statistic = output<float>(arguments, 1 + i)) statistic[c] = statistics[i];
+  }
+  columns.spread(s.rounded_mean, s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
   normalise(p, s, input<void>(arguments, 0), output<void>(arguments, 0));
@@ -210,12 +251,101 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   });
 }
 
+/// x, mean, inverse_deviation, dy -> dgamma, dbeta of this micro-batch.
+void run_global_sums(const Problem& p, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const BackwardScratch s(p, arguments.scratch);
+  const float* inverse = input<float>(arguments, 2);
+  columns.spread(input<float>(arguments, 1), s.mean_columns);
+  parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
+    const std::int64_t at = b * columns.block, n = columns.length(b), part = b * columns.period;
+    float* buffer = s.buffers + 3 * slot * columns.block;
+    channel_kernels().normalise_sums(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
+                                     p.reals.read(input<void>(arguments, 3), at, n, buffer + columns.block), nullptr,
+                                     s.sums + part, s.products + part, n, columns.period);
+  });
+  columns.fold(s.sums, s.dbeta);
+  columns.fold(s.products, s.centred);
+  float* sums = output<float>(arguments, 0);
+  for (std::int64_t c = 0; c < columns.channels; ++c) {
+    sums[c] = static_cast<float>(s.centred[c] * static_cast<double>(inverse[c]));
+    sums[columns.channels + c] = static_cast<float>(s.dbeta[c]);
+  }
+}
+
+void run_global_backward(const Problem& p, double parts, const KernelArguments& arguments) {
+  const Columns& columns = p.columns;
+  const BackwardScratch s(p, arguments.scratch);
+  const float *gamma = input<float>(arguments, 1), *inverse = input<float>(arguments, 3), *sums = input<float>(arguments, 4);
+  const double count = parts * static_cast<double>(columns.rows());
+  for (std::int64_t c = 0; c < columns.channels; ++c) {
+    const math::BatchNormGradient g =
+        math::global_batch_norm_gradient(sums[c], sums[columns.channels + c], count, inverse[c], gamma[c]);
+    s.a[c] = g.a;
+    s.b[c] = g.b;
+    s.c[c] = g.c;
+  }
+  columns.spread(input<float>(arguments, 2), s.mean_columns);
+  columns.spread(s.a, s.a_columns);
+  columns.spread(s.b, s.b_columns);
+  columns.spread(s.c, s.c_columns);
+  void* dx = output<void>(arguments, 0);
+  parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
+    const std::int64_t at = b * columns.block, n = columns.length(b);
+    float *buffer = s.buffers + 3 * slot * columns.block, *dx_buffer = buffer + columns.block;
+    channel_kernels().normalise_backward(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
+                                         p.reals.read(input<void>(arguments, 5), at, n, dx_buffer), nullptr, s.a_columns,
+                                         s.b_columns, s.c_columns, p.reals.place(dx, at, dx_buffer), n, columns.period);
+    p.reals.put(dx, at, n, dx_buffer);
+  });
+}
+
 Problem problem_of(const OpDesc& op, int threads) {
   return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, Reals(op.inputs[0].dtype),
           std::get<BatchNormAttributes>(op.attributes), threads};
 }
 
+/// Of the ops over the whole batch; moments and sums have no attributes.
+Problem global_problem_of(const OpDesc& op, int threads) {
+  BatchNormAttributes attributes;
+  if (const auto* global = std::get_if<GlobalBatchNormAttributes>(&op.attributes))
+    attributes = {.epsilon = global->epsilon, .activation = global->activation};
+  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, Reals(op.inputs[0].dtype), attributes, threads};
+}
+
+double parts_of(const OpDesc& op) {
+  return static_cast<double>(std::get<GlobalBatchNormAttributes>(op.attributes).micro_batches);
+}
+
 }  // namespace
+
+Bound bind_batch_norm_moments(const OpDesc& op, int threads, std::string*) {
+  const Problem problem = global_problem_of(op, threads);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_moments(problem, arguments); },
+                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes});
+}
+
+Bound bind_batch_norm_global(const OpDesc& op, int threads, std::string*) {
+  const Problem problem = global_problem_of(op, threads);
+  const double parts = parts_of(op);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global(problem, parts, arguments); },
+                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
+                             .in_place = {{0, 0}}});
+}
+
+Bound bind_batch_norm_global_sums(const OpDesc& op, int threads, std::string*) {
+  const Problem problem = global_problem_of(op, threads);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global_sums(problem, arguments); },
+                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes});
+}
+
+Bound bind_batch_norm_global_backward(const OpDesc& op, int threads, std::string*) {
+  const Problem problem = global_problem_of(op, threads);
+  const double parts = parts_of(op);
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global_backward(problem, parts, arguments); },
+                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes,
+                             .in_place = {{0, 0}, {5, 0}}});
+}
 
 Bound bind_batch_norm(const OpDesc& op, int threads, std::string*) {
   const Problem problem = problem_of(op, threads);

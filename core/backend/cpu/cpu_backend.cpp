@@ -44,6 +44,14 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"vector", bind_batch_norm_inference}};
     case OpKind::batch_norm_backward:
       return {{"vector", bind_batch_norm_backward}};
+    case OpKind::batch_norm_moments:
+      return {{"vector", bind_batch_norm_moments}};
+    case OpKind::batch_norm_global:
+      return {{"vector", bind_batch_norm_global}};
+    case OpKind::batch_norm_global_sums:
+      return {{"vector", bind_batch_norm_global_sums}};
+    case OpKind::batch_norm_global_backward:
+      return {{"vector", bind_batch_norm_global_backward}};
     case OpKind::dropout:
       return {{"vector", bind_dropout}};
     case OpKind::add:
@@ -88,6 +96,7 @@ std::vector<Candidate> candidates(OpKind kind) {
     case OpKind::running_update:
       return {{"vector", bind_running}};
     case OpKind::reshape:
+    case OpKind::batch_sum:
     case OpKind::external:
     case OpKind::count_:
       break;
@@ -122,6 +131,10 @@ bool takes_narrow_itself(OpKind kind) {
     case OpKind::batch_norm:
     case OpKind::batch_norm_inference:
     case OpKind::batch_norm_backward:
+    case OpKind::batch_norm_moments:
+    case OpKind::batch_norm_global:
+    case OpKind::batch_norm_global_sums:
+    case OpKind::batch_norm_global_backward:
     case OpKind::dropout:
     case OpKind::add:
     case OpKind::multiply:

@@ -23,6 +23,10 @@ Bound bind_activation_backward(const OpDesc& op, int threads, std::string* reaso
 Bound bind_batch_norm(const OpDesc& op, int threads, std::string* reason);
 Bound bind_batch_norm_inference(const OpDesc& op, int threads, std::string* reason);
 Bound bind_batch_norm_backward(const OpDesc& op, int threads, std::string* reason);
+Bound bind_batch_norm_moments(const OpDesc& op, int threads, std::string* reason);
+Bound bind_batch_norm_global(const OpDesc& op, int threads, std::string* reason);
+Bound bind_batch_norm_global_sums(const OpDesc& op, int threads, std::string* reason);
+Bound bind_batch_norm_global_backward(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dropout(const OpDesc& op, int threads, std::string* reason);
 Bound bind_add(const OpDesc& op, int threads, std::string* reason);
 Bound bind_multiply(const OpDesc& op, int threads, std::string* reason);

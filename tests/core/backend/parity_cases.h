@@ -11,6 +11,7 @@ std::vector<ParityFamily> conv_layers();
 std::vector<ParityFamily> dense_families();
 std::vector<ParityFamily> pool_families();
 std::vector<ParityFamily> batch_norm_families();
+std::vector<ParityFamily> global_batch_norm_families();
 std::vector<ParityFamily> elementwise_families();
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
