@@ -109,8 +109,10 @@ struct CUgraph_st {
     std::vector<int> after;
   };
   std::vector<Node> nodes;
+  std::vector<std::shared_ptr<void>> kept;  // CUDA's user objects
 };
 
 struct CUgraphExec_st {
   std::shared_ptr<const CUgraph_st> graph;
+  std::vector<std::shared_ptr<void>> kept;  // until it is destroyed, also where a launch is under way
 };
