@@ -112,10 +112,11 @@ std::filesystem::path picture_folder(const Config& config, const TrainedModel& m
   return run.empty() ? std::filesystem::path(".") : run;
 }
 
-std::string json_text(const TrainedModel& model, const std::string& split, const EvaluationResult& result,
+std::string json_text(const TrainedModel& model, const std::string& precision, const std::string& split, const EvaluationResult& result,
                       const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
   nlohmann::ordered_json json{{"checkpoint", model.file.string()},
                               {"step", model.checkpoint.step},
+                              {"precision", precision},
                               {"split", split},
                               {"samples", result.samples},
                               {"loss", result.loss},
@@ -142,7 +143,7 @@ int evaluate(const Config& config, World& world) {
         if (world.rank() == 0) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
       dataset = open_split(config, *model);
       check_fit(dataset->info(), *model);
-      backend = make_backend(config, seats);
+      backend = make_backend(config, seats, computation_of(*model));
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
     const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));
@@ -169,13 +170,13 @@ int evaluate(const Config& config, World& world) {
         draw(folder, matrix, worst_mistakes(result), *dataset);
         for (const char* name : {"confusion.png", "mistakes.png"}) pictures.push_back((folder / name).string());
       }
-      const std::string split = config.get<std::string>("data.split");
+      const std::string split = config.get<std::string>("data.split"), precision = precision_on(*backend, *model);
       if (config.get<std::string>("format") == "json") {
-        fmt::print("{}", json_text(*model, split, result, matrix, pictures));
+        fmt::print("{}", json_text(*model, precision, split, result, matrix, pictures));
         return;
       }
-      fmt::print("{}, step {}, on the {} samples of the {} split\n", model->file.string(), model->checkpoint.step,
-                 result.samples, split);
+      fmt::print("{}, step {}, in {} on the {} samples of the {} split\n", model->file.string(), model->checkpoint.step,
+                 precision, result.samples, split);
       fmt::print("loss {:.6f}   top-1 {:.2f} %   top-5 {:.2f} %\n\n{}", result.loss, 100 * result.top1,
                  100 * result.top5, matrix.text());
       for (const std::string& picture : pictures) fmt::print("{}\n", picture);
@@ -205,7 +206,9 @@ Command evaluate_command() {
             .description =
                 "Prints the loss, top-1 and top-5 accuracy and the confusion matrix, and draws confusion.png and "
                 "mistakes.png (the mistakes with the greatest loss) into the run's folder or into --output. Samples are "
-                "summed in a fixed order: under mpirun any number of ranks gives the same numbers.\n\n"
+                "summed in a fixed order: under mpirun any number of ranks gives the same numbers. It computes in the "
+                "precision that the model was trained in, on the cpu as on a GPU (tf32, which is a GPU's: on the cpu in "
+                "fp32).\n\n"
                 "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest. Without "
                 "--data.path it reads the data set that the model was trained on.",
             .examples = "convoy evaluate --checkpoint=runs/lenet-5\n"

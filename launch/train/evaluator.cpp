@@ -55,6 +55,12 @@ Evaluator::Evaluator(const Task& task, const Backend& backend, const StateMemory
   }
 }
 
+std::size_t Evaluator::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const Lane& lane : lanes_) bytes += lane.program->arena_bytes() + lane.program->scratch_bytes();
+  return bytes;
+}
+
 EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
   const std::int64_t samples = dataset.info().samples;
   const std::int64_t blocks = (samples + block_ - 1) / block_;

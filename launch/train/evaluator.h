@@ -44,6 +44,8 @@ class Evaluator {
   Evaluator(const Task& task, const Backend& backend, const StateMemory& memory, const AugmentOptions& augment,
             const EvaluatorOptions& options);
   EvaluationResult run(const Dataset& dataset, Communicator& world);
+  /// Of its programs.
+  std::size_t memory_bytes() const;
 
  private:
   EvaluationGraph graph_;

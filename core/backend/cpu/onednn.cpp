@@ -387,10 +387,8 @@ std::unique_ptr<Layer> with_relu(std::unique_ptr<Layer> layer, const DenseSizes&
 }
 
 /// oneDNN emulates bf16 on processors that cannot multiply it, slower than f32.
-bool multiplies_bf16(std::string* reason) {
-  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  if ((found & wanted) == wanted) return true;
+bool takes_bf16(std::string* reason) {
+  if (multiplies_bf16()) return true;
   *reason = fmt::format("the processor, or device.isa, has no AVX512_BF16 ({})", onednn::isa());
   return false;
 }
@@ -404,6 +402,12 @@ void limit_isa(CpuIsa isa) {
         fmt::format("oneDNN has fixed its instruction set already ({}); device.isa={} must be set "
                     "before the first kernel is bound",
                     onednn::isa(), name_of(isa)));
+}
+
+bool multiplies_bf16() {
+  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (found & wanted) == wanted;
 }
 
 std::string version() {
@@ -442,13 +446,13 @@ std::unique_ptr<LayerPrimitive> make_dense(const DenseSizes& dense, Direction di
 
 std::unique_ptr<NarrowPrimitive> make_conv_bf16(const ConvSizes& conv, Direction direction, int threads,
                                                 std::string* reason) {
-  if (!multiplies_bf16(reason)) return nullptr;
+  if (!takes_bf16(reason)) return nullptr;
   return with_relu<NarrowPrimitive>(bind_conv(conv, direction, memory::data_type::bf16, threads, reason), conv, direction, threads);
 }
 
 std::unique_ptr<NarrowPrimitive> make_dense_bf16(const DenseSizes& dense, Direction direction, int threads,
                                                  std::string* reason) {
-  if (!multiplies_bf16(reason)) return nullptr;
+  if (!takes_bf16(reason)) return nullptr;
   return with_relu<NarrowPrimitive>(bind_dense(dense, direction, memory::data_type::bf16, threads, reason), dense, direction, threads);
 }
 

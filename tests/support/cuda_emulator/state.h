@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,6 +58,7 @@ struct Process {
   std::map<int, std::size_t> used_bytes;  // by device
   std::size_t device_bytes = std::size_t{8} << 30;
   int device_count = 1;
+  std::set<const void*> loaded;  // kernels that were launched
   Shuffler shuffler{1};
   std::uint64_t seed = 1, draws = 0;
   std::string failure;  // empty: none
