@@ -100,8 +100,9 @@ std::vector<Candidate> bf16_candidates(OpKind kind) {
   switch (kind) {
     case OpKind::conv:
     case OpKind::conv_backward_data:
-    case OpKind::conv_backward_filters:
       return {{"onednn bf16", bind_conv_onednn_bf16}};
+    case OpKind::conv_backward_filters:
+      return {{"winograd between casts", bind_filters_winograd_widened}, {"onednn bf16", bind_conv_onednn_bf16}};
     case OpKind::dense:
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights:
