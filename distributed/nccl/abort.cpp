@@ -1,6 +1,5 @@
 #include "distributed/nccl/abort.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <system_error>
@@ -11,20 +10,25 @@ namespace convoy::nccl {
 struct Abort::State {
   std::mutex mutex;  // guards what follows
   std::condition_variable changed;
-  bool ended = false;
+  bool under_way = false;
+
+  void set(bool is_under_way) {
+    {
+      const std::lock_guard lock(mutex);
+      under_way = is_under_way;
+    }
+    changed.notify_all();
+  }
 };
 
+Abort::Abort() : state_(std::make_shared<State>()) {}
+
 void Abort::start(ncclComm_t communicator) noexcept {
-  const auto state = std::make_shared<State>();
-  const auto abort = [state, communicator] {
+  const auto abort = [state = state_, communicator] {
     static_cast<void>(ncclCommAbort(communicator));
-    {
-      const std::lock_guard lock(state->mutex);
-      state->ended = true;
-    }
-    state->changed.notify_all();
+    state->set(false);
   };
-  std::atomic_store(&state_, state);
+  state_->set(true);
   try {
     std::thread(abort).detach();
   } catch (const std::system_error&) {
@@ -33,10 +37,8 @@ void Abort::start(ncclComm_t communicator) noexcept {
 }
 
 bool Abort::has_ended(std::chrono::milliseconds wait) const {
-  const auto state = std::atomic_load(&state_);
-  if (!state) return true;
-  std::unique_lock lock(state->mutex);
-  return state->changed.wait_for(lock, wait, [&] { return state->ended; });
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock, wait, [this] { return !state_->under_way; });
 }
 
 }  // namespace convoy::nccl

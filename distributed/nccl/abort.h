@@ -9,17 +9,18 @@
 
 namespace convoy::nccl {
 
-/// At most one abort. Threads: start() on any one; has_ended() on any.
+/// One abort at most. Threads: any.
 class Abort {
  public:
+  Abort();
   /// Returns at once. The abort goes on by itself, also where this object is gone.
   void start(ncclComm_t communicator) noexcept;
-  /// Whether it has ended, after waiting for it this long at most; true where none was started.
+  /// Whether none is under way any more, after waiting for it this long at most.
   bool has_ended(std::chrono::milliseconds wait) const;
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace convoy::nccl

@@ -221,6 +221,7 @@ void expect_not_a_number(const Backend& backend, const ParityCase& c, DType comp
   ASSERT_EQ(found.size(), expected.size()) << c.name;
   std::size_t none = 0, hidden = 0, spread = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (expected[i].dtype() != DType::f64) continue;  // which element of a window
     const std::vector<double> is = as_doubles(found[i]), should_be = as_doubles(expected[i]);
     for (std::size_t at = 0; at < is.size(); ++at) {
       none += std::isnan(should_be[at]);

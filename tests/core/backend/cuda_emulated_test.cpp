@@ -116,7 +116,7 @@ TEST_P(CudaKernels, GiveTheSameBitsInPlace) {
 INSTANTIATE_TEST_SUITE_P(Emulated, CudaKernels, testing::ValuesIn(all_in_types()),
                          [](const auto& instance) { return instance.param.name(); });
 
-TEST(CudaBackend, LetsNoActivationHideWhatIsNotANumber) {
+TEST(CudaBackend, LetsNoActivationOrPoolHideWhatIsNotANumber) {
   const auto backend = make_emulated_cuda_backend();
   for (const ParityFamily& family : not_a_number_families())
     for (const ParityCase& c : family)

@@ -73,7 +73,7 @@ TEST_P(GpuParity, GivesTheSameBitsEveryTime) {
 
 class GpuNotANumber : public testing::TestWithParam<Precision> {};
 
-TEST_P(GpuNotANumber, SurvivesEveryActivation) {
+TEST_P(GpuNotANumber, SurvivesEveryActivationAndPool) {
   const GpuBackend gpu = gpu_backend(GetParam().tf32);
   CONVOY_NEEDS_DEVICE(gpu.reason);
   for (const ParityFamily& family : not_a_number_families())

@@ -68,6 +68,14 @@ ParityFamily batch_norm_family(Shape shape) {
            {x, gamma, beta, random_single(channels, 4), positive_single(channels, 5)}, 1, {}}};
 }
 
+ParityFamily pool_family(PoolKind kind) {
+  const PoolAttributes pool{.kind = kind, .kernel = {2, 2, 1}, .stride = {2, 2, 1}};
+  ParityFamily family;
+  for (const Shape& shape : {Shape{2, 6, 6, 3}, Shape{2, 6, 6, 16}})
+    family.push_back({"NaN in x", OpKind::pool, pool, {with_a_nan(shape, 1)}, 2, {}});
+  return family;
+}
+
 ParityFamily activation_family(Shape shape) {
   ParityFamily family;
   for (const ActivationKind kind :
@@ -96,6 +104,7 @@ std::vector<ParityFamily> not_a_number_families() {
   families.push_back(dense_family(16, 64, 32));
   families.push_back(batch_norm_family({2, 5, 5, 3}));
   families.push_back(batch_norm_family({4, 6, 6, 16}));
+  for (const PoolKind kind : {PoolKind::max, PoolKind::min, PoolKind::average}) families.push_back(pool_family(kind));
   families.push_back(activation_family({3, 7}));
   families.push_back(activation_family({2, 6, 6, 16}));
   return families;
