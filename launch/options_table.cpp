@@ -163,8 +163,8 @@ std::vector<OptionSpec> model_options() {
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
-       "takes its statistics over", .commands = takers(kModel), .choices = {"micro-batch"},
-       .refused = {{"global", "this build normalises over micro-batches only"}}},
+       "takes its statistics over while training; global: the whole batch, on cpus; every micro-batch of a rank then has a "
+       "thread and memory of its own", .commands = takers(kModel), .choices = {"micro-batch", "global"}},
   };
 }
 

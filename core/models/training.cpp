@@ -63,6 +63,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   Graph& graph = training.graph;
   graph.training = true;
   graph.dropout_seed = task.dropout_seed;
+  graph.normalised_micro_batches = task.normalised_micro_batches;
   const Forward made = forward(graph, task);
   training.inputs = made.inputs;
   const Value labels = made.inputs.labels, weights = made.inputs.weights;

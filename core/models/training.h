@@ -20,6 +20,7 @@ struct Task {
   DType stored = DType::u8;
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
+  std::int64_t normalised_micro_batches = 0;  // Graph's
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
 };

@@ -74,7 +74,7 @@ int plan(const Config& config) {
                             {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
   const Program update_program(update.graph, *backend, {});
   const int leaves = (spec.virtual_workers + ranks - 1) / ranks;
-  const int threads = threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves);
+  const int threads = host_threads(training, threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves), leaves);
   const MemoryOfRank memory = memory_of_rank(spec, training, micro_batch, threads, leaves);
   const bool json = config.get<std::string>("format") == "json";
   if (json) {

@@ -20,17 +20,20 @@ class HostEngine final : public StepEngine {
              const EngineOptions& options)
       : training_(training),
         update_(update),
-        options_(options),
+        options_(with_threads(training, options)),
         memory_(memory),
         scalars_({kStepScalars}, DType::f64),
         program_(update.graph, backend, ProgramOptions{}) {
     math::set_loss_scale(first_loss_scale(training), scalars());
+    if (std::vector<std::int64_t> elements = batch_sum_elements(training); !elements.empty())
+      batch_sums_ = std::make_unique<BatchSums>(std::move(elements), options.last_leaf - options.first_leaf);
     workers_ = std::make_unique<Workers>(
         training, backend, memory,
-        WorkersOptions{.threads = options.threads,
+        WorkersOptions{.threads = options_.threads,
                        .threads_per_micro_batch = options.threads_per_micro_batch,
                        .first_leaf = options.first_leaf,
                        .last_leaf = options.last_leaf,
+                       .batch_sums = batch_sums_.get(),
                        .loss_scale = &scalars()[kLossScaleFloat],
                        .poison = options.poison,
                        .before_input = options.before_input,
@@ -39,6 +42,7 @@ class HostEngine final : public StepEngine {
   }
 
   void connect(Communicator& world) override {
+    if (batch_sums_) batch_sums_->connect(world, options_.reduction, options_.virtual_workers);
     reducer_ = make_reducer(world, {.kind = options_.reduction,
                                     .virtual_workers = options_.virtual_workers,
                                     .bucket_elements = bucket_elements(training_),
@@ -98,6 +102,11 @@ class HostEngine final : public StepEngine {
   }
 
  private:
+  static EngineOptions with_threads(const TrainingGraph& training, EngineOptions options) {
+    options.threads = host_threads(training, options.threads, options.last_leaf - options.first_leaf);
+    return options;
+  }
+
   double* scalars() { return scalars_.values<double>().data(); }
 
   void apply(const StepOrder& order, StepResult& result) {
@@ -138,6 +147,7 @@ class HostEngine final : public StepEngine {
   const StateMemory& memory_;
   Tensor scalars_;
   Program program_;  // the update
+  std::unique_ptr<BatchSums> batch_sums_;  // null where nobody asks for them
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<GradientReducer> reducer_;
   std::vector<float*> roots_;

@@ -119,6 +119,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
+  if (config.get<std::string>("model.batch-norm") == "global") spec.task.normalised_micro_batches = spec.virtual_workers;
   spec.samples = info.samples;
   if (spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/tensor/error.h"
 #include "launch/train/engine_parts.h"
 
 namespace convoy {
@@ -25,6 +26,21 @@ GuardOptions guard_options(const TrainingGraph& training, bool scaling) {
 }
 
 bool scales_loss(const TrainingGraph& training) { return training.graph.find("loss_scale").exists(); }
+
+std::vector<std::int64_t> batch_sum_elements(const TrainingGraph& training) {
+  std::vector<std::int64_t> elements;
+  for (const Op& op : training.graph.ops()) {
+    if (op.kind != OpKind::batch_sum) continue;
+    const auto index = static_cast<std::size_t>(op.as<BatchSumAttributes>().index);
+    if (elements.size() <= index) elements.resize(index + 1);
+    elements[index] = training.graph.shape(op.inputs.front()).elements();
+  }
+  return elements;
+}
+
+int host_threads(const TrainingGraph& training, int threads, int micro_batches) {
+  return batch_sum_elements(training).empty() ? threads : micro_batches;
+}
 
 double first_loss_scale(const TrainingGraph& training) { return scales_loss(training) ? kFirstLossScale : 1; }
 
@@ -80,6 +96,9 @@ void add_to(std::vector<EpochLedger>& ledgers, const EpochLedger& part) {
 
 std::unique_ptr<StepEngine> make_step_engine(const TrainingGraph& training, const UpdateGraph& update,
                                              const Backend& backend, StateMemory& memory, const EngineOptions& options) {
+  if (!backend.device().is_host() && !batch_sum_elements(training).empty())
+    throw UsageError("model.batch-norm = global is computed on the cpu only: micro-batches meet within a step, which the "
+                     "programs of a device do not; give --device=cpu, or model.batch-norm = micro-batch");
   return backend.device().is_host() ? make_host_engine(training, update, backend, memory, options)
                                     : make_device_engine(training, update, backend, memory, options);
 }

@@ -44,6 +44,11 @@ bool scales_loss(const TrainingGraph& training);
 /// The loss scale with which a run begins: 65536 where the loss is scaled, else 1.
 double first_loss_scale(const TrainingGraph& training);
 
+/// Elements of the sums over the batch that the micro-batches ask for within a step, by their index; most graphs have none.
+std::vector<std::int64_t> batch_sum_elements(const TrainingGraph& training);
+/// Threads of a rank that holds so many micro-batches: `threads`, or one for each where they meet within a step.
+int host_threads(const TrainingGraph& training, int threads, int micro_batches);
+
 /// What a step is made of.
 struct StepOrder {
   std::int64_t step = 0;           // done before it: micro-batches are asked for by this number

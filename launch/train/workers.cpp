@@ -37,6 +37,13 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const 
     const auto bucket = static_cast<std::size_t>(call.index);
     self->reducer->bucket_ready(self->current_leaf, call.index, self->buckets[bucket].values<float>().data());
   });
+  if (options_.batch_sums)
+    lane->program->set_batch_sum([self, sums = options_.batch_sums](int index, const void* part, void* sum, std::int64_t) {
+      if (self->reducer)
+        sums->sum(index, self->current_leaf, static_cast<const float*>(part), static_cast<float*>(sum));
+      else
+        sums->recall(index, static_cast<float*>(sum));  // a step is replayed
+    });
   observe(*lane, nullptr);
   return lane;
 }
@@ -124,7 +131,12 @@ void Workers::run_step(std::int64_t step, Loader& loader, GradientReducer& reduc
   team_.run([&](int thread) {
     Lane& lane = *lanes_[static_cast<std::size_t>(thread)];
     lane.reducer = &reducer;
-    for (int leaf = lane.first_leaf; leaf < lane.last_leaf; ++leaf) run_leaf(lane, step, leaf, loader, asked);
+    try {
+      for (int leaf = lane.first_leaf; leaf < lane.last_leaf; ++leaf) run_leaf(lane, step, leaf, loader, asked);
+    } catch (...) {
+      if (options_.batch_sums) options_.batch_sums->abandon(std::current_exception());
+      throw;
+    }
   });
 }
 

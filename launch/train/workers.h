@@ -13,6 +13,7 @@
 #include "distributed/reduction.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
+#include "launch/train/batch_sums.h"
 #include "launch/train/step_engine.h"
 #include "launch/train/thread_team.h"
 
@@ -22,6 +23,7 @@ struct WorkersOptions {
   int threads = 1;
   int threads_per_micro_batch = 1;
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
+  BatchSums* batch_sums = nullptr;    // where the programs ask for sums over the batch; each micro-batch then has a thread
   const void* loss_scale = nullptr;   // f32 [1], read by micro-batch programs whose loss is scaled
   /// Fault injection: whether the sample of this id is to become NaN after `prepare`. Null: none. Any thread.
   std::function<bool(std::int64_t id)> poison;

@@ -104,7 +104,48 @@ ParityFamily batch_norm_family(const std::string& name, Shape shape, double offs
   return family;
 }
 
+/// A micro-batch among `parts`; the others' sums are made up.
+ParityFamily global_batch_norm_family(const std::string& name, Shape shape, double offset, double spread, std::int64_t parts) {
+  Tensor x = random_single(shape, 1);
+  for (double& v : x.values<double>()) v = offset + spread * v;
+  x = rounded(x);
+  const Shape channels{shape[-1]}, pairs{2 * shape[-1]};
+  const Tensor gamma = random_single(channels, 2), beta = random_single(channels, 3);
+  Tensor k = random_single(channels, 7);
+  for (double& v : k.values<double>()) v = offset + 0.1 * spread * v;
+  k = rounded(k);
+  const double length = static_cast<double>(shape.elements() / shape[-1]) * (1 + offset * offset / (spread * spread));
+  const ParityCase moments{name, OpKind::batch_norm_moments, {}, {x, k}, length, {}};
+  Tensor sums = run_reference(moments)[0];
+  for (double& v : sums.values<double>()) v *= static_cast<double>(parts);
+  sums = rounded(sums);
+  ParityFamily family{moments};
+  for (const ActivationKind activation : {ActivationKind::none, ActivationKind::relu})
+    family.push_back({name, OpKind::batch_norm_global,
+                      GlobalBatchNormAttributes{.micro_batches = parts, .activation = activation}, {x, gamma, beta, k, sums},
+                      length, {}});
+  const std::vector<Tensor> results = run_reference(family[1]);
+  const Tensor mean = rounded(results[1]), inverse = rounded(results[2]), dy = random_single(shape, 4);
+  family.push_back({name, OpKind::batch_norm_global_sums, {}, {x, mean, inverse, dy}, length, {}});
+  family.push_back({name, OpKind::batch_norm_global_backward, GlobalBatchNormAttributes{.micro_batches = parts},
+                    {x, gamma, mean, inverse, random_single(pairs, 5), dy}, length, {}});
+  return family;
+}
+
 }  // namespace
+
+std::vector<ParityFamily> global_batch_norm_families() {
+  return {
+      global_batch_norm_family("resnet-20 stage 1", {8, 28, 28, 16}, 0, 1, 8),
+      global_batch_norm_family("resnet-20 stage 2", {8, 14, 14, 32}, 0.5, 1, 3),
+      global_batch_norm_family("1 channel", {3, 31, 17, 1}, 0, 1, 1),
+      global_batch_norm_family("6 channels", {2, 28, 28, 6}, 0, 1, 2),
+      global_batch_norm_family("512 channels", {2, 7, 7, 512}, 0, 1, 4),
+      global_batch_norm_family("dense layer", {16, 300}, 0, 1, 8),
+      global_batch_norm_family("volume", {2, 4, 5, 6, 20}, 0, 1, 8),
+      global_batch_norm_family("far from zero", {4, 9, 9, 24}, 20, 1, 8),
+  };
+}
 
 std::vector<ParityFamily> pool_families() {
   std::vector<ParityFamily> families;

@@ -15,7 +15,7 @@ namespace {
 
 std::vector<ParityFamily> memory_bound_families() {
   std::vector<ParityFamily> all;
-  for (const auto& make : {pool_families, batch_norm_families, elementwise_families, channel_families, data_families})
+  for (const auto& make : {pool_families, batch_norm_families, global_batch_norm_families, elementwise_families, channel_families, data_families})
     for (const ParityFamily& family : make()) all.push_back(family);
   return all;
 }
@@ -35,6 +35,7 @@ TEST_P(CpuNarrow, ConvEqualsTheReferenceOnTheLayersOfRealNetworks) { expect_pari
 TEST_P(CpuNarrow, DenseEqualsTheReference) { expect_parity_of(dense_families()); }
 TEST_P(CpuNarrow, PoolEqualsTheReference) { expect_parity_of(pool_families()); }
 TEST_P(CpuNarrow, BatchNormEqualsTheReference) { expect_parity_of(batch_norm_families()); }
+TEST_P(CpuNarrow, GlobalBatchNormEqualsTheReference) { expect_parity_of(global_batch_norm_families()); }
 TEST_P(CpuNarrow, ElementsEqualTheReference) { expect_parity_of(elementwise_families()); }
 TEST_P(CpuNarrow, ChannelsEqualTheReference) { expect_parity_of(channel_families()); }
 TEST_P(CpuNarrow, LossesAreWideAndEqualTheReference) { expect_parity_of(loss_families()); }

@@ -86,6 +86,17 @@ TEST(BatchNormGradient, AgreesForEveryRank) {
   }
 }
 
+/// One micro-batch that is the whole batch; two, whose other half adds nothing, are in parity tests and whole runs.
+TEST(GlobalBatchNormGradient, AgreesForEveryRank) {
+  for (const Shape& x : {Shape{6, 3}, Shape{3, 4, 3}, Shape{2, 3, 2, 3}, Shape{2, 2, 3, 2, 2}}) {
+    SCOPED_TRACE(x.str());
+    expect_gradients([&](Graph& graph) {
+      graph.normalised_micro_batches = 1;
+      return batch_norm(graph, graph.add_parameter("x", x, {}), "norm", 1e-3);
+    });
+  }
+}
+
 TEST(BatchNormGradient, AgreesWhereEpsilonDominates) {
   expect_gradients([](Graph& graph) {
     return batch_norm(graph, graph.add_parameter("x", {5, 2}, {}), "norm", 10.0);
