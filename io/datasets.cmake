@@ -3,7 +3,9 @@ set(datasets_sources
   batch_ring.cpp
   batch_source.cpp
   bench_loader.cpp
+  color_sums.cpp
   crc32c.cpp
+  encoded_shard.cpp
   files.cpp
   foreign_dataset.cpp
   hdf5.cpp
@@ -12,11 +14,15 @@ set(datasets_sources
   hdf5_reader.cpp
   inside.cpp
   inspect.cpp
+  jpeg.cpp
   ledger.cpp
   library_version.cpp
   loader.cpp
+  partial_file.cpp
   parts_dataset.cpp
+  picture_bytes.cpp
   rehearsal.cpp
+  resample.cpp
   sample_order.cpp
   sample_store.cpp
   shard.cpp
@@ -25,6 +31,7 @@ set(datasets_sources
   sharded_dataset.cpp
   staging.cpp
   statistics.cpp
+  viewed_dataset.cpp
   import/byte_source.cpp
   import/cifar.cpp
   import/folder_scan.cpp

@@ -140,6 +140,14 @@ void write_shard_header(hid_t file, const ShardHeader& header) {
   hdf5::write_numbers<double>(file, "channel_std", header.channel_std);
   hdf5::write_text(file, "source", header.source);
   hdf5::write_text(file, "created_by", header.created_by);
+  if (!header.encoding.empty()) {
+    hdf5::write_text(file, "encoding", header.encoding);
+    hdf5::write_number(file, "channels", header.channels);
+  }
+  if (!header.color_values.empty()) {
+    hdf5::write_numbers<double>(file, "color_values", header.color_values);
+    hdf5::write_numbers<double>(file, "color_vectors", header.color_vectors);
+  }
   hdf5::write_text(file, "set_sha256", header.set_sha256);
 }
 
@@ -167,6 +175,21 @@ ShardHeader read_shard_header(hid_t file) {
   header.channel_std = hdf5::read_numbers<double>(file, "channel_std");
   header.source = hdf5::read_text(file, "source");
   header.created_by = hdf5::read_text(file, "created_by");
+  if (hdf5::has_attribute(file, "encoding")) {
+    header.encoding = hdf5::read_text(file, "encoding");
+    header.channels = hdf5::read_number<std::int64_t>(file, "channels");
+    if (header.encoding != "jpeg" && header.encoding != "png")
+      fail(file, fmt::format("attribute \"encoding\" is \"{}\"; this convoy reads jpeg and png", header.encoding));
+    if (header.channels != 1 && header.channels != 3)
+      fail(file, fmt::format("attribute \"channels\" is {}; expected 1 or 3", header.channels));
+  }
+  if (hdf5::has_attribute(file, "color_values")) {
+    header.color_values = hdf5::read_numbers<double>(file, "color_values");
+    header.color_vectors = hdf5::read_numbers<double>(file, "color_vectors");
+    if (header.color_values.size() != 3 || header.color_vectors.size() != 9)
+      fail(file, fmt::format("{} color_values and {} color_vectors; expected 3 and 9", header.color_values.size(),
+                             header.color_vectors.size()));
+  }
   header.set_sha256 = hdf5::read_text(file, "set_sha256");
   return header;
 }

@@ -26,6 +26,9 @@ struct ShardHeader {
   std::vector<std::string> class_names;
   std::vector<double> channel_mean, channel_std;  // of the training split, in stored units
   std::string source, created_by;
+  std::string encoding;                           // "jpeg", "png"; empty: pixels
+  std::int64_t channels = 0;                      // of encoded pictures, once decoded: 1 or 3
+  std::vector<double> color_values, color_vectors;  // as in DatasetInfo; may be empty
   std::string set_sha256;  // hex, over the crc32c of every sample of the set in order: tells shards of two imports apart
 };
 

@@ -1,10 +1,8 @@
 #include "io/shard_writer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "core/random/sha256.h"
@@ -12,7 +10,7 @@
 #include "io/crc32c.h"
 #include "io/files.h"
 #include "io/hdf5.h"
-#include "io/hdf5_descriptor.h"
+#include "io/partial_file.h"
 #include "io/shard.h"
 #include "io/statistics.h"
 
@@ -43,37 +41,6 @@ void remove_partial_files(const fs::path& folder, Split split) {
     if (shard && shard->split == split) remove_quietly(entry.path());
   }
 }
-
-/// A shard in the making. HDF5 writes it through a descriptor of ours, for it crashes when its own writes fail.
-class PartialFile {
- public:
-  PartialFile(fs::path path, hdf5::DescriptorFile::Mode mode)
-      : path_(std::move(path)), descriptor_(open_for_writing(path_, mode)), file_(descriptor_.get(), path_, mode) {}
-  hid_t get() const { return file_.get(); }
-  /// Throws LibraryError if any write so far failed.
-  void check() const {
-    if (file_.error() != 0)
-      throw LibraryError(fmt::format("{}: cannot be written: {}. Make room there, or choose another --output; nothing of "
-                                     "this import is left behind",
-                                     path_.string(), system_message(file_.error())));
-  }
-  void close() {
-    file_.close();
-    check();
-  }
-
- private:
-  static FileDescriptor open_for_writing(const fs::path& path, hdf5::DescriptorFile::Mode mode) {
-    const int flags = mode == hdf5::DescriptorFile::Mode::create ? O_CREAT | O_EXCL : 0;
-    FileDescriptor descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666));
-    if (!descriptor.valid()) throw LibraryError(fmt::format("{}: cannot be made: {}", path.string(), system_message(errno)));
-    return descriptor;
-  }
-
-  fs::path path_;
-  FileDescriptor descriptor_;
-  hdf5::DescriptorFile file_;
-};
 
 }  // namespace
 
