@@ -34,11 +34,17 @@ set(datasets_sources
   viewed_dataset.cpp
   import/byte_source.cpp
   import/cifar.cpp
+  import/convert.cpp
+  import/encoded_import.cpp
+  import/file_list.cpp
   import/folder_scan.cpp
   import/idx.cpp
   import/image_folder.cpp
   import/importers.cpp
+  import/raw_import.cpp
+  import/report_part.cpp
+  import/search.cpp
   import/session.cpp)
-set_source_files_properties(shard_writer.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")
+set_source_files_properties(shard.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")
 # GCC's second scheduling pass pulls the two kinds of work in crc32c's main loop apart, which costs 15 % of its speed.
 set_source_files_properties(crc32c.cpp PROPERTIES COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns2>")

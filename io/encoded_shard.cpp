@@ -121,10 +121,20 @@ void EncodedShardWriter::finish(const std::string& key, const ColorSums& sums, s
 
 namespace {
 
+bool is_of_import(const hdf5::File& file, const std::string& key) {
+  return hdf5::has_attribute(file.get(), "import_key") && hdf5::read_text(file.get(), "import_key") == key;
+}
+
+FinishedShard facts_in(const hdf5::File& file, int channels) {
+  const Shape rows = hdf5::shape_of(hdf5::open_dataset(file.get(), "labels"));
+  return {rows[0], ColorSums::from_numbers(channels, hdf5::read_numbers<std::uint64_t>(file.get(), "pixel_sums")),
+          hdf5::read_numbers<std::int64_t>(file.get(), "class_counts")};
+}
+
 /// Throws for anything that is not as finish() left it.
 std::optional<FinishedShard> read_finished(const fs::path& path, const std::string& key, int channels) {
   const hdf5::File file = hdf5::open_file(path);
-  if (!hdf5::has_attribute(file.get(), "import_key") || hdf5::read_text(file.get(), "import_key") != key) return std::nullopt;
+  if (!is_of_import(file, key)) return std::nullopt;
   const Tensor offsets = hdf5::read_dataset(file.get(), "image_offsets");
   const Tensor labels = hdf5::read_dataset(file.get(), "labels"), crcs = hdf5::read_dataset(file.get(), "crc32c");
   const hdf5::Dataset bytes = hdf5::open_dataset(file.get(), "image_bytes");
@@ -142,9 +152,7 @@ std::optional<FinishedShard> read_finished(const fs::path& path, const std::stri
     whole = crc32c(picture.data(), picture.size(), whole);
   }
   if (whole != hdf5::read_number<std::uint32_t>(bytes.get(), "crc32c")) return std::nullopt;
-  return FinishedShard{labels.shape()[0],
-                       ColorSums::from_numbers(channels, hdf5::read_numbers<std::uint64_t>(file.get(), "pixel_sums")),
-                       hdf5::read_numbers<std::int64_t>(file.get(), "class_counts")};
+  return facts_in(file, channels);
 }
 
 }  // namespace
@@ -158,6 +166,14 @@ std::optional<FinishedShard> find_finished_shard(const fs::path& path, const std
   } catch (const Error&) {
     return std::nullopt;  // cut off while it was written: it is made again
   }
+}
+
+std::optional<FinishedShard> facts_of_finished_shard(const fs::path& path, const std::string& key, int channels) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return std::nullopt;
+  const hdf5::File file = hdf5::open_file(path);
+  if (!is_of_import(file, key)) return std::nullopt;
+  return facts_in(file, channels);
 }
 
 std::vector<std::uint32_t> crcs_of_finished_shard(const fs::path& path) {

@@ -22,7 +22,7 @@ struct FinishedShard {
   std::vector<std::int64_t> class_counts;
 };
 
-/// One shard. Memory: 12 bytes a sample and a block; the pictures wait in a file without a name beside the shard.
+/// One shard. Memory: 16 bytes a sample and a block; the pictures wait in a file without a name beside the shard.
 class EncodedShardWriter {
  public:
   /// Throws LibraryError. An older file of that name goes.
@@ -41,6 +41,9 @@ class EncodedShardWriter {
 
 /// A finished shard of the import `key`, every checksum of it verified; nullopt: there is none.
 std::optional<FinishedShard> find_finished_shard(const std::filesystem::path& path, const std::string& key, int channels);
+
+/// The same, not verified: for a shard that this import has made or verified.
+std::optional<FinishedShard> facts_of_finished_shard(const std::filesystem::path& path, const std::string& key, int channels);
 
 /// The crc32c of every sample of a finished shard.
 std::vector<std::uint32_t> crcs_of_finished_shard(const std::filesystem::path& path);

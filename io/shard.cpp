@@ -10,6 +10,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/files.h"
 #include "io/inside.h"
 
 namespace convoy {
@@ -55,6 +56,8 @@ std::string_view name_of(Split split) {
   }
   return "?";
 }
+
+std::string created_by() { return "convoy " CONVOY_VERSION; }
 
 std::string shard_name(Split split, std::int64_t index, std::int64_t count) {
   return fmt::format("{}-{:05}-of-{:05}.h5", name_of(split), index, count);
@@ -119,6 +122,18 @@ std::vector<Split> splits_in(const fs::path& folder) {
   for (Split split : kSplits)
     if (present[static_cast<std::size_t>(split)]) found.push_back(split);
   return found;
+}
+
+std::vector<fs::path> publish_shards(const fs::path& folder, Split split, const std::vector<fs::path>& partial_files) {
+  for (const fs::path& old : shards_present(folder, split)) fs::remove(old);
+  sync_to_disk(folder);
+  std::vector<fs::path> names(partial_files.size());
+  for (std::size_t i = names.size(); i-- > 0;) {
+    names[i] = folder / shard_name(split, static_cast<std::int64_t>(i), static_cast<std::int64_t>(names.size()));
+    fs::rename(partial_files[i], names[i]);
+  }
+  sync_to_disk(folder);
+  return names;
 }
 
 std::int64_t first_sample(std::int64_t index, std::int64_t count, std::int64_t samples) {

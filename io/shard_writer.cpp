@@ -174,7 +174,7 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
                                     .channel_mean = mean,
                                     .channel_std = deviation,
                                     .source = s.spec.source,
-                                    .created_by = "convoy " CONVOY_VERSION,
+                                    .created_by = created_by(),
                                     .set_sha256 = set_sha256});
     file.close();
     sync_to_disk(path);
@@ -191,18 +191,9 @@ SplitReport ShardWriter::commit() {
                      .channel_mean = channel_mean(),
                      .channel_std = channel_std(),
                      .class_counts = s.class_counts};
-  for (const fs::directory_entry& entry : fs::directory_iterator(s.folder))
-    if (const auto old = parse_shard_name(entry.path().filename().string()); old && old->split == s.spec.split)
-      fs::remove(entry.path());
-  sync_to_disk(s.folder);
-  for (std::int64_t index = s.spec.shards - 1; index >= 0; --index)
-    fs::rename(s.partial_files[static_cast<std::size_t>(index)], s.folder / shard_name(s.spec.split, index, s.spec.shards));
-  sync_to_disk(s.folder);
+  report.files = publish_shards(s.folder, s.spec.split, s.partial_files);
   s.committed = true;
-  for (std::int64_t index = 0; index < s.spec.shards; ++index) {
-    report.files.push_back(s.folder / shard_name(s.spec.split, index, s.spec.shards));
-    report.size_bytes += static_cast<std::int64_t>(fs::file_size(report.files.back()));
-  }
+  for (const fs::path& file : report.files) report.size_bytes += static_cast<std::int64_t>(fs::file_size(file));
   return report;
 }
 
