@@ -1,5 +1,6 @@
 # Data sets on disk: HDF5, shards, importers, the loader.
 set(datasets_sources
+  augmentation.cpp
   batch_ring.cpp
   batch_source.cpp
   bench_loader.cpp

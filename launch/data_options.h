@@ -12,8 +12,14 @@ namespace convoy {
 /// "train", "validation" or "test"; throws UsageError for any other name.
 Split split_of(const std::string& name);
 
-/// data.crop, data.pad and data.flip for images like `info`'s. Throws UsageError where a crop does not fit into
-/// them.
+/// What training does to images like `info`'s at random: data.crop, data.pad, data.flip, data.view and so on. Throws UsageError
+/// where something does not fit them.
 AugmentOptions augment_options(const Config& config, const DatasetInfo& info, std::uint64_t seed);
+
+/// data.size and data.resize-short.
+void set_view(const Config& config, DatasetOptions& options);
+
+/// What of `augment` changes bits, for the run record.
+std::string describe(const AugmentOptions& augment);
 
 }  // namespace convoy

@@ -100,6 +100,7 @@ DatasetOptions dataset_options(const Config& config, Split split) {
   options.validation = config.get<double>("data.validation");
   options.images = config.get<std::string>("data.images");
   options.labels = config.get<std::string>("data.labels");
+  set_view(config, options);
   if (config.command() != "evaluate") set_stage(config.get<std::string>("data.stage"), options);
   return options;
 }
@@ -190,8 +191,9 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   if (depends_on_length(schedule)) record["schedule.steps"] = std::to_string(spec.epoch_steps);
   record["optimizer"] = fmt::format("sgd momentum={} nesterov={} decay={} decay-biases={}", spec.sgd.momentum,
                                     spec.sgd.nesterov, spec.sgd.decay, spec.sgd.decay_biases);
-  record["augment"] = fmt::format("crop={} pad={} flip={}", fmt::join(spec.augment.crop, ","),
-                                  fmt::join(spec.augment.pad, ","), spec.augment.flip);
+  record["augment"] = describe(spec.augment);
+  if (const auto shorter = config.get<std::int64_t>("data.resize-short"); shorter > 0)
+    record["data.resize-short"] = std::to_string(shorter);
   record["seeds"] = fmt::format("init={} order={} augment={} dropout={}", spec.seeds.init, spec.seeds.order,
                                 spec.seeds.augment, spec.seeds.dropout);
   return record;
