@@ -54,8 +54,8 @@ class JpegDecoder {
   JpegHeader open(std::span<const std::byte> file, const std::string& name, const JpegLimits& limits = {});
   /// Decodes the opened file at 1/`scale` (1, 2, 4 or 8; ceil(extent / scale) pixels), of which at least `wanted`.
   /// `channels`: 1 (luminance) or 3 (RGB). CMYK becomes RGB without a colour profile, inverted where Adobe's
-  /// marker says so. Within `wanted` and 2 pixels from its edges, pixels are those of the whole picture where libjpeg's
-  /// upsampling reaches beyond the edge; everything else is exactly alike. Throws DataError.
+  /// marker says so. Pixels are those of the whole picture, but for two along the edges of a part, where libjpeg's upsampling
+  /// would look beyond. The same request always gives the same pixels. Throws DataError.
   Pixels decode(PixelBox wanted, int scale, int channels);
   const Complaints& complaints() const;
 
