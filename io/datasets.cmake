@@ -3,7 +3,9 @@ set(datasets_sources
   augmentation.cpp
   batch_ring.cpp
   batch_source.cpp
+  bench_decode.cpp
   bench_loader.cpp
+  bench_parts.cpp
   color_sums.cpp
   crc32c.cpp
   encoded_shard.cpp

@@ -35,7 +35,6 @@ class Resampler {
   void plan(Axis& axis, double begin, double extent, std::int64_t source, std::int64_t target);
 
   Axis rows_, columns_;
-  std::vector<std::int32_t> sums_;
   std::vector<std::int16_t> line_;
   std::vector<double> exact_;
 };

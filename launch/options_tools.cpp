@@ -81,6 +81,8 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("bench loader"), .least = 1, .most = 1 << 20},
       {.name = "input", .type = integers, .value = "28,28,1", .help = "extents and channels of the images to "
        "make where data.path is empty", .commands = takers("bench loader"), .least = 1, .most = 65536},
+      {.name = "decode", .type = choice, .value = "none", .help = "jpeg: measure decoding: data.path holds encoded pictures, or "
+       "some of input's extents (375x500x3) are made", .commands = takers("bench loader"), .choices = {"none", "jpeg"}},
       {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement",
        .commands = takers("bench step"), .least = 1, .most = 1e6},
       {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch",
