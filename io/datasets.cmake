@@ -24,6 +24,7 @@ set(datasets_sources
   partial_file.cpp
   parts_dataset.cpp
   picture_bytes.cpp
+  picture_viewer.cpp
   rehearsal.cpp
   resample.cpp
   sample_order.cpp

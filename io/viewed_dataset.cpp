@@ -3,41 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <mutex>
 
 #include "core/tensor/error.h"
-#include "io/jpeg.h"
-#include "io/picture_bytes.h"
-#include "io/png.h"
-#include "io/resample.h"
+#include "io/picture_viewer.h"
 
 namespace convoy {
-
-View centre_view(std::int64_t height, std::int64_t width, const std::int64_t size[2], std::int64_t resize_short) {
-  const auto h = static_cast<double>(height), w = static_cast<double>(width);
-  const auto rows = static_cast<double>(size[0]), columns = static_cast<double>(size[1]);
-  const double scale = resize_short > 0 ? std::min(h, w) / static_cast<double>(resize_short) : std::min(h / rows, w / columns);
-  const double view_height = std::min(rows * scale, h), view_width = std::min(columns * scale, w);
-  return {(h - view_height) / 2, (w - view_width) / 2, view_height, view_width};
-}
 
 namespace {
 
 /// What one thread decodes with.
 struct Workshop {
+  Workshop(const std::int64_t size[2], int channels) : viewer(size, channels) {}
   std::vector<std::byte> bytes;
-  JpegDecoder jpeg;
-  Resampler resampler;
+  PictureViewer viewer;
 };
-
-/// The part of an axis of `extent` pixels that a filter reads around [begin, begin + length): first and count.
-std::pair<std::int64_t, std::int64_t> pixels_around(double begin, double length, double reach, std::int64_t extent) {
-  constexpr double kMore = 2;  // pixels at the edges of a part differ: libjpeg's upsampling looks at neighbours
-  const auto first = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(begin - reach - kMore)), 0, extent - 1);
-  const auto last = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(begin + length + reach + kMore)), first + 1, extent);
-  return {first, last - first};
-}
 
 class ViewedDataset : public Dataset {
  public:
@@ -77,7 +57,11 @@ class ViewedDataset : public Dataset {
     std::unique_ptr<Workshop> workshop = take_workshop();
     stored_->read_stored(index, workshop->bytes, label);
     try {
-      show(*workshop, choose, reinterpret_cast<std::uint8_t*>(image));
+      if (info_.encoding.empty())
+        workshop->viewer.show_pixels({reinterpret_cast<const std::uint8_t*>(workshop->bytes.data()), stored_shape_[1] * channels_,
+                                      stored_shape_[0], stored_shape_[1], channels_}, choose, image);
+      else
+        workshop->viewer.show(workshop->bytes, "the picture", choose, image);
     } catch (const DataError& error) {
       throw DataError(fmt::format("{}: {}. Import it again", where(index), error.what()));
     }
@@ -85,43 +69,6 @@ class ViewedDataset : public Dataset {
   }
 
  private:
-  void show(Workshop& workshop, const ChooseView& choose, std::uint8_t* image) const {
-    if (info_.encoding == "jpeg") return show_jpeg(workshop, choose, image);
-    Tensor decoded;
-    PixelRows rows{.channels = channels_};
-    if (info_.encoding == "png") {
-      decoded = as_bytes(decode_png(workshop.bytes, "the picture"), channels_);
-      rows.data = reinterpret_cast<const std::uint8_t*>(decoded.bytes());
-      rows.height = decoded.shape()[0];
-      rows.width = decoded.shape()[1];
-    } else {
-      rows.data = reinterpret_cast<const std::uint8_t*>(workshop.bytes.data());
-      rows.height = stored_shape_[0];
-      rows.width = stored_shape_[1];
-    }
-    rows.row_bytes = rows.width * channels_;
-    workshop.resampler.run(rows, choose(rows.height, rows.width), image, size_[0], size_[1]);
-  }
-
-  void show_jpeg(Workshop& workshop, const ChooseView& choose, std::uint8_t* image) const {
-    const JpegHeader header = workshop.jpeg.open(workshop.bytes, "the picture");
-    View view = choose(header.height, header.width);
-    int scale = 1;
-    while (scale < 8 && view.height >= static_cast<double>(2 * scale * size_[0]) &&
-           view.width >= static_cast<double>(2 * scale * size_[1]))
-      scale *= 2;
-    for (double* edge : {&view.top, &view.left, &view.height, &view.width}) *edge /= scale;
-    const auto [top, height] = pixels_around(view.top, view.height, filter_reach(view.height, size_[0]),
-                                             (header.height + scale - 1) / scale);
-    const auto [left, width] = pixels_around(view.left, view.width, filter_reach(view.width, size_[1]),
-                                             (header.width + scale - 1) / scale);
-    const auto pixels = workshop.jpeg.decode({top, left, height, width}, scale, channels_);
-    view.top -= static_cast<double>(pixels.box.top);
-    view.left -= static_cast<double>(pixels.box.left);
-    workshop.resampler.run({pixels.data, pixels.row_bytes, pixels.box.height, pixels.box.width, channels_}, view, image,
-                           size_[0], size_[1]);
-  }
-
   std::unique_ptr<Workshop> take_workshop() const {
     {
       const std::lock_guard lock(mutex_);
@@ -131,7 +78,7 @@ class ViewedDataset : public Dataset {
         return workshop;
       }
     }
-    return std::make_unique<Workshop>();
+    return std::make_unique<Workshop>(size_, channels_);
   }
   void bring_back(std::unique_ptr<Workshop> workshop) const {
     const std::lock_guard lock(mutex_);

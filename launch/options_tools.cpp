@@ -62,7 +62,7 @@ std::vector<OptionSpec> tool_options() {
        "checkpoint, else its latest)", .commands = takers("evaluate")},
       {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
        "else its latest)", .commands = takers("predict")},
-      {.name = "input", .type = path, .help = "folder of PNG images", .commands = takers("predict")},
+      {.name = "input", .type = path, .help = "folder of JPEG and PNG images", .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for the table (empty: stdout)",
        .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for confusion.png and mistakes.png (empty: the run's)",
