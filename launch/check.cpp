@@ -11,7 +11,9 @@
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
 #include "launch/chaos/inject_spec.h"
+#include "launch/mistakes.h"
 #include "launch/options_table.h"
+#include "launch/suggest.h"
 
 namespace convoy {
 namespace {
@@ -96,10 +98,35 @@ void check_data(const Config& config) {
   }
 }
 
+/// find_model lists all names; here the user hears where the wrong one stands, and what it may have been meant to be.
+void check_model_name(const Config& config) {
+  const auto name = config.get<std::string>("model.name");
+  try {
+    find_model(name);
+  } catch (const UsageError& unknown) {
+    std::vector<std::string> names;
+    for (const ModelEntry& model : models()) names.emplace_back(model.name);
+    const std::string meant = did_you_mean(name, names);
+    if (meant.empty()) throw UsageError(fmt::format("{}: model.name: {}", config.origin("model.name"), unknown.what()));
+    throw UsageError(fmt::format("{}: model.name: there is no model '{}'{} (convoy model list names all)",
+                                 config.origin("model.name"), name, meant));
+  }
+}
+
 void check_model(const Config& config) {
   const auto name = config.get<std::string>("model.name");
   if (name.empty()) throw UsageError("model.name is missing; convoy model list names all");
+  check_model_name(config);
   complete_options(find_model(name), model_options_of(config));
+}
+
+void check_inject(const Config& config) { parse_inject(config.get<std::string>("inject")); }
+
+void check_run_name(const Config& config) {
+  if (config.get<std::string>("run").find('/') != std::string::npos) {
+    throw UsageError(fmt::format("run = '{}' is a name, not a path; --runs=DIR says where runs lie",
+                                 config.get<std::string>("run")));
+  }
 }
 
 }  // namespace
@@ -114,16 +141,10 @@ std::map<std::string, std::string> model_options_of(const Config& config) {
 }
 
 void check_run(const Config& config) {
-  check_model(config);
-  check_data(config);
-  check_batch(config);
-  check_schedule(config);
-  check_reduction(config);
-  parse_inject(config.get<std::string>("inject"));
-  if (config.get<std::string>("run").find('/') != std::string::npos) {
-    throw UsageError(fmt::format("run = '{}' is a name, not a path; --runs=DIR says where runs lie",
-                                 config.get<std::string>("run")));
-  }
+  Mistakes mistakes;
+  for (const auto check : {check_model, check_data, check_batch, check_schedule, check_reduction, check_inject, check_run_name})
+    mistakes.attempt([&] { check(config); });
+  mistakes.tell();
 }
 
 void check_ranks(const Config& config, int ranks) {

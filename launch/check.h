@@ -7,7 +7,7 @@
 
 namespace convoy {
 
-/// Throws UsageError for the first contradiction: a batch that micro-batches do not divide (with the nearest
+/// Throws UsageError for all contradictions: a batch that micro-batches do not divide (with the nearest
 /// legal values), a schedule without its milestones, data.images without data.labels, ...
 void check_run(const Config& config);
 

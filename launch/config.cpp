@@ -12,6 +12,7 @@
 
 #include "core/tensor/error.h"
 #include "launch/ini.h"
+#include "launch/mistakes.h"
 #include "launch/options.h"
 #include "launch/printable.h"
 #include "launch/suggest.h"
@@ -149,21 +150,26 @@ Config Config::parse(const std::string& command, const std::vector<std::string>&
   Config config;
   config.command_ = command;
   const Given given = parse_command_line(command, arguments, positional);
-  if (file) {
-    for (const IniEntry& entry : parse_ini(file->text, file->name)) {
-      const std::string where = fmt::format("{}:{}", file->name, entry.line);
-      const OptionSpec* option = find_option(command, entry.name);
-      if (!option) reject_name(command, entry.name, where);
-      if (entry.name == "config") {
-        throw UsageError(
-            fmt::format("{}: a config file cannot name another one; use --config on the command line", where));
-      }
-      config.set(entry.name, entry.value, where);
+  Mistakes mistakes;
+  const auto set_from_file = [&](const IniEntry& entry) {
+    const std::string where = fmt::format("{}:{}", file->name, entry.line);
+    const OptionSpec* option = find_option(command, entry.name);
+    if (!option) reject_name(command, entry.name, where);
+    if (entry.name == "config") {
+      throw UsageError(
+          fmt::format("{}: a config file cannot name another one; use --config on the command line", where));
     }
+    config.set(entry.name, entry.value, where);
+  };
+  if (file) {
+    for (const IniEntry& entry : parse_ini(file->text, file->name)) mistakes.attempt([&] { set_from_file(entry); });
   }
-  for (const auto& [name, words] : given) {
-    config.set(name, fmt::format("{}", fmt::join(words, ",")), std::string(kCommandLine));
+  for (const auto& entry : given) {
+    mistakes.attempt([&] {
+      config.set(entry.first, fmt::format("{}", fmt::join(entry.second, ",")), std::string(kCommandLine));
+    });
   }
+  mistakes.tell();
   return config;
 }
 
@@ -173,6 +179,7 @@ Config Config::from_text(const std::string& command, const std::string& text, co
 
 void Config::set(std::string_view name, std::string_view value, const std::string& where) {
   values_.insert_or_assign(std::string(name), checked_value(*find_option(command_, name), value, where));
+  origins_.insert_or_assign(std::string(name), where);
 }
 
 const std::string& Config::value_of(std::string_view name) const {
@@ -181,6 +188,11 @@ const std::string& Config::value_of(std::string_view name) const {
   const auto found = values_.find(name);
   if (found != values_.end()) return found->second;
   return option->same_as.empty() ? option->value : value_of(option->same_as);
+}
+
+std::string Config::origin(std::string_view name) const {
+  const auto found = origins_.find(name);
+  return found == origins_.end() ? "" : found->second;
 }
 
 bool Config::given(std::string_view name) const { return values_.find(name) != values_.end(); }

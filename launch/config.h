@@ -24,7 +24,7 @@ class Config {
  public:
   /// `arguments`: what follows the command's name. `positional`: the option that takes words without --name (""
   /// none). The command line overrides the file. Throws UsageError with where, option, found, expected, and the
-  /// nearest known name for an unknown one.
+  /// nearest known name for an unknown one; all that is wrong is told at once.
   static Config parse(const std::string& command, const std::vector<std::string>& arguments,
                       const std::optional<ConfigFile>& file = {}, const std::string& positional = "");
 
@@ -36,6 +36,9 @@ class Config {
   /// is a program error (std::logic_error).
   template <typename T>
   T get(std::string_view name) const;
+
+  /// Where it was set, "FILE:12" or "command line"; empty where it was not.
+  std::string origin(std::string_view name) const;
 
   /// Was it set by the user (file or command line)?
   bool given(std::string_view name) const;
@@ -55,7 +58,8 @@ class Config {
   const std::string& value_of(std::string_view name) const;
 
   std::string command_;
-  std::map<std::string, std::string, std::less<>> values_;  // canonical text of what was given
+  std::map<std::string, std::string, std::less<>> values_;   // canonical text of what was given
+  std::map<std::string, std::string, std::less<>> origins_;
 };
 
 }  // namespace convoy

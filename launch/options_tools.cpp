@@ -59,7 +59,10 @@ std::vector<OptionSpec> tool_options() {
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},
       {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
-       "checkpoint, else its latest)", .commands = takers("evaluate")},
+       "checkpoint, else its latest); several are averaged", .commands = takers("evaluate")},
+      {.name = "crops", .type = choice, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "
+       "corners, middle, and all mirrored; dense: the whole image through the net as a convolution, and mirrored",
+       .commands = takers("evaluate"), .choices = {"1", "10", "dense"}},
       {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
        "else its latest)", .commands = takers("predict")},
       {.name = "input", .type = path, .help = "folder of JPEG and PNG images", .commands = takers("predict")},

@@ -40,7 +40,7 @@ gpu_places() {
   local file
   for file in "$gpu_convoy" "${gpu_tests[@]}"; do
     if [ ! -x "$file" ]; then
-      echo "tests: no $file: unpack what launch/bundle --tests made, or build this tree first" >&2
+      echo "tests: no $file: unpack what launch/bundle --tests made, or build this tree first: cmake --preset release && cmake --build build/release" >&2
       exit 2
     fi
   done

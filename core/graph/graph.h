@@ -119,6 +119,12 @@ class Graph {
   bool training = true;
   std::uint64_t dropout_seed = 0;
 
+  /// What each dense layer was given for one sample, [s.., c] or [features], by the layer's name: written by dense().
+  std::map<std::string, Shape, std::less<>> dense_inputs;
+  /// Set with `dense_inputs` of the graph at the extents that were trained: dense layers become convolutions whose kernels
+  /// have those extents, so that larger images give a map of logits (Sermanet et al. 2014, "OverFeat", section 3.5).
+  bool fully_convolutional = false;
+
   /// Names: layers made within a scope are called "outer/inner/name".
   class Scope {
    public:

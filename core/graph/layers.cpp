@@ -110,14 +110,44 @@ Value conv(Graph& graph, Value x, std::string_view name, const ConvSpec& spec) {
   return conv_with(graph, x, filters, name, spec);
 }
 
-Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec) {
-  if (graph.shape(x).rank() != 2) x = flatten(graph, x);
-  Graph::Scope scope(graph, name);
-  const std::int64_t features = graph.shape(x)[1];
+namespace {
+
+Value dense_weights(Graph& graph, std::int64_t features, const DenseSpec& spec) {
   const ParameterInfo info{spec.init, features, spec.units, true};
+  return spec.trainable ? graph.add_parameter("weights", {spec.units, features}, info)
+                        : graph.add_constant("weights", {spec.units, features}, info);
+}
+
+/// The dense layer of the current scope at every place of x where it fits. `trained`: what it was given for one sample.
+Value dense_as_conv(Graph& graph, Value x, const Shape& trained, const DenseSpec& spec) {
+  const int axes = graph.shape(x).rank() - 2;
+  const std::int64_t channels = graph.shape(x)[-1];
+  ConvAttributes attributes{.axes = axes, .channels = spec.units, .bias = spec.bias && spec.trainable};
+  std::vector<std::int64_t> extents{spec.units};
+  for (int axis = 0; axis < axes; ++axis) {
+    const std::int64_t kernel = trained.rank() == 1 ? 1 : trained[axis];
+    attributes.kernel[static_cast<std::size_t>(axis)] = kernel;
+    extents.push_back(kernel);
+  }
+  extents.push_back(channels);
+  const Value weights = dense_weights(graph, trained.elements(0, trained.rank()), spec);
+  std::vector<Value> inputs{x, reshape(graph, weights, Shape(extents))};
+  if (attributes.bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  return graph.add(OpKind::conv, attributes, inputs);
+}
+
+}  // namespace
+
+Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec) {
+  const auto extents = graph.shape(x).extents();
+  const Shape sample(std::vector<std::int64_t>(extents.begin() + 1, extents.end()));
+  const bool map = graph.fully_convolutional && sample.rank() > 1;
+  if (!map && sample.rank() > 1) x = flatten(graph, x);
+  Graph::Scope scope(graph, name);
+  if (map) return dense_as_conv(graph, x, graph.dense_inputs.at(graph.scope()), spec);
+  if (!graph.fully_convolutional) graph.dense_inputs[graph.scope()] = sample;
+  std::vector<Value> inputs{x, dense_weights(graph, graph.shape(x)[1], spec)};
   const bool bias = spec.bias && spec.trainable;
-  std::vector<Value> inputs{x, spec.trainable ? graph.add_parameter("weights", {spec.units, features}, info)
-                                              : graph.add_constant("weights", {spec.units, features}, info)};
   if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
   return graph.add(OpKind::dense, DenseAttributes{.units = spec.units, .bias = bias}, inputs);
 }

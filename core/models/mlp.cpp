@@ -26,7 +26,6 @@ ActivationKind parse_activation(const std::string& text) {
 Value mlp(Graph& graph, Value x, std::int64_t classes, const ModelOptions& options) {
   const double rate = parse_rate(options.at("dropout"));
   const ActivationKind kind = parse_activation(options.at("activation"));
-  x = flatten(graph, x);
   int layer = 1;
   for (std::int64_t units : parse_numbers("hidden", options.at("hidden"))) {
     x = activation(graph, dense(graph, x, fmt::format("hidden{}", layer), {.units = units}), kind);

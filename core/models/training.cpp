@@ -47,6 +47,8 @@ Forward forward(Graph& graph, const Task& task) {
   const ModelEntry& model = find_model(task.model);
   result.logits = model.build(graph, x, task.classes, complete_options(model, task.options));
   result.inputs.keys = graph.find("keys");
+  if (graph.fully_convolutional && graph.shape(result.logits).rank() > 2)
+    result.logits = flatten(graph, global_pool(graph, result.logits));
   const Shape& logits = graph.shape(result.logits);
   if (logits.rank() != 2 || logits[1] != task.classes)
     throw UsageError(fmt::format("model {} gives {} where one number for each of {} classes was expected", task.model,
@@ -85,8 +87,11 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   return training;
 }
 
-EvaluationGraph build_evaluation_graph(const Task& task) {
-  EvaluationGraph evaluation{Graph(task.real), {}, {}, {}};
+namespace {
+
+/// Into an empty graph.
+EvaluationGraph with_probabilities(Graph started, const Task& task) {
+  EvaluationGraph evaluation{std::move(started), {}, {}, {}};
   Graph& graph = evaluation.graph;
   graph.training = false;
   const Forward made = forward(graph, task);
@@ -98,6 +103,19 @@ EvaluationGraph build_evaluation_graph(const Task& task) {
   if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
   fuse(graph);
   return evaluation;
+}
+
+}  // namespace
+
+EvaluationGraph build_evaluation_graph(const Task& task) { return with_probabilities(Graph(task.real), task); }
+
+EvaluationGraph build_dense_evaluation_graph(const Task& task) {
+  Graph graph(task.real);
+  graph.dense_inputs = build_evaluation_graph(task).graph.dense_inputs;
+  graph.fully_convolutional = true;
+  Task whole = task;
+  whole.prepare.size = {};
+  return with_probabilities(std::move(graph), whole);
 }
 
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

@@ -49,6 +49,9 @@ struct EvaluationGraph {
   Value sample_loss;               // [b], unweighted
 };
 EvaluationGraph build_evaluation_graph(const Task& task);
+/// The same of whole images instead of crops, the whole net a convolution: the logits are the
+/// means of its maps of logits (Simonyan & Zisserman 2015, section 3.2).
+EvaluationGraph build_dense_evaluation_graph(const Task& task);
 
 /// The forward graph alone, one sample: for summaries. `input` receives the model's input.
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

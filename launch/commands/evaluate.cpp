@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::size_t kMistakesShown = 36;
 
+using Models = std::vector<std::unique_ptr<TrainedModel>>;
+
 /// Whether a folder holds shards as `convoy data import` writes them.
 bool holds_shards(const std::filesystem::path& path) {
   if (!std::filesystem::is_directory(path)) return false;
@@ -70,6 +72,29 @@ void check_fit(const DatasetInfo& data, const TrainedModel& model) {
                                 model.task.classes));
 }
 
+/// Models that are averaged say the same of the same images.
+void check_alike(const TrainedModel& first, const TrainedModel& other) {
+  if (other.task.classes != first.task.classes)
+    throw UsageError(fmt::format("{} has {} classes and {} has {}: they cannot be averaged", first.file.string(),
+                                 first.task.classes, other.file.string(), other.task.classes));
+  if (other.data.class_names != first.data.class_names)
+    throw UsageError(fmt::format("{} and {} were trained on classes of other names or order: they cannot be averaged",
+                                 first.file.string(), other.file.string()));
+}
+
+/// The models of --checkpoint, in its order.
+Models load_models(const Config& config, bool speaks) {
+  Models models;
+  for (const std::string& path : config.get<std::vector<std::string>>("checkpoint")) {
+    std::vector<std::string> passed_over;
+    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, passed_over)));
+    for (const std::string& damage : passed_over)
+      if (speaks) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
+    check_alike(*models.front(), *models.back());
+  }
+  return models;
+}
+
 /// Names of all outputs: those of the training data, then numbers where the model has more.
 std::vector<std::string> names_of_classes(const TrainedModel& model) {
   std::vector<std::string> names = model.data.class_names;
@@ -112,36 +137,86 @@ std::filesystem::path picture_folder(const Config& config, const TrainedModel& m
   return run.empty() ? std::filesystem::path(".") : run;
 }
 
-std::string json_text(const TrainedModel& model, const std::string& split, const EvaluationResult& result,
+/// How the models' answers were averaged; empty where there is one of one view.
+std::string averaging(std::size_t models, const std::string& crops) {
+  std::string text;
+  if (crops != "1") text += crops == "dense" ? "whole images and their mirror images" : crops + " crops";
+  if (models > 1) text += fmt::format("{}{} models", text.empty() ? "" : " and ", models);
+  return text.empty() ? text : "averaged over " + text;
+}
+
+std::string json_text(const Models& models, const Config& config, const EvaluationResult& result,
                       const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
-  nlohmann::ordered_json json{{"checkpoint", model.file.string()},
-                              {"step", model.checkpoint.step},
-                              {"split", split},
+  auto each = nlohmann::ordered_json::array();
+  for (std::size_t m = 0; m < models.size(); ++m)
+    each.push_back({{"checkpoint", models[m]->file.string()},
+                    {"step", models[m]->checkpoint.step},
+                    {"loss", result.models[m].loss},
+                    {"top1", result.models[m].top1},
+                    {"top5", result.models[m].top5}});
+  nlohmann::ordered_json json{{"checkpoint", models.front()->file.string()},
+                              {"step", models.front()->checkpoint.step},
+                              {"split", config.get<std::string>("data.split")},
+                              {"crops", config.get<std::string>("crops")},
                               {"samples", result.samples},
                               {"loss", result.loss},
                               {"top1", result.top1},
                               {"top5", result.top5},
+                              {"models", each},
                               {"confusion", nlohmann::ordered_json::parse(matrix.json())},
                               {"pictures", pictures}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string scores_text(const Scores& scores) {
+  return fmt::format("loss {:.6f}   top-1 {:.2f} %   top-5 {:.2f} %", scores.loss, 100 * scores.top1, 100 * scores.top5);
+}
+
+void print_text(const Models& models, const Config& config, const EvaluationResult& result, const ConfusionMatrix& matrix,
+                const std::vector<std::string>& pictures) {
+  const std::string where = fmt::format("the {} samples of the {} split", result.samples, config.get<std::string>("data.split"));
+  const std::string averaged = averaging(models.size(), config.get<std::string>("crops"));
+  if (models.size() == 1) {
+    fmt::print("{}, step {}, on {}\n", models.front()->file.string(), models.front()->checkpoint.step, where);
+  } else {
+    fmt::print("{} models on {}\n", models.size(), where);
+    for (std::size_t m = 0; m < models.size(); ++m)
+      fmt::print("  {}   {}, step {}\n", scores_text(result.models[m]), models[m]->file.string(), models[m]->checkpoint.step);
+  }
+  if (!averaged.empty()) fmt::print("{}:\n", averaged);
+  fmt::print("{}\n\n{}", scores_text(result), matrix.text());
+  for (const std::string& picture : pictures) fmt::print("{}\n", picture);
+}
+
+void report(const Models& models, const Config& config, const EvaluationResult& result, const Dataset& dataset) {
+  const TrainedModel& first = *models.front();
+  ConfusionMatrix matrix(names_of_classes(first));
+  for (const SampleResult& sample : result.each) matrix.add(sample.label, sample.predicted);
+  std::vector<std::string> pictures;
+  if (dataset.info().sample.rank() == 3) {
+    const std::filesystem::path folder = picture_folder(config, first);
+    std::filesystem::create_directories(folder);
+    draw(folder, matrix, worst_mistakes(result), dataset);
+    for (const char* name : {"confusion.png", "mistakes.png"}) pictures.push_back((folder / name).string());
+  }
+  if (config.get<std::string>("format") == "json")
+    fmt::print("{}", json_text(models, config, result, matrix, pictures));
+  else
+    print_text(models, config, result, matrix, pictures);
 }
 
 int evaluate(const Config& config, World& world) {
   Communicator& all = world.all();
   const Watch watch(world, {}, print_watch);
   try {
-    std::unique_ptr<TrainedModel> model;
+    Models models;
     std::unique_ptr<Dataset> dataset;
     std::unique_ptr<Backend> backend;
     const Seats seats = find_seats(config, all, world.host());
-    agree(all, "the device, the model and the data", [&] {
-      std::vector<std::string> passed_over;
-      model = std::make_unique<TrainedModel>(
-          load_trained_model(config.get<std::vector<std::string>>("checkpoint").front(), passed_over));
-      for (const std::string& damage : passed_over)
-        if (world.rank() == 0) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
-      dataset = open_split(config, *model);
-      check_fit(dataset->info(), *model);
+    agree(all, "the device, the models and the data", [&] {
+      models = load_models(config, world.rank() == 0);
+      dataset = open_split(config, *models.front());
+      for (const auto& model : models) check_fit(dataset->info(), *model);
       backend = make_backend(config, seats);
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
@@ -149,36 +224,26 @@ int evaluate(const Config& config, World& world) {
     const int threads = backend->device().is_host()
                             ? threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20)
                             : 1;
-    std::unique_ptr<StateMemory> memory;
+    std::vector<std::unique_ptr<StateMemory>> memories;
     std::unique_ptr<Evaluator> evaluator;
-    bind_alike(all, *backend, recorded_plans(model->checkpoint.run_record), [&] {
-      memory = std::make_unique<StateMemory>(model->state, backend->device());
-      evaluator = std::make_unique<Evaluator>(
-          model->task, *backend, *memory, model->augment,
-          EvaluatorOptions{.threads = threads, .loader_threads = config.get<int>("data.threads"), .keep_samples = true});
+    for (std::size_t m = 1; m < models.size(); ++m)
+      backend->adopt_plans(recorded_plans(models[m]->checkpoint.run_record));
+    bind_alike(all, *backend, recorded_plans(models.front()->checkpoint.run_record), [&] {
+      std::vector<EvaluatedModel> evaluated;
+      for (const auto& model : models) {
+        memories.push_back(std::make_unique<StateMemory>(model->state, backend->device()));
+        evaluated.push_back({&model->task, memories.back().get()});
+      }
+      evaluator = std::make_unique<Evaluator>(evaluated, *backend,
+                                              EvaluatorOptions{.threads = threads,
+                                                               .loader_threads = config.get<int>("data.threads"),
+                                                               .keep_samples = true,
+                                                               .augment = models.front()->augment,
+                                                               .crops = crops_of(config.get<std::string>("crops"))});
     });
     const EvaluationResult result = evaluator->run(*dataset, all);
     agree(all, "the results", [&] {
-      if (world.rank() != 0) return;
-      ConfusionMatrix matrix(names_of_classes(*model));
-      for (const SampleResult& sample : result.each) matrix.add(sample.label, sample.predicted);
-      std::vector<std::string> pictures;
-      if (dataset->info().sample.rank() == 3) {
-        const std::filesystem::path folder = picture_folder(config, *model);
-        std::filesystem::create_directories(folder);
-        draw(folder, matrix, worst_mistakes(result), *dataset);
-        for (const char* name : {"confusion.png", "mistakes.png"}) pictures.push_back((folder / name).string());
-      }
-      const std::string split = config.get<std::string>("data.split");
-      if (config.get<std::string>("format") == "json") {
-        fmt::print("{}", json_text(*model, split, result, matrix, pictures));
-        return;
-      }
-      fmt::print("{}, step {}, on the {} samples of the {} split\n", model->file.string(), model->checkpoint.step,
-                 result.samples, split);
-      fmt::print("loss {:.6f}   top-1 {:.2f} %   top-5 {:.2f} %\n\n{}", result.loss, 100 * result.top1,
-                 100 * result.top5, matrix.text());
-      for (const std::string& picture : pictures) fmt::print("{}\n", picture);
+      if (world.rank() == 0) report(models, config, result, *dataset);
     });
     return 0;
   } catch (const AgreedError& error) {
@@ -188,10 +253,8 @@ int evaluate(const Config& config, World& world) {
 }
 
 void check(const Config& config) {
-  const auto checkpoints = config.get<std::vector<std::string>>("checkpoint");
-  if (checkpoints.empty()) throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
-  if (checkpoints.size() > 1)
-    throw UsageError(fmt::format("{} checkpoints were given; this build evaluates one at a time", checkpoints.size()));
+  if (config.get<std::vector<std::string>>("checkpoint").empty())
+    throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
 }
 
 }  // namespace
@@ -201,14 +264,17 @@ Command evaluate_command() {
           "measure a trained model on a split of a data set",
           {{.path = "evaluate",
             .summary = "measure a trained model on a split of a data set",
-            .usage = "evaluate --checkpoint=PATH [--data.path=DIR] [--data.split=test]",
+            .usage = "evaluate --checkpoint PATH [PATH ...] [--crops=1|10|dense] [--data.path=DIR] [--data.split=test]",
             .description =
                 "Prints the loss, top-1 and top-5 accuracy and the confusion matrix, and draws confusion.png and "
                 "mistakes.png (the mistakes with the greatest loss) into the run's folder or into --output. Samples are "
                 "summed in a fixed order: under mpirun any number of ranks gives the same numbers.\n\n"
                 "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest. Without "
-                "--data.path it reads the data set that the model was trained on.",
+                "--data.path it reads the data set that the model was trained on. The class probabilities of several models, "
+                "and of several views of an image (--crops), are averaged; the scores of each model are printed beside those of "
+                "their mean.",
             .examples = "convoy evaluate --checkpoint=runs/lenet-5\n"
+                        "convoy evaluate --checkpoint runs/a runs/b runs/c --crops=10\n"
                         "mpirun -n 2 convoy evaluate --checkpoint=runs/lenet-5 --data.split=validation --format=json",
             .check = check,
             .run_on_ranks = evaluate}}};

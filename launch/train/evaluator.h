@@ -13,6 +13,7 @@
 #include "io/loader.h"
 #include "launch/train/program_io.h"
 #include "launch/train/state_memory.h"
+#include "launch/train/views.h"
 
 namespace convoy {
 
@@ -24,37 +25,54 @@ struct SampleResult {
   float loss = 0;
 };
 
-struct EvaluationResult {
+struct Scores {
   double loss = 0;                 // mean over samples
   double top1 = 0, top5 = 0;       // shares of samples
+};
+
+struct EvaluationResult : Scores {
   std::int64_t samples = 0;
+  std::vector<Scores> models;      // each model by itself
   std::vector<SampleResult> each;  // by index, on every rank; only with `keep_samples`
 };
 
-struct EvaluatorOptions {
-  int threads = 1;
-  int loader_threads = 1;
-  bool keep_samples = false;
+/// A model with its weights. `memory` is of the backend's device; what it holds when the evaluator runs is evaluated.
+struct EvaluatedModel {
+  const Task* task = nullptr;
+  const StateMemory* memory = nullptr;
 };
 
+struct EvaluatorOptions {
+  int threads = 1;                 // a device takes one
+  int loader_threads = 1;
+  bool keep_samples = false;
+  AugmentOptions augment = {};     // how the loader is to read images
+  Crops crops = Crops::one;
+};
+
+/// A sample's class probabilities are the mean, in double, over the views of each model and then over the models, in their
+/// order (Krizhevsky, Sutskever & Hinton 2012, section 4.1); its loss is minus the logarithm of its label's.
 /// Collective: every rank calls it with the same arguments.
 class Evaluator {
  public:
-  /// `memory`: on the backend's device; what it holds when run() is called is evaluated. A device takes one thread.
-  Evaluator(const Task& task, const Backend& backend, const StateMemory& memory, const AugmentOptions& augment,
-            const EvaluatorOptions& options);
+  /// Blocks are as large as the first model's micro-batch. Models read the same images and have the same classes. UsageError
+  /// where the images have no such views.
+  Evaluator(const std::vector<EvaluatedModel>& models, const Backend& backend, const EvaluatorOptions& options);
   EvaluationResult run(const Dataset& dataset, Communicator& world);
 
+  ~Evaluator();
+
  private:
-  EvaluationGraph graph_;
-  AugmentOptions augment_;
+  struct Member {
+    EvaluationGraph graph;
+    std::vector<Tensor> transforms;  // one a view
+  };
+  struct Lane;                       // what a thread computes with
+  struct Run;
   EvaluatorOptions options_;
   std::int64_t block_, classes_;
-  struct Lane {
-    std::unique_ptr<Program> program;
-    std::unique_ptr<ProgramIo> io;
-  };
-  std::vector<Lane> lanes_;        // one a thread
+  std::vector<Member> members_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
 };
 
 }  // namespace convoy

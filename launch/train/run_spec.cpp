@@ -121,9 +121,13 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   spec.samples = info.samples;
-  if (spec.batch > spec.samples)
-    throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split", spec.batch,
-                                 spec.samples));
+  if (spec.batch > spec.samples) {
+    const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
+    throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,
+                                 largest > 0 ? fmt::format("; the largest that virtual-workers={} divides is {}",
+                                                           spec.virtual_workers, largest)
+                                             : fmt::format("; set virtual-workers={} and train.batch to the same", spec.samples)));
+  }
   const auto epochs = config.get<std::int64_t>("train.epochs");
   spec.epoch_steps = (epochs * spec.samples + spec.batch - 1) / spec.batch;
   const auto steps = config.get<std::int64_t>("train.steps");

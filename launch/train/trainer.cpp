@@ -119,9 +119,9 @@ void Trainer::build_programs() {
   memory_ = std::make_unique<StateMemory>(state_, backend_->device());
   engine_ = make_step_engine(training_, update_, *backend_, *memory_, options);
   if (validation_data_)
-    evaluator_ = std::make_unique<Evaluator>(spec_.task, *backend_, *memory_, spec_.augment,
-                                             EvaluatorOptions{.threads = threads_,
-                                                              .loader_threads = config_.get<int>("data.threads")});
+    evaluator_ = std::make_unique<Evaluator>(
+        std::vector<EvaluatedModel>{{&spec_.task, memory_.get()}}, *backend_,
+        EvaluatorOptions{.threads = threads_, .loader_threads = config_.get<int>("data.threads"), .augment = spec_.augment});
 }
 
 void Trainer::start_loader() {

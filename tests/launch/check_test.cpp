@@ -33,6 +33,16 @@ TEST(CheckRun, KnowsTheModelsAndTheirOwnOptions) {
   EXPECT_NO_THROW(check_run(run({"--model.variant=modern"})));
 }
 
+TEST(CheckRun, GuessesWhatAModelsNameWasMeantToBe) {
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--model.name=lenet5", "--data.path=x"})), "command line: model.name",
+                     "did you mean lenet-5?");
+}
+
+TEST(CheckRun, TellsAllMistakesAtOnce) {
+  EXPECT_USAGE_ERROR(check_run(Config::parse("train", {"--train.batch=100", "--run=a/b"})), "4 mistakes", "model.name is missing",
+                     "data.path is missing", "train.batch = 100", "'a/b'");
+}
+
 TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {
   EXPECT_USAGE_ERROR(check_run(run({"--data.images=/x"})), "data.labels");
   EXPECT_NO_THROW(check_run(run({"--data.images=/x", "--data.labels=/y"})));

@@ -65,6 +65,18 @@ TEST(Config, ABadValueNamesItsLine) {
                      "train.epochs", "'many'", "whole number");
 }
 
+TEST(Config, TellsAllMistakesAtOnce) {
+  EXPECT_USAGE_ERROR(Config::parse("train", {"--train.epochs=none", "--optim.rate=-1"}, file("[train]\nbatches = 3\n")),
+                     "3 mistakes: (1) ", "train.batches", "(2) ", "train.epochs", "(3) ", "optim.rate");
+}
+
+TEST(Config, KnowsWhereAValueWasGiven) {
+  const Config config = Config::parse("train", {"--seed=3"}, file("[model]\nname = mlp\n"));
+  EXPECT_EQ(config.origin("seed"), "command line");
+  EXPECT_EQ(config.origin("model.name"), "lenet.cfg:2");
+  EXPECT_EQ(config.origin("optim.rate"), "");
+}
+
 TEST(Config, RejectsAnOptionGivenTwiceAndAStrayWord) {
   EXPECT_USAGE_ERROR(Config::parse("train", {"--seed=1", "--seed=2"}), "seed is given a second time");
   EXPECT_USAGE_ERROR(Config::parse("train", {"fast"}), "unexpected word 'fast'");
