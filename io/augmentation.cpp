@@ -42,7 +42,7 @@ ViewSampler::ViewSampler(const DatasetInfo& info, const ViewOptions& options, co
                                  options.short_side[0], options.short_side[1], size[0], size[1]));
 }
 
-View ViewSampler::draw(const RandomKey& sample, std::int64_t height, std::int64_t width) const {
+PictureView ViewSampler::draw(const RandomKey& sample, std::int64_t height, std::int64_t width) const {
   const auto h = static_cast<double>(height), w = static_cast<double>(width);
   switch (options_.kind) {
     case ViewKind::random_resized_crop: return random_resized_crop(sample.child(kViewKey), h, w);
@@ -52,7 +52,7 @@ View ViewSampler::draw(const RandomKey& sample, std::int64_t height, std::int64_
   return centre_view(height, width, size_, 0);
 }
 
-View ViewSampler::random_resized_crop(const RandomKey& key, double height, double width) const {
+PictureView ViewSampler::random_resized_crop(const RandomKey& key, double height, double width) const {
   constexpr std::uint64_t kAttempts = 10;
   for (std::uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
     const double area = height * width * between(options_.area[0], options_.area[1], key.uniform_double(4 * attempt));
@@ -69,7 +69,7 @@ View ViewSampler::random_resized_crop(const RandomKey& key, double height, doubl
   return {(height - view_height) / 2, (width - view_width) / 2, view_height, view_width};
 }
 
-View ViewSampler::resize_crop(const RandomKey& key, double height, double width) const {
+PictureView ViewSampler::resize_crop(const RandomKey& key, double height, double width) const {
   const auto choices = static_cast<std::uint64_t>(options_.short_side[1] - options_.short_side[0] + 1);
   const auto side = static_cast<double>(options_.short_side[0] + key.below(0, choices));
   const double scale = std::min(height, width) / side;  // pixels of the picture per pixel of the sample

@@ -14,12 +14,12 @@ class ViewSampler {
   /// Throws UsageError for ranges that are none, or a shorter side below the sample's extents.
   ViewSampler(const DatasetInfo& info, const ViewOptions& options, const std::int64_t size[2]);
   /// centre: the whole picture's centre, as large as the form of the sample allows.
-  View draw(const RandomKey& sample, std::int64_t height, std::int64_t width) const;
+  PictureView draw(const RandomKey& sample, std::int64_t height, std::int64_t width) const;
   bool is_random() const { return options_.kind != ViewKind::centre; }
 
  private:
-  View random_resized_crop(const RandomKey& key, double height, double width) const;
-  View resize_crop(const RandomKey& key, double height, double width) const;
+  PictureView random_resized_crop(const RandomKey& key, double height, double width) const;
+  PictureView resize_crop(const RandomKey& key, double height, double width) const;
 
   ViewOptions options_;
   std::int64_t size_[2];

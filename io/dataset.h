@@ -58,7 +58,7 @@ struct DatasetInfo {
 };
 
 /// Chooses what a sample shows of a picture, once its extents are known.
-using ChooseView = std::function<View(std::int64_t height, std::int64_t width)>;
+using ChooseView = std::function<PictureView(std::int64_t height, std::int64_t width)>;
 
 /// Samples of a split. Safe to use from any number of threads.
 class Dataset {

@@ -20,7 +20,7 @@ std::pair<std::int64_t, std::int64_t> pixels_around(double begin, double length,
 
 }  // namespace
 
-View centre_view(std::int64_t height, std::int64_t width, const std::int64_t size[2], std::int64_t resize_short) {
+PictureView centre_view(std::int64_t height, std::int64_t width, const std::int64_t size[2], std::int64_t resize_short) {
   const auto h = static_cast<double>(height), w = static_cast<double>(width);
   const auto rows = static_cast<double>(size[0]), columns = static_cast<double>(size[1]);
   const double scale = resize_short > 0 ? std::min(h, w) / static_cast<double>(resize_short) : std::min(h / rows, w / columns);
@@ -51,7 +51,7 @@ void PictureViewer::show_pixels(const PixelRows& rows, const ChooseView& choose,
 
 void PictureViewer::show_jpeg(std::span<const std::byte> file, const std::string& name, const ChooseView& choose, std::byte* image) {
   const JpegHeader header = jpeg_.open(file, name);
-  View view = choose(header.height, header.width);
+  PictureView view = choose(header.height, header.width);
   int scale = 1;
   while (scale < 8 && view.height >= static_cast<double>(2 * scale * size_[0]) && view.width >= static_cast<double>(2 * scale * size_[1]))
     scale *= 2;

@@ -148,7 +148,7 @@ void Resampler::plan(Axis& axis, double begin, double extent, std::int64_t sourc
   }
 }
 
-void Resampler::run(const PixelRows& source, const View& view, std::uint8_t* target, std::int64_t height, std::int64_t width) {
+void Resampler::run(const PixelRows& source, const PictureView& view, std::uint8_t* target, std::int64_t height, std::int64_t width) {
   plan(rows_, view.top, view.height, source.height, height);
   plan(columns_, view.left, view.width, source.width, width);
   // Only the columns that are read.

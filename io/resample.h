@@ -23,7 +23,7 @@ class Resampler {
   /// `view` of `source` -> `target` [height, width, channels]. Pixels beyond the view's edges are used where the filter
   /// reaches them; beyond the source's there are none, and the weights of the others grow. Constant pictures stay
   /// constant. The view must overlap the source.
-  void run(const PixelRows& source, const View& view, std::uint8_t* target, std::int64_t height, std::int64_t width);
+  void run(const PixelRows& source, const PictureView& view, std::uint8_t* target, std::int64_t height, std::int64_t width);
 
  private:
   /// For every output position: where its taps begin, how many, and their weights, which sum to 2^14.

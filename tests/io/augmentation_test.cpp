@@ -30,7 +30,7 @@ TEST(Views, RandomResizedCropsFillTheirRanges) {
   double least = 1, most = 0, narrow = 10, wide = 0, mean_log = 0;
   constexpr int kDraws = 4000;
   for (std::uint64_t id = 0; id < kDraws; ++id) {
-    const View view = sampler.draw(sample(id), 400, 500);
+    const PictureView view = sampler.draw(sample(id), 400, 500);
     ASSERT_GE(view.top, 0);
     ASSERT_GE(view.left, 0);
     ASSERT_LE(view.top + view.height, 400);
@@ -52,7 +52,7 @@ TEST(Views, RandomResizedCropsFillTheirRanges) {
 TEST(Views, AStripFallsBackToItsCentre) {
   const ViewSampler sampler(pictures(), {.kind = ViewKind::random_resized_crop}, kSize);
   for (std::uint64_t id = 0; id < 20; ++id) {
-    const View view = sampler.draw(sample(id), 7, 3000);
+    const PictureView view = sampler.draw(sample(id), 7, 3000);
     EXPECT_LE(view.height, 7);
     EXPECT_LE(view.width, 7 * 4.0 / 3 + 1);
     EXPECT_GE(view.left, 0);
@@ -64,7 +64,7 @@ TEST(Views, ResizeCropsHaveTheScaleOfTheirShorterSide) {
   const ViewSampler sampler(pictures(), {.kind = ViewKind::resize_crop, .short_side = {40, 80}}, kSize);
   double least = 1e9, most = 0;
   for (std::uint64_t id = 0; id < 2000; ++id) {
-    const View view = sampler.draw(sample(id), 200, 300);
+    const PictureView view = sampler.draw(sample(id), 200, 300);
     EXPECT_NEAR(view.height / 32, view.width / 24, 1e-9) << "the form of the sample";
     least = std::min(least, view.height);
     most = std::max(most, view.height);

@@ -49,7 +49,7 @@ class EncodedData : public ::testing::Test {
 };
 
 /// The view by decoding everything and resampling from full resolution.
-Tensor slow_view(const Dataset& dataset, std::int64_t index, const View& view, std::int64_t height, std::int64_t width) {
+Tensor slow_view(const Dataset& dataset, std::int64_t index, const PictureView& view, std::int64_t height, std::int64_t width) {
   std::vector<std::byte> bytes;
   std::int32_t label = 0;
   dataset.read_stored(index, bytes, &label);
@@ -76,7 +76,7 @@ TEST_F(EncodedData, AViewIsThePartOfThePictureAsked) {
   std::int32_t label = -1;
   for (std::int64_t i = 0; i < kPictures; ++i)
     // At full size to the pixel; at a half by libjpeg, whose inverse DCT is another filter, nearly.
-    for (const auto& [view, tolerance] : {std::pair<View, double>{{20.5, 31.25, 90, 80}, 0}, {{3, 5, 64, 48}, 0}, {{0, 0, 120, 100}, 0},
+    for (const auto& [view, tolerance] : {std::pair<PictureView, double>{{20.5, 31.25, 90, 80}, 0}, {{3, 5, 64, 48}, 0}, {{0, 0, 120, 100}, 0},
                                           {{-0.0, 0.0, 128, 96}, 3.0}}) {
       if (tolerance > 0 && i == 0) continue;  // not as high as that
       dataset->read_view(i, [&](std::int64_t, std::int64_t) { return view; }, image.bytes(), &label);
@@ -95,11 +95,11 @@ TEST_F(EncodedData, ReadingGivesTheCentre) {
     plain->read_view(i, [&](std::int64_t h, std::int64_t w) {
       height = h;
       width = w;
-      return View{0, 0, static_cast<double>(h), static_cast<double>(w)};
+      return PictureView{0, 0, static_cast<double>(h), static_cast<double>(w)};
     }, image.bytes(), &label);
     const double side = static_cast<double>(std::min(height, width));
     const std::int64_t size[2] = {32, 32};
-    const View centre = centre_view(height, width, size, 0), inner = centre_view(height, width, size, 40);
+    const PictureView centre = centre_view(height, width, size, 0), inner = centre_view(height, width, size, 40);
     EXPECT_DOUBLE_EQ(centre.height, side);
     EXPECT_DOUBLE_EQ(centre.top + centre.height / 2, static_cast<double>(height) / 2);
     EXPECT_DOUBLE_EQ(inner.height, side * 32 / 40);
@@ -119,7 +119,7 @@ TEST_F(EncodedData, PixelsHaveViewsToo) {
   EXPECT_EQ(dataset->info().fingerprint, stored->info().fingerprint);
   Tensor image(Shape{10, 10, 3}, DType::u8), whole(Shape{20, 30, 3}, DType::u8);
   std::int32_t label = 0;
-  dataset->read_view(3, [](std::int64_t, std::int64_t) { return View{5, 7, 10, 10}; }, image.bytes(), &label);
+  dataset->read_view(3, [](std::int64_t, std::int64_t) { return PictureView{5, 7, 10, 10}; }, image.bytes(), &label);
   stored->read(3, whole.bytes(), &label);
   for (std::size_t y = 0; y < 10; ++y)
     EXPECT_EQ(std::memcmp(image.bytes() + y * 30, whole.bytes() + ((5 + y) * 30 + 7) * 3, 30), 0);
@@ -134,7 +134,7 @@ TEST_F(EncodedData, PngPicturesAreSamplesToo) {
   EXPECT_EQ(dataset->info().encoding, "png");
   Tensor image(Shape{40, 40, 3}, DType::u8);
   std::int32_t label = 0;
-  const View view{10, 12, 70, 75};
+  const PictureView view{10, 12, 70, 75};
   dataset->read_view(2, [&](std::int64_t, std::int64_t) { return view; }, image.bytes(), &label);
   EXPECT_EQ(mean_difference(image, slow_view(*dataset, 2, view, 40, 40)), 0);
 }

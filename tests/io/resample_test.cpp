@@ -11,7 +11,7 @@
 namespace convoy {
 namespace {
 
-Tensor resampled(const Tensor& source, const View& view, std::int64_t height, std::int64_t width) {
+Tensor resampled(const Tensor& source, const PictureView& view, std::int64_t height, std::int64_t width) {
   const auto channels = static_cast<int>(source.shape()[2]);
   Tensor target(Shape{height, width, channels}, DType::u8);
   Resampler().run({source.values<std::uint8_t>().data(), source.shape()[1] * channels, source.shape()[0], source.shape()[1], channels},
@@ -25,7 +25,7 @@ double triangle(std::int64_t p, double centre, double reach) {
 }
 
 /// Both axes at once, in double.
-Tensor expected(const Tensor& source, const View& view, std::int64_t height, std::int64_t width) {
+Tensor expected(const Tensor& source, const PictureView& view, std::int64_t height, std::int64_t width) {
   const std::int64_t h = source.shape()[0], w = source.shape()[1], channels = source.shape()[2];
   const double scale_y = view.height / static_cast<double>(height), scale_x = view.width / static_cast<double>(width);
   Tensor target(Shape{height, width, channels}, DType::u8);
@@ -50,7 +50,7 @@ Tensor expected(const Tensor& source, const View& view, std::int64_t height, std
 TEST(Resample, FollowsTheTriangleFilter) {
   for (int channels : {1, 3}) {
     const Tensor source = test_picture(57, 71, channels);
-    for (const View& view : {View{0, 0, 57, 71}, View{3.25, 10.5, 30.75, 44.125}, View{40, 60, 17, 11}, View{20, 20, 4, 4}})
+    for (const PictureView& view : {PictureView{0, 0, 57, 71}, PictureView{3.25, 10.5, 30.75, 44.125}, PictureView{40, 60, 17, 11}, PictureView{20, 20, 4, 4}})
       for (const auto& [height, width] : {std::pair<std::int64_t, std::int64_t>{16, 16}, {57, 71}, {9, 40}, {100, 90}}) {
         const Tensor got = resampled(source, view, height, width), want = expected(source, view, height, width);
         int worst = 0;
