@@ -11,7 +11,7 @@ namespace convoy {
 namespace {
 
 // Children of a sample's key; the key's own block 0 draws crop and flip.
-constexpr std::uint64_t kViewKey = 1, kColorKey = 2, kCutoutKey = 3;
+constexpr std::uint64_t kViewKey = 1, kColorKey = 2, kCutoutKey = 3, kMixupKey = 4;
 
 void require_pictures(const DatasetInfo& info, const char* what) {
   if (info.dtype != DType::u8 || info.sample.rank() != 3)
@@ -88,8 +88,8 @@ ColorChange::ColorChange(const DatasetInfo& info, const ColorOptions& options) :
   if (channels_ != 3 && (channels_ != 1 || needs_colors))
     throw UsageError(fmt::format("a change of colours for {} channels; expected 3, or 1 without saturation and noise", channels_));
   if (options.noise > 0 && (options.values.size() != 3 || options.vectors.size() != 9))
-    throw UsageError("data.color-noise needs the eigenvectors of the colours, which `convoy data import --from=image-folder` "
-                     "stores; this data set has none: import it again with --encoding=jpeg or png");
+    throw UsageError("data.color-noise needs the eigenvectors of the colours, which `convoy data import` stores "
+                     "for colour pictures of uint8; this data set has none: import it again");
 }
 
 double ColorChange::mean_luminance(const std::uint8_t* image) const {
@@ -146,6 +146,32 @@ void check_augmentation(const DatasetInfo& info, const AugmentOptions& options) 
   ViewSampler(info, options.view, size);
   ColorChange(info, options.color);
   Cutout(info, options.cutout, size);
+  Mixup(info, options.mixup);
+}
+
+Mixup::Mixup(const DatasetInfo& info, double alpha) : alpha_(alpha), elements_(info.sample.elements()) {
+  if (alpha == 0) return;
+  if (!(alpha >= 0.05 && alpha <= 1)) throw UsageError(fmt::format("data.mixup is {}; expected an alpha of 0.05 to 1, or 0", alpha));
+  if (info.dtype != DType::u8) throw UsageError(fmt::format("data.mixup works on images of uint8, but these are {}", name_of(info.dtype)));
+}
+
+int Mixup::draw(const RandomKey& sample) const {
+  // Joehnk 1964: of uniform u and v, x = u^(1/alpha) and y = v^(1/alpha) with x + y <= 1 give the Beta variate x / (x + y).
+  const RandomKey key = sample.child(kMixupKey);
+  constexpr std::uint64_t kAttempts = 64;  // alpha = 1 takes two on average
+  for (std::uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
+    const double x = std::pow(key.uniform_double(2 * attempt), 1 / alpha_), y = std::pow(key.uniform_double(2 * attempt + 1), 1 / alpha_);
+    if (x + y > 0 && x + y <= 1) return static_cast<int>(std::lround(256 * (x / (x + y))));
+  }
+  return 128;
+}
+
+void Mixup::mix(std::uint8_t* a, std::uint8_t* b, int first, int second) const {
+  for (std::int64_t i = 0; i < elements_; ++i) {
+    const int x = a[i], y = b[i];
+    a[i] = static_cast<std::uint8_t>((first * x + (256 - first) * y + 128) >> 8);
+    b[i] = static_cast<std::uint8_t>((second * y + (256 - second) * x + 128) >> 8);
+  }
 }
 
 Cutout::Cutout(const DatasetInfo& info, std::int64_t side, const std::int64_t crop[2]) : side_(side), crop_{crop[0], crop[1]} {

@@ -65,4 +65,22 @@ class Cutout {
   std::vector<std::uint8_t> fill_;  // [c]
 };
 
+/// Zhang et al. 2018: rows 2k and 2k + 1 of a micro-batch become mixtures of each other, row r lambda_r itself and the rest its
+/// partner; lambda_r is Beta(alpha, alpha), drawn for the sample and rounded to 1/256, so that weights sum exactly. A last row
+/// without a partner stays as it is.
+class Mixup {
+ public:
+  /// Throws UsageError: images that are not uint8, alpha outside [0.05, 1].
+  Mixup(const DatasetInfo& info, double alpha);
+  bool exists() const { return alpha_ > 0; }
+  /// The sample's lambda, in 256ths.
+  int draw(const RandomKey& sample) const;
+  /// Mixes two images; `first` of the first and `second` of the second are 256ths that each keeps of itself.
+  void mix(std::uint8_t* a, std::uint8_t* b, int first, int second) const;
+
+ private:
+  double alpha_;
+  std::int64_t elements_;
+};
+
 }  // namespace convoy

@@ -75,7 +75,8 @@ class SampleReader {
         transforms_(dataset.info().sample, options),
         views_(dataset.info(), options.view, std::array{dataset.info().sample[0], dataset.info().sample[1]}.data()),
         colors_(dataset.info(), options.color),
-        cutout_(dataset.info(), options.cutout, crop_of(dataset.info(), options).data()) {}
+        cutout_(dataset.info(), options.cutout, crop_of(dataset.info(), options).data()),
+        mixup_(dataset.info(), options.mixup) {}
 
   RandomKey epoch_key(std::int64_t epoch) const { return transforms_.epoch_key(epoch); }
 
@@ -92,12 +93,37 @@ class SampleReader {
     if (cutout_.exists()) cutout_.apply(sample, transform, pixels);
   }
 
+  /// Once all rows were read; `keys` [b, 2]: epoch and id.
+  void mix(MicroBatch& batch) const {
+    if (!mixup_.exists()) return;
+    const auto keys = batch.keys.values<std::uint64_t>();
+    const auto labels = batch.labels.values<std::int32_t>();
+    auto weights = batch.weights.values<float>(), partner_weights = batch.partner_weights.values<float>();
+    auto partner_labels = batch.partner_labels.values<std::int32_t>();
+    const auto share_of = [&](std::size_t row) {
+      return mixup_.draw(epoch_key(static_cast<std::int64_t>(keys[2 * row])).child(keys[2 * row + 1]));
+    };
+    std::ranges::copy(labels, partner_labels.begin());
+    std::ranges::fill(partner_weights, 0.0f);
+    for (std::size_t row = 0; row + 1 < labels.size(); row += 2) {
+      const int shares[] = {share_of(row), share_of(row + 1)};
+      auto* first = reinterpret_cast<std::uint8_t*>(batch.images.bytes()) + row * dataset_.image_bytes();
+      mixup_.mix(first, first + dataset_.image_bytes(), shares[0], shares[1]);
+      for (std::size_t i = 0; i < 2; ++i) {
+        partner_labels[row + i] = labels[row + 1 - i];
+        weights[row + i] = static_cast<float>(shares[i]) / 256;
+        partner_weights[row + i] = static_cast<float>(256 - shares[i]) / 256;
+      }
+    }
+  }
+
  private:
   const Dataset& dataset_;
   Transforms transforms_;
   ViewSampler views_;
   ColorChange colors_;
   Cutout cutout_;
+  Mixup mixup_;
 };
 
 class TrainingSource : public BatchSource {
@@ -152,6 +178,7 @@ class TrainingSource : public BatchSource {
       keys[2 * r] = static_cast<std::uint64_t>(epoch);
       keys[2 * r + 1] = static_cast<std::uint64_t>(dataset_.id(batch.indices[r]));
     }
+    if (!stop.load(std::memory_order_relaxed)) reader_.mix(batch);
   }
 
  private:

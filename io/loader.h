@@ -47,6 +47,7 @@ struct MicroBatch {
   Tensor images;                          // [b, s.., c] as stored; views with their colours changed
   Tensor labels;                          // i32 [b]
   Tensor weights;                         // f32 [b]; 0 for padding rows
+  Tensor partner_labels, partner_weights; // i32, f32 [b]: mixup's second label, with 1 less the first one's weight; else 0
   Tensor transforms;                      // i32 [b, 4]: offsets and flips (op prepare)
   Tensor keys;                            // u64 [b, 2]: epoch, sample id (op dropout)
   std::vector<std::int64_t> indices;      // sample index per row; -1 for padding rows

@@ -62,6 +62,8 @@ struct ShardWriter::State {
   fs::path folder;
   SplitSpec spec;
   ChannelStatistics statistics;
+  ColorSums colors{3};
+  bool has_colors = false;      // pictures of uint8 with 3 channels
   std::size_t image_bytes = 0;
   std::vector<std::int64_t> class_counts;
   std::vector<fs::path> partial_files;
@@ -127,6 +129,7 @@ ShardWriter::ShardWriter(const fs::path& folder, SplitSpec spec) {
   remove_partial_files(folder, s.spec.split);
   s.image_bytes = static_cast<std::size_t>(s.spec.sample.elements()) * size_of(s.spec.dtype);
   s.class_counts.resize(s.spec.class_names.size());
+  s.has_colors = s.spec.dtype == DType::u8 && s.spec.sample.rank() == 3 && s.spec.sample[2] == 3;
   const auto rows = std::clamp<std::size_t>(kBlockBytes / std::max<std::size_t>(s.image_bytes, 1), 1, 4096);
   s.block = Tensor(rows_of(s.spec.sample, static_cast<std::int64_t>(rows)), s.spec.dtype);
 }
@@ -143,6 +146,7 @@ void ShardWriter::add(const std::byte* image, std::int32_t label, const std::str
                                 where, label, s.class_counts.size(), s.class_counts.size() - 1));
   if (!s.statistics.add(image, s.spec.sample.elements(0, s.spec.sample.rank() - 1)))
     throw DataError(fmt::format("{}: the image holds a value that is not a finite number", where));
+  if (s.has_colors) s.colors.add(reinterpret_cast<const std::uint8_t*>(image), s.spec.sample.elements(0, 2));
   if (!s.file) s.start_shard();
   std::memcpy(s.block.bytes() + static_cast<std::size_t>(s.block_rows) * s.image_bytes, image, s.image_bytes);
   s.crcs.push_back(crc32c(&label, sizeof label, crc32c(image, s.image_bytes)));
@@ -156,7 +160,11 @@ void ShardWriter::add(const std::byte* image, std::int32_t label, const std::str
 std::vector<double> ShardWriter::channel_mean() const { return state_->statistics.mean(); }
 std::vector<double> ShardWriter::channel_std() const { return state_->statistics.deviation(); }
 
-void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double>& deviation) {
+ColorSums::Basis ShardWriter::color_basis() const {
+  return state_->has_colors ? state_->colors.basis() : ColorSums::Basis{};
+}
+
+void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double>& deviation, const ColorSums::Basis& basis) {
   State& s = *state_;
   if (s.added != s.spec.samples)
     throw Error(fmt::format("{}: {} samples were announced, {} came", s.folder.string(), s.spec.samples, s.added));
@@ -175,6 +183,9 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
                                     .channel_std = deviation,
                                     .source = s.spec.source,
                                     .created_by = created_by(),
+                                    .encoding = {},
+                                    .color_values = basis.values,
+                                    .color_vectors = basis.vectors,
                                     .set_sha256 = set_sha256});
     file.close();
     sync_to_disk(path);

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "core/tensor/error.h"
+#include "launch/options.h"
 
 namespace convoy {
 namespace {
@@ -89,6 +90,7 @@ std::string describe(const AugmentOptions& augment) {
   if (color.brightness > 0 || color.contrast > 0 || color.saturation > 0)
     text += fmt::format(" brightness={} contrast={} saturation={}", color.brightness, color.contrast, color.saturation);
   if (color.noise > 0) text += fmt::format(" color-noise={}", color.noise);
+  if (augment.mixup > 0) text += fmt::format(" mixup={}", augment.mixup);
   if (augment.cutout > 0) text += fmt::format(" cutout={}", augment.cutout);
   return text;
 }
@@ -111,6 +113,7 @@ AugmentOptions augment_options(const Config& config, const DatasetInfo& info, st
   augment.color = {config.get<double>("data.brightness"), config.get<double>("data.contrast"), config.get<double>("data.saturation"),
                    config.get<double>("data.color-noise"), info.color_values, info.color_vectors};
   augment.cutout = config.get<std::int64_t>("data.cutout");
+  if (find_option(config.command(), "data.mixup")) augment.mixup = config.get<double>("data.mixup");
   if (!info.encoding.empty() && !info.has_views)
     throw UsageError(fmt::format("data.path holds {} pictures of many sizes: choose the extents to bring them to, such as "
                                  "--data.size=224",

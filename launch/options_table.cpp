@@ -153,6 +153,8 @@ std::vector<OptionSpec> data_options() {
        .commands = takers("train, plan, bench loader"), .least = 0, .most = 10},
       {.name = "data.cutout", .type = integer, .value = "0", .help = "side of a random square of the mean colour (0: none)",
        .commands = takers("train, plan, bench loader"), .least = 0, .most = 65500},
+      {.name = "data.mixup", .type = real, .value = "0", .help = "alpha: samples and their labels are mixed in pairs, with shares "
+       "of the distribution Beta(alpha, alpha) (0: none)", .commands = takers("train, plan"), .least = 0, .most = 1},
       {.name = "data.crop", .type = integers, .help = "extent of a random crop per axis (28 or 28x28; empty: "
        "the whole image)", .commands = takers("train, plan, bench loader"), .least = 1, .most = kMostInt},
       {.name = "data.pad", .type = integers, .help = "border of zeros around the image from which crops may "

@@ -76,7 +76,8 @@ ImportReport ImportSession::finish(const std::vector<std::string>& class_names, 
   const auto reference = train == splits_.end() ? 0 : train - splits_.begin();
   const std::vector<double> mean = writers_[static_cast<std::size_t>(reference)].channel_mean();
   const std::vector<double> deviation = writers_[static_cast<std::size_t>(reference)].channel_std();
-  for (ShardWriter& writer : writers_) writer.seal(mean, deviation);
+  const ColorSums::Basis basis = writers_[static_cast<std::size_t>(reference)].color_basis();
+  for (ShardWriter& writer : writers_) writer.seal(mean, deviation, basis);
   ImportReport report{.splits = {}, .class_names = class_names, .sample = sample, .dtype = dtype, .skipped = {}};
   report.splits.resize(writers_.size());
   publish(splits_, [&](std::size_t i) { report.splits[i] = writers_[i].commit(); });

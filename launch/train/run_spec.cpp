@@ -116,11 +116,16 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.augment = augment_options(config, info, spec.seeds.augment);
   spec.task = task_of(config, info, spec.augment);
   spec.task.dropout_seed = spec.seeds.dropout;
+  spec.task.mixes = spec.augment.mixup > 0;
   spec.order = config.get<std::string>("data.order");
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   spec.samples = info.samples;
+  if (spec.task.mixes && spec.task.micro_batch < 2)
+    throw UsageError(fmt::format("data.mixup mixes pairs of one micro-batch, but train.batch={} in {} micro-batches leaves one "
+                                 "sample in each; choose a larger batch or fewer virtual-workers",
+                                 spec.batch, spec.virtual_workers));
   if (spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
     throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,

@@ -203,5 +203,33 @@ TEST(Cutouts, ReachBeyondThePaddingUnharmed) {
   }
 }
 
+TEST(Mixups, SharesFollowTheBetaDistribution) {
+  for (const double alpha : {0.2, 1.0}) {
+    const Mixup mixup(pictures(), alpha);
+    double mean = 0, square = 0;
+    constexpr int kDraws = 4000;
+    for (std::uint64_t id = 0; id < kDraws; ++id) {
+      const double share = mixup.draw(sample(id)) / 256.0;
+      ASSERT_TRUE(share >= 0 && share <= 1);
+      mean += share / kDraws;
+      square += share * share / kDraws;
+    }
+    EXPECT_NEAR(mean, 0.5, 0.03);
+    EXPECT_NEAR(square - mean * mean, 1 / (4 * (2 * alpha + 1)), 0.01);  // the variance of Beta(alpha, alpha)
+  }
+}
+
+TEST(Mixups, BlendBothImagesAtOnce) {
+  const DatasetInfo info = pictures();
+  Tensor a = test_picture(kSize[0], kSize[1], 3, 1), b = test_picture(kSize[0], kSize[1], 3, 2);
+  const Tensor a0 = a.clone(), b0 = b.clone();
+  Mixup(info, 0.5).mix(a.values<std::uint8_t>().data(), b.values<std::uint8_t>().data(), 192, 256);
+  for (std::size_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(a.values<std::uint8_t>()[i], std::lround((3 * a0.values<std::uint8_t>()[i] + b0.values<std::uint8_t>()[i]) / 4.0 + 1e-9));
+    EXPECT_EQ(b.values<std::uint8_t>()[i], b0.values<std::uint8_t>()[i]) << "all of itself";
+  }
+  EXPECT_HAS(error_of<UsageError>([&] { Mixup(info, 1.5); }), "data.mixup");
+}
+
 }  // namespace
 }  // namespace convoy

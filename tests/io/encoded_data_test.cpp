@@ -219,5 +219,35 @@ TEST_F(EncodedData, PixelsDependOnTheSampleAlone) {
   EXPECT_FALSE(batches_of(*dataset, augment, 1, 0) == alone);
 }
 
+TEST_F(EncodedData, MixedSamplesHaveTwoLabelsWhoseWeightsSumToOne) {
+  const TemporaryFolder folder;
+  make_split(folder.path(), Split::train, 40, 1, Shape{6, 6, 3});
+  const auto dataset = open_dataset(at(folder.path()));
+  AugmentOptions plain, mixing;
+  mixing.mixup = 0.7;
+  for (const std::int64_t batch : {8, 5}) {  // five: the last has no partner
+    TrainingStream stream{.order_seed = 5, .augment = plain, .batch = batch, .last_step = 4};
+    const auto alone = make_training_loader(*dataset, stream, {.threads = 0});
+    stream.augment = mixing;
+    const auto mixed = make_training_loader(*dataset, stream, {.threads = 2});
+    for (std::int64_t step = 0; step < 4; ++step) {
+      const auto a = alone->next(step, 0), m = mixed->next(step, 0);
+      for (std::size_t row = 0; row < static_cast<std::size_t>(batch); ++row) {
+        const bool pairs = (row ^ 1) < static_cast<std::size_t>(batch);
+        const std::size_t partner = pairs ? row ^ 1 : row;
+        const float weight = m->weights.values<float>()[row];
+        EXPECT_EQ(weight + m->partner_weights.values<float>()[row], 1.0f);
+        EXPECT_EQ(m->labels.values<std::int32_t>()[row], a->labels.values<std::int32_t>()[row]);
+        EXPECT_EQ(m->partner_labels.values<std::int32_t>()[row], a->labels.values<std::int32_t>()[partner]);
+        EXPECT_EQ(pairs || weight == 1.0f, true);
+        const auto x = a->images.values<std::uint8_t>(), y = m->images.values<std::uint8_t>();
+        for (std::size_t i = 0; i < 108; ++i)
+          EXPECT_NEAR(y[row * 108 + i], weight * x[row * 108 + i] + (1 - weight) * x[partner * 108 + i], 0.51);
+        EXPECT_EQ(a->weights.values<float>()[row] + a->partner_weights.values<float>()[row], 1.0f);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace convoy

@@ -58,7 +58,7 @@ class ImageData : public testing::Test {
 
 constexpr const char* kAugmented =
     "--data.size=28 --data.view=random-resized-crop --data.area=0.3,1 --data.flip --data.brightness=0.2 --data.color-noise=0.1 "
-    "--data.cutout=6";
+    "--data.cutout=6 --data.mixup=0.4";
 
 TEST_F(ImageData, RanksImportTogetherWhatOneImportsAlone) {
   const Outcome alone = import("data"), together = import("other", "", 3);
@@ -96,7 +96,7 @@ TEST_F(ImageData, TrainingHasTheSameBitsOnAnyRanksAndThreads) {
 TEST_F(ImageData, WhatChangesTheViewIsRefusedOnResume) {
   ASSERT_EQ(import("data").status, 0);
   ASSERT_EQ(train("run", kAugmented).status, 0);
-  const std::string resume = "--data.size=28 --data.view=random-resized-crop --data.flip --resume=latest ";
+  const std::string resume = "--data.size=28 --data.view=random-resized-crop --data.flip --data.mixup=0.4 --resume=latest ";
   for (const char* other : {"--data.area=0.4,1 --data.brightness=0.2 --data.color-noise=0.1 --data.cutout=6",
                             "--data.area=0.3,1 --data.brightness=0.3 --data.color-noise=0.1 --data.cutout=6",
                             "--data.area=0.3,1 --data.brightness=0.2 --data.color-noise=0.1 --data.cutout=5"}) {
