@@ -18,6 +18,9 @@ set(datasets_sources
   inside.cpp
   inspect.cpp
   jpeg.cpp
+  jpeg_encode.cpp
+  jpeg_errors.cpp
+  jpeg_exif.cpp
   ledger.cpp
   library_version.cpp
   loader.cpp

@@ -40,6 +40,7 @@ class JpegDecoder {
   /// What libjpeg complained of during the last decode() without giving up; it fills with gray what is missing.
   struct Complaints {
     std::string damage;                  // parts of the picture are wrong or missing; empty: none
+    std::string oddity;                  // bytes that belong to nothing, as some cameras leave them; empty: none
     bool no_end_marker = false;          // the file ends without one; by itself no damage to the picture
   };
 

@@ -24,8 +24,8 @@ PartialFile::PartialFile(std::filesystem::path path, hdf5::DescriptorFile::Mode 
 
 void PartialFile::check() const {
   if (file_.error() != 0)
-    throw LibraryError(fmt::format("{}: cannot be written: {}. Make room there, or choose another --output; nothing of "
-                                   "this import is left behind",
+    throw LibraryError(fmt::format("{}: cannot be written: {}. Make room there, or choose another --output, and "
+                                   "import again",
                                    path_.string(), system_message(file_.error())));
 }
 

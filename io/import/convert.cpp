@@ -102,6 +102,7 @@ ConvertedPicture PictureConverter::convert_jpeg(std::span<const std::byte> file,
       reasons.emplace_back("the end marker that was missing was added");
     }
   }
+  if (const std::string& oddity = jpeg_.complaints().oddity; !oddity.empty()) reasons.push_back("libjpeg: " + oddity);
   picture.why = listed(reasons);
   return picture;
 }

@@ -146,6 +146,7 @@ TEST_F(ImageImport, OddFilesAreConvertedAndNamed) {
   put("a/misnamed.jpg", text_of_bytes(encode_png(test_picture(25, 35))));
   const std::string whole = text_of_bytes(encode_jpeg(test_picture(40, 40), 90));
   put("a/unended.jpg", whole.substr(0, whole.size() - 2));
+  put("a/stray.jpg", whole.substr(0, whole.size() - 2) + std::string(40, 'x') + "\xff\xd9");
   put("b/cut.jpg", whole.substr(0, whole.size() / 2));
   put("b/page.jpg", "<html>");
   put("b/anim.gif", "GIF89a....................");
@@ -159,7 +160,7 @@ TEST_F(ImageImport, OddFilesAreConvertedAndNamed) {
   EXPECT_EQ(report.converted, 3);
   const std::string rows = bytes_of(report.report_file);
   for (const char* row : {"turned.jpg\tconverted\tturned upright (EXIF orientation 6)", "misnamed.jpg\tconverted\ta PNG named .jpg",
-                          "unended.jpg\tconverted\tthe end marker", "cut.jpg\tbad\t", "page.jpg\tbad\tnot a picture", "anim.gif\tbad\ta GIF"})
+                          "unended.jpg\tconverted\tthe end marker", "stray.jpg\tkept\tlibjpeg: ", "cut.jpg\tbad\t", "page.jpg\tbad\tnot a picture", "anim.gif\tbad\ta GIF"})
     EXPECT_HAS(rows, row);
   bool seen = false;
   for (const auto& [bytes, label] : stored()) {

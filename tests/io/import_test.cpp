@@ -338,6 +338,16 @@ TEST_F(ImportCifar, TenBecomesChannelsLastInTheOrderOfItsBatches) {
   EXPECT_EQ(open_dataset(at(output_.path(), Split::test))->info().samples, 5);
 }
 
+TEST_F(ImportCifar, ColoursAreKnownByTheirPrincipalComponents) {
+  put("data_batch_1.bin", cifar_records(0, 7, 1));
+  import_cifar10(options());
+  const auto train = open_dataset(at(output_.path()));
+  const StatsReport stats = inspect_stats(*train, {});
+  ASSERT_EQ(stats.color_values.size(), 3u);
+  EXPECT_EQ(train->info().color_values, stats.color_values);
+  EXPECT_EQ(train->info().color_vectors, stats.color_vectors);
+}
+
 TEST_F(ImportCifar, HundredTakesTheFineLabel) {
   put("train.bin", cifar_records(0, 3, 2));
   const ImportReport report = import_cifar100(options());

@@ -152,6 +152,10 @@ TEST(Jpeg, DamageIsToldFromAMissingEnd) {
   const std::string no_end = whole.substr(0, whole.size() - 2);
   EXPECT_TRUE(complaints_of(no_end).no_end_marker);
   EXPECT_TRUE(complaints_of(no_end).damage.empty());
+  const std::string stray = no_end + std::string(40, 'x') + "\xff\xd9";
+  EXPECT_TRUE(complaints_of(stray).damage.empty());
+  EXPECT_HAS(complaints_of(stray).oddity, "extraneous bytes");
+  EXPECT_TRUE(complaints_of(whole).oddity.empty());
   for (std::size_t size : {whole.size() * 9 / 10, whole.size() / 2}) EXPECT_FALSE(complaints_of(whole.substr(0, size)).damage.empty()) << size;
   EXPECT_TRUE(complaints_of(whole).damage.empty()) << "the next file is another matter";
 }
