@@ -8,6 +8,7 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
+#include "io/library_version.h"
 #include "launch/data_options.h"
 #include "launch/check.h"
 #include "launch/options.h"
@@ -201,6 +202,7 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   record["optimizer"] = fmt::format("sgd momentum={} nesterov={} decay={} decay-biases={}", spec.sgd.momentum,
                                     spec.sgd.nesterov, spec.sgd.decay, spec.sgd.decay_biases);
   record["augment"] = describe(spec.augment);
+  if (data.has_views && !data.encoding.empty()) record["data.decoder"] = decoder_version(data.encoding);
   if (const auto shorter = config.get<std::int64_t>("data.resize-short"); shorter > 0)
     record["data.resize-short"] = std::to_string(shorter);
   record["seeds"] = fmt::format("init={} order={} augment={} dropout={}", spec.seeds.init, spec.seeds.order,
