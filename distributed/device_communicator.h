@@ -31,6 +31,8 @@ class DeviceCommunicator {
   /// What went wrong since, in the library's words; empty: nothing.
   virtual std::string error() = 0;
   /// Ends what is under way, here and so at the peers that wait for it; nothing but the destructor is allowed afterwards.
+  /// Returns at once, also inside a capture and while graphs that were captured still exist. The destructor waits for the end,
+  /// with a deadline; destroy what was captured before.
   virtual void abort() noexcept = 0;
   virtual std::string library_version() const = 0;
 };

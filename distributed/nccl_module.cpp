@@ -19,6 +19,7 @@ struct Loaded {
 
 const Loaded& loaded() {
   static const Loaded once = [] {
+    if (std::string wrong = wrong_module_folder(); !wrong.empty()) return Loaded{nullptr, std::move(wrong)};
     const OpenedModule opened = open_module("convoy_nccl");
     // The head is the first member of a standard-layout struct.
     return Loaded{reinterpret_cast<const NcclModule*>(opened.head), opened.why_not};

@@ -1,6 +1,6 @@
 #pragma once
-// A backend answers three questions and has no other door: do you support this op with these attributes and types;
-// bind it; run it. Kernels are stateless between runs but for what bind prepared; a kernel object belongs to one
+// A backend answers three questions and has no other door: do you support this op with these attributes and types, bind it
+// (try_bind answers both, for a library may take long to find a way); run it. Kernels are stateless between runs but for what bind prepared; a kernel object belongs to one
 // thread. Operands and scratch lie in the memory of the backend's device.
 #include <cstddef>
 #include <memory>
@@ -47,10 +47,13 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
-  /// Empty if bind will succeed; otherwise every candidate's reason for declining.
-  virtual std::string declines(const OpDesc& op) const = 0;
-  /// `threads` that the kernel may use (1: it runs on the calling thread alone).
-  virtual std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const = 0;
+  /// Null where every candidate declines; *reasons is then why, each. `threads` that the kernel may use (1: it runs on the
+  /// calling thread alone).
+  virtual std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) const = 0;
+  /// The same, for callers that have no other way: throws UsageError with the reasons.
+  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const;
+  /// The reasons, of a kernel that is bound for nothing else; empty: none.
+  std::string declines(const OpDesc& op) const;
   /// One kernel for several neighbouring ops of a program (the updates of all parameters), or null: then each is bound
   /// by itself. Its arguments are the ops' inputs and outputs, one op after the other.
   virtual std::unique_ptr<Kernel> bind_together(std::span<const OpDesc> /*ops*/) const { return nullptr; }
@@ -60,6 +63,8 @@ class Backend {
   /// first; the others adopt its choice before they bind, and so does a resumed run, so that all compute the same bits.
   virtual std::string plans() const { return {}; }
   virtual void adopt_plans(const std::string& /*plans*/) {}
+  /// One line that whoever computes in this type should know; empty: nothing.
+  virtual std::string advice(DType /*compute*/) const { return {}; }
   /// What must be the same for the same bits: instruction set, library versions. For the run record.
   virtual std::vector<std::pair<std::string, std::string>> identity() const = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/backend/cuda_driver.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -24,11 +25,15 @@ const Loaded& loaded() {
 }  // namespace
 
 CudaDevices find_cuda_devices() {
-  if (loaded().module == nullptr) return {{}, {}, loaded().why_not};
+  if (const std::string wrong = wrong_module_folder(); !wrong.empty()) return {{}, {}, wrong, true};
+  if (const std::string& why = why_no_cuda_driver(); !why.empty()) return {{}, {}, why, false};
+  if (loaded().module == nullptr) return {{}, {}, loaded().why_not, true};
   try {
-    return loaded().module->find_devices();
+    CudaDevices found = loaded().module->find_devices();
+    found.half_there = found.names.empty();
+    return found;
   } catch (const Error& error) {  // thrown in the module: the error types are one and the same by name
-    return {{}, {}, error.what()};
+    return {{}, {}, error.what(), true};
   }
 }
 

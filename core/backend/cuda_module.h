@@ -22,10 +22,11 @@ struct CudaOptions {
 struct CudaDevices {
   std::vector<std::string> names;  // by ordinal: "NVIDIA H200"
   std::vector<std::string> ids;    // by ordinal: the same device has the same id in every process (its UUID)
-  std::string why_none;            // one line, where names is empty: no module, no driver, no device
+  std::string why_none;            // one line, where names is empty: no driver, no device, no module
+  bool half_there = false;         // names is empty, but the user has a GPU or named modules: why_none may be news
 };
 
-/// Loads the module at its first call and asks the driver. Throws nothing.
+/// Asks the driver, and where it sees a device loads the module, at the first call. Throws nothing.
 CudaDevices find_cuda_devices();
 
 /// Throws UsageError where there is no such device, LibraryError where the device or a library fails.

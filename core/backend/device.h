@@ -3,7 +3,7 @@
 // enqueued on the compute stream; so are captured programs. On the host everything has happened when a call returns, so
 // that callers are written once, for devices.
 //
-// Threads: a device belongs to one thread at a time; abandon() and done() may be called by another.
+// Threads: a device belongs to one thread at a time; done() may be called by another.
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -54,6 +54,8 @@ class Device {
   /// The CPU itself: its memory is host memory and every call has happened when it returns.
   virtual bool is_host() const = 0;
   virtual std::size_t total_memory_bytes() const = 0;
+  /// The most bytes of allocate() that were there at one time; 0 on a host, whose system counts the process's memory.
+  virtual std::size_t peak_memory_bytes() const { return 0; }
 
   /// Zero-filled. Throws LibraryError naming what was asked for and what is free.
   virtual DeviceMemory allocate(std::size_t bytes) = 0;

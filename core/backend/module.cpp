@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/backend/elf_file.h"
 #include "module_build.h"
 
 namespace convoy {
@@ -24,7 +25,22 @@ std::string list(const std::vector<std::filesystem::path>& folders) {
   return text;
 }
 
+/// Those of $CONVOY_MODULES.
+std::vector<std::filesystem::path> given_folders() {
+  std::vector<std::filesystem::path> folders;
+  const char* given = std::getenv("CONVOY_MODULES");
+  const std::string text = given ? given : "";
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (end > begin) folders.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return folders;
+}
+
 OpenedModule load(const std::filesystem::path& file, const std::string& function) {
+  if (const std::string damage = why_not_whole(file); !damage.empty())
+    return {nullptr, fmt::format("{} cannot be loaded: {}", file.string(), damage)};
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return {nullptr, fmt::format("{} cannot be loaded: {}", file.filename().string(), last_words())};
   const auto entry = reinterpret_cast<const ModuleHead* (*)()>(dlsym(library, function.c_str()));
@@ -41,15 +57,7 @@ OpenedModule load(const std::filesystem::path& file, const std::string& function
 const char* module_build() { return CONVOY_MODULE_BUILD; }
 
 std::vector<std::filesystem::path> module_folders() {
-  std::vector<std::filesystem::path> folders;
-  if (const char* given = std::getenv("CONVOY_MODULES")) {
-    const std::string text = given;
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find(':', begin), text.size());
-      if (end > begin) folders.emplace_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
+  std::vector<std::filesystem::path> folders = given_folders();
   std::error_code unknown;
   const auto binary = std::filesystem::read_symlink("/proc/self/exe", unknown);
   if (unknown) return folders;
@@ -58,13 +66,24 @@ std::vector<std::filesystem::path> module_folders() {
   return folders;
 }
 
+std::string wrong_module_folder() {
+  for (const auto& folder : given_folders()) {
+    std::error_code unknown;
+    if (!std::filesystem::is_directory(folder, unknown))
+      return fmt::format("CONVOY_MODULES names {}, which is no folder: correct it, or unset it", folder.string());
+  }
+  return {};
+}
+
 OpenedModule open_module(std::string_view name, const std::vector<std::filesystem::path>& folders) {
   const std::string library = fmt::format("lib{}.so", name);
   for (const auto& folder : folders) {
     std::error_code unknown;
     if (std::filesystem::exists(folder / library, unknown)) return load(folder / library, fmt::format("{}_module", name));
   }
-  return {nullptr, fmt::format("{} is in none of: {}", library, list(folders))};
+  return {nullptr, fmt::format("{} is in none of: {}; where CUDA is installed, `cmake --build build/release` builds it (its "
+                               "target convoy alone does not)",
+                               library, list(folders))};
 }
 
 }  // namespace convoy

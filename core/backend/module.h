@@ -26,6 +26,9 @@ struct OpenedModule {
 /// ../lib seen from there.
 std::vector<std::filesystem::path> module_folders();
 
+/// One line where a folder of $CONVOY_MODULES does not exist; empty: all do, or there is none.
+std::string wrong_module_folder();
+
 /// Loads lib<name>.so from the first folder that has it and calls its function <name>_module(), which returns a
 /// ModuleHead. Its libraries and symbols stay its own (RTLD_LOCAL). Throws nothing: what is missing is told in why_not.
 OpenedModule open_module(std::string_view name, const std::vector<std::filesystem::path>& folders = module_folders());

@@ -1,1 +1,1 @@
-set(backend_sources host_device.cpp module.cpp cuda_module.cpp timing.cpp)
+set(backend_sources backend.cpp host_device.cpp module.cpp elf_file.cpp cuda_driver.cpp cuda_module.cpp timing.cpp)

@@ -61,10 +61,9 @@ class Bench {
   Bench(const Backend& backend, std::span<const OpDesc> ops, int threads) : device_(backend.device()) {
     if (ops.size() > 1) kernel_ = backend.bind_together(ops);
     if (!kernel_ && ops.size() > 1) throw UsageError("the backend binds these ops one by one only");
-    if (!kernel_) {
-      if (const std::string reason = backend.declines(ops.front()); !reason.empty()) throw UsageError(reason);
-      kernel_ = backend.bind(ops.front(), threads);
-    }
+    std::string reasons;
+    if (!kernel_) kernel_ = backend.try_bind(ops.front(), threads, &reasons);
+    if (!kernel_) throw UsageError(reasons);
     for (const OpDesc& op : ops) add_operands(op);
     scratch_ = device_.allocate(kernel_->scratch_bytes());
     device_.synchronize(Stream::compute);

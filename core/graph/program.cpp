@@ -124,10 +124,11 @@ std::size_t Program::bind_neighbours(const Backend& backend, const std::vector<O
       return end - first;
     }
   }
-  if (const std::string reason = backend.declines(desc); !reason.empty())
+  std::string reasons;
+  kernels_[first] = backend.try_bind(desc, threads, &reasons);
+  if (!kernels_[first])
     throw UsageError(fmt::format("the {} backend cannot run the op {} of layer \"{}\": {}", backend.name(),
-                                 op_def(desc.kind).name, graph_.ops()[first].layer, reason));
-  kernels_[first] = backend.bind(desc, threads);
+                                 op_def(desc.kind).name, graph_.ops()[first].layer, reasons));
   return 1;
 }
 

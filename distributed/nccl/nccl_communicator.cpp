@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/tensor/error.h"
+#include "distributed/nccl/abort.h"
 #include "distributed/nccl/check.h"
 
 namespace convoy::nccl {
@@ -19,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr int kOldest = NCCL_VERSION(2, 18, 3);    // what it uses of ncclConfig_t, and group calls without blocking
-constexpr milliseconds kGoodbyeMayTake{10'000};    // ncclCommFinalize, before the communicator is aborted instead
+constexpr milliseconds kGoodbyeMayTake{10'000};    // ncclCommFinalize, before the communicator is aborted instead; and that abort
 constexpr std::chrono::microseconds kSpin{100};    // polls of a state that mostly is reached at once
 
 int version_number() {
@@ -59,6 +60,7 @@ class NcclCommunicator final : public DeviceCommunicator {
       if (size_ > 1) meet_everybody(letters.get());
     } catch (...) {
       abort();
+      static_cast<void>(abort_.has_ended(patience()));
       throw;
     }
   }
@@ -66,6 +68,8 @@ class NcclCommunicator final : public DeviceCommunicator {
   ~NcclCommunicator() override {
     if (std::uncaught_exceptions() == exceptions_at_start_) say_goodbye();
     abort();  // nothing, after a goodbye
+    // Where a graph that was captured outlives us, the abort ends when that is destroyed.
+    static_cast<void>(abort_.has_ended(patience()));
   }
 
   int rank() const override { return rank_; }
@@ -119,7 +123,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   void abort() noexcept override {
     const std::lock_guard lock(mutex_);
-    if (comm_ != nullptr) static_cast<void>(ncclCommAbort(std::exchange(comm_, nullptr)));
+    if (comm_ != nullptr) abort_.start(std::exchange(comm_, nullptr));
   }
 
   std::string library_version() const override { return "NCCL " + version(); }
@@ -215,6 +219,12 @@ class NcclCommunicator final : public DeviceCommunicator {
     }
   }
 
+  milliseconds patience() const { return std::min(kGoodbyeMayTake, over_.deadline()); }
+  ncclComm_t take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(comm_, nullptr);
+  }
+
   /// Frees the communicator after all that is under way, if the peers do the same; else it is left to abort().
   void say_goodbye() {
     try {
@@ -223,9 +233,8 @@ class NcclCommunicator final : public DeviceCommunicator {
         if (comm_ == nullptr) return;
         check_call(ncclCommFinalize(comm_), "ncclCommFinalize");
       }
-      if (!becomes_ready(std::min(kGoodbyeMayTake, over_.deadline()), "ncclCommFinalize")) return;
-      const std::lock_guard lock(mutex_);
-      if (comm_ != nullptr) static_cast<void>(ncclCommDestroy(std::exchange(comm_, nullptr)));
+      if (!becomes_ready(patience(), "ncclCommFinalize")) return;
+      if (const ncclComm_t finalized = take(); finalized != nullptr) static_cast<void>(ncclCommDestroy(finalized));
     } catch (const Error&) {
       // It is broken: abort() frees it.
     }
@@ -239,8 +248,9 @@ class NcclCommunicator final : public DeviceCommunicator {
   const int exceptions_at_start_ = std::uncaught_exceptions();
   bool in_group_ = false;
   std::vector<Message> group_;
-  std::mutex mutex_;            // guards comm_, also while NCCL uses it: abort() frees it
-  ncclComm_t comm_ = nullptr;   // null once it is freed
+  std::mutex mutex_;            // guards comm_, also while NCCL uses it: what abort() takes is in no call
+  ncclComm_t comm_ = nullptr;   // null once it is freed, or about to be
+  Abort abort_;
 };
 
 }  // namespace

@@ -71,7 +71,7 @@ void print_json(const std::vector<Row>& rows, const Limits& limits) {
 }
 
 int run(const Config& config) {
-  const auto backend = make_backend(config);
+  const auto backend = make_backend(config, {}, computation_of(config));
   Task task = bench_task(config);
   task.micro_batch = config.get<std::int64_t>("batch");
   const TrainingGraph training = build_training_graph(task, std::size_t{4} << 20);

@@ -52,7 +52,7 @@ std::vector<BenchReduceResult> run_on_devices(const Config& config, World& world
   Communicator& all = world.all();
   const Seats seats = find_seats(config, all, world.host());
   std::unique_ptr<Backend> backend;
-  agree(all, "the devices", [&] { backend = make_cuda_backend(*choose_device(config, seats)); });
+  agree(all, "the devices", [&] { backend = make_cuda_backend(*choose_device(config, seats, {})); });
   const bool one_host = std::all_of(seats.all.begin(), seats.all.end(),
                                     [&](const Seat& seat) { return seat.host == seats.all.front().host; });
   if (config.get<bool>("share-gpu")) let_ranks_share_a_device(world.rank(), one_host);
@@ -65,6 +65,11 @@ std::vector<BenchReduceResult> run_on_devices(const Config& config, World& world
   }
   return bench_device_reduce(all, backend->device(), options, "ncclAllReduce",
                              [&] { return make_nccl_communicator(all, backend->device()); });
+}
+
+void check(const Config& config) {
+  if (config.get<bool>("share-gpu") && config.get<std::string>("device") != "cuda")
+    throw UsageError("--share-gpu is for GPUs: give --device=cuda with it, or leave it away");
 }
 
 int run(const Config& config, World& world) {
@@ -105,6 +110,7 @@ Action bench_reduce_action() {
           "mpirun -n 2 convoy bench reduce\n"
           "mpirun -n 4 convoy bench reduce --elements=1000000 --format=json\n"
           "mpirun -n 8 convoy bench reduce --device=cuda --reduction-dtype=bf16",
+      .check = check,
       .run_on_ranks = run};
 }
 

@@ -26,7 +26,9 @@ struct Measured {
   double median() const { return seconds[seconds.size() / 2]; }
 };
 
-double peak_mebibytes() {
+/// Of the memory that is computed in: the device's, or the process's.
+double peak_mebibytes(const Device& device) {
+  if (!device.is_host()) return static_cast<double>(device.peak_memory_bytes()) / (1 << 20);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024;  // kilobytes on Linux
@@ -62,7 +64,7 @@ Measured measure(StepBench& bench, const Config& config, const Backend& backend)
     measured.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / steps);
   }
   std::sort(measured.seconds.begin(), measured.seconds.end());
-  measured.peak_mebibytes = peak_mebibytes();  // before the arrays that the limits are measured with
+  measured.peak_mebibytes = peak_mebibytes(backend.device());  // before the arrays that the limits are measured with
   if (config.get<bool>("limits"))
     measured.ceiling = measure_ceiling(bench.training.graph, bench.training.leaves, bench.update.graph, bench.virtual_workers,
                                        backend, bench.threads * bench.threads_per_micro_batch);
@@ -91,20 +93,25 @@ void print_text(const StepBench& bench, const Measured& measured, const std::str
              backend.device().is_host()
                  ? fmt::format("{} threads, {} per micro-batch", bench.threads, bench.threads_per_micro_batch)
                  : "on " + backend.device().name());
-  fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak memory "
+  fmt::print("forward + backward + update: {:.3f} ms a step (least {:.3f}, most {:.3f}), {:.0f} samples/s, peak {}memory "
              "{:.0f} MiB\n",
              1e3 * measured.median(), 1e3 * measured.seconds.front(), 1e3 * measured.seconds.back(),
-             static_cast<double>(bench.batch) / measured.median(), measured.peak_mebibytes);
+             static_cast<double>(bench.batch) / measured.median(), backend.device().is_host() ? "" : "device ",
+             measured.peak_mebibytes);
   if (measured.ceiling) fmt::print("{}\n", describe(*measured.ceiling, measured.median()));
 }
 
 int run(const Config& config) {
-  const auto backend = make_backend(config);
+  const auto backend = make_backend(config, {}, computation_of(config));
   if (const auto path = config.get<std::filesystem::path>("dump"); !path.empty()) {
     StepBench bench(config, *backend, {.momentum = 0});
     const StepDump dump = bench.dump();
     write_step_dump(path, dump);
-    fmt::print("{}\n", nlohmann::ordered_json{{"dump", path.string()}, {"loss", dump.loss}}.dump());
+    fmt::print("{}\n", nlohmann::ordered_json{{"dump", path.string()},
+                                              {"device", backend->device().name()},
+                                              {"precision", config.get<std::string>("precision")},
+                                              {"loss", dump.loss}}
+                           .dump());
     return kDone;
   }
   StepBench bench(config, *backend, {.momentum = 0.9, .decay = 1e-4});
@@ -124,7 +131,8 @@ Action bench_step_action() {
           .usage = "bench step --model=NAME [--precision=bf16] [--batch=128] [--virtual-workers=1] [--profile] [--limits] [--dump=FILE]",
           .description =
               "Measures whole training steps (prepare, forward, backward, reduction on one rank, update) on random images "
-              "in memory: the median over --repetitions of the mean over --steps. With one micro-batch all threads share it; with "
+              "in memory: the median over --repetitions of the mean over --steps, and the peak of the memory that it computes in (the "
+              "GPU's own with --device=cuda). With one micro-batch all threads share it; with "
               "more, each thread has micro-batches of its own. --limits also measures what the machine gives (a large matrix product "
               "and a stream of large arrays, by as many threads) and prints the share: the time of a step each of whose kernels "
               "runs at the better of the two, over the median. --dump=FILE times nothing: it runs one step of plain gradient descent at rate 1 and writes images, "

@@ -82,6 +82,20 @@ void check_alike(const TrainedModel& first, const TrainedModel& other) {
                                  first.file.string(), other.file.string()));
 }
 
+/// What the device must be able to: TF32 is switched on for all models that compute in 32 bits, or for none.
+Computation computation_of(const Models& models) {
+  const TrainedModel *tf32 = nullptr, *fp32 = nullptr;
+  for (const auto& model : models) {
+    const Computation computation = computation_of(*model);
+    if (computation.precision == "tf32") tf32 = model.get();
+    if (computation.precision == "fp32") fp32 = model.get();
+  }
+  if (tf32 && fp32)
+    throw UsageError(fmt::format("{} was trained in tf32 and {} in fp32: evaluate them one by one", tf32->file.string(),
+                                 fp32->file.string()));
+  return computation_of(tf32 ? *tf32 : *models.front());
+}
+
 /// The models of --checkpoint, in its order.
 Models load_models(const Config& config, bool speaks) {
   Models models;
@@ -145,17 +159,19 @@ std::string averaging(std::size_t models, const std::string& crops) {
   return text.empty() ? text : "averaged over " + text;
 }
 
-std::string json_text(const Models& models, const Config& config, const EvaluationResult& result,
+std::string json_text(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result,
                       const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
   auto each = nlohmann::ordered_json::array();
   for (std::size_t m = 0; m < models.size(); ++m)
     each.push_back({{"checkpoint", models[m]->file.string()},
                     {"step", models[m]->checkpoint.step},
+                    {"precision", precision_on(backend, *models[m])},
                     {"loss", result.models[m].loss},
                     {"top1", result.models[m].top1},
                     {"top5", result.models[m].top5}});
   nlohmann::ordered_json json{{"checkpoint", models.front()->file.string()},
                               {"step", models.front()->checkpoint.step},
+                              {"precision", precision_on(backend, *models.front())},
                               {"split", config.get<std::string>("data.split")},
                               {"crops", config.get<std::string>("crops")},
                               {"samples", result.samples},
@@ -172,23 +188,25 @@ std::string scores_text(const Scores& scores) {
   return fmt::format("loss {:.6f}   top-1 {:.2f} %   top-5 {:.2f} %", scores.loss, 100 * scores.top1, 100 * scores.top5);
 }
 
-void print_text(const Models& models, const Config& config, const EvaluationResult& result, const ConfusionMatrix& matrix,
-                const std::vector<std::string>& pictures) {
+void print_text(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result,
+                const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
   const std::string where = fmt::format("the {} samples of the {} split", result.samples, config.get<std::string>("data.split"));
   const std::string averaged = averaging(models.size(), config.get<std::string>("crops"));
   if (models.size() == 1) {
-    fmt::print("{}, step {}, on {}\n", models.front()->file.string(), models.front()->checkpoint.step, where);
+    fmt::print("{}, step {}, in {} on {}\n", models.front()->file.string(), models.front()->checkpoint.step,
+               precision_on(backend, *models.front()), where);
   } else {
     fmt::print("{} models on {}\n", models.size(), where);
     for (std::size_t m = 0; m < models.size(); ++m)
-      fmt::print("  {}   {}, step {}\n", scores_text(result.models[m]), models[m]->file.string(), models[m]->checkpoint.step);
+      fmt::print("  {}   {}, step {}, in {}\n", scores_text(result.models[m]), models[m]->file.string(),
+                 models[m]->checkpoint.step, precision_on(backend, *models[m]));
   }
   if (!averaged.empty()) fmt::print("{}:\n", averaged);
   fmt::print("{}\n\n{}", scores_text(result), matrix.text());
   for (const std::string& picture : pictures) fmt::print("{}\n", picture);
 }
 
-void report(const Models& models, const Config& config, const EvaluationResult& result, const Dataset& dataset) {
+void report(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result, const Dataset& dataset) {
   const TrainedModel& first = *models.front();
   ConfusionMatrix matrix(names_of_classes(first));
   for (const SampleResult& sample : result.each) matrix.add(sample.label, sample.predicted);
@@ -200,9 +218,9 @@ void report(const Models& models, const Config& config, const EvaluationResult& 
     for (const char* name : {"confusion.png", "mistakes.png"}) pictures.push_back((folder / name).string());
   }
   if (config.get<std::string>("format") == "json")
-    fmt::print("{}", json_text(models, config, result, matrix, pictures));
+    fmt::print("{}", json_text(models, backend, config, result, matrix, pictures));
   else
-    print_text(models, config, result, matrix, pictures);
+    print_text(models, backend, config, result, matrix, pictures);
 }
 
 int evaluate(const Config& config, World& world) {
@@ -217,7 +235,7 @@ int evaluate(const Config& config, World& world) {
       models = load_models(config, world.rank() == 0);
       dataset = open_split(config, *models.front());
       for (const auto& model : models) check_fit(dataset->info(), *model);
-      backend = make_backend(config, seats);
+      backend = make_backend(config, seats, computation_of(models));
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
     const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));
@@ -243,7 +261,7 @@ int evaluate(const Config& config, World& world) {
     });
     const EvaluationResult result = evaluator->run(*dataset, all);
     agree(all, "the results", [&] {
-      if (world.rank() == 0) report(models, config, result, *dataset);
+      if (world.rank() == 0) report(models, *backend, config, result, *dataset);
     });
     return 0;
   } catch (const AgreedError& error) {
@@ -268,7 +286,9 @@ Command evaluate_command() {
             .description =
                 "Prints the loss, top-1 and top-5 accuracy and the confusion matrix, and draws confusion.png and "
                 "mistakes.png (the mistakes with the greatest loss) into the run's folder or into --output. Samples are "
-                "summed in a fixed order: under mpirun any number of ranks gives the same numbers.\n\n"
+                "summed in a fixed order: under mpirun any number of ranks gives the same numbers. It computes in the "
+                "precision that the model was trained in, on the cpu as on a GPU (tf32, which is a GPU's: on the cpu in "
+                "fp32).\n\n"
                 "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest. Without "
                 "--data.path it reads the data set that the model was trained on. The class probabilities of several models, "
                 "and of several views of an image (--crops), are averaged; the scores of each model are printed beside those of "

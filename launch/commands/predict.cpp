@@ -176,7 +176,7 @@ int predict(const Config& config) {
   std::vector<std::string> passed_over;
   TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"), passed_over);
   for (const std::string& damage : passed_over) fmt::print(stderr, "[predict] passed over, damaged: {}\n", damage);
-  const auto backend = make_backend(config);
+  const auto backend = make_backend(config, {}, computation_of(model));
   backend->adopt_plans(recorded_plans(model.checkpoint.run_record));
   const int top = static_cast<int>(std::min<std::int64_t>(config.get<std::int64_t>("top"), model.task.classes));
   const Results results = predict_all(files, folder, model, *backend, top);
@@ -209,7 +209,8 @@ Command predict_command() {
                 "which it takes the centre as evaluation does; else images of the extents that it was trained on. It "
                 "writes a table: file, then the likeliest classes with their probabilities. Text is tab-separated. The table "
                 "goes to stdout, or into predictions.tsv or predictions.json in --output. Images that cannot be read are "
-                "named on stderr and the exit status is then 3; the others are classified.",
+                "named on stderr and the exit status is then 3; the others are classified. It computes in the precision that "
+                "the model was trained in (tf32 on the cpu: in fp32).",
             .examples = "convoy predict --checkpoint=runs/lenet-5 --input=photos --output=results\n"
                         "convoy predict --checkpoint=runs/lenet-5 --input=photos --top=1",
             .check = check,

@@ -230,7 +230,7 @@ void DeviceEngine::set_loss_scale(const LossScale& scale) {
 
 std::size_t DeviceEngine::memory_bytes() const {
   return program_.arena_bytes() + program_.scratch_bytes() + update_.scratch_bytes() + inputs_.memory_bytes() +
-         sums_.memory_bytes() + (reduction_ ? reduction_->memory_bytes() : 0) + memory_.device_bytes();
+         sums_.memory_bytes() + (reduction_ ? reduction_->memory_bytes() : 0) + memory_.bytes();
 }
 
 void DeviceEngine::set_profile(bool on) { program_.profile = on; }

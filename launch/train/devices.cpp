@@ -17,8 +17,13 @@ namespace {
 
 bool may_want_gpu(const Config& config) { return config.get<std::string>("device") != "cpu"; }
 
-bool wants_tf32(const Config& config) {
-  return find_option(config.command(), "precision") && config.get<std::string>("precision") == "tf32";
+bool shares_gpu(const Config& config) { return find_option(config.command(), "share-gpu") && config.get<bool>("share-gpu"); }
+
+/// Options that would do nothing without a GPU. `why`: there is none.
+void refuse_options_for_gpus(const Config& config, const std::string& why) {
+  if (shares_gpu(config)) throw UsageError(fmt::format("--share-gpu is for GPUs: {}; leave it away", why));
+  if (find_option(config.command(), "distributed.transport") && config.get<std::string>("distributed.transport") == "nccl")
+    throw UsageError(fmt::format("--distributed.transport=nccl is for GPUs: {}; leave it away, or say auto", why));
 }
 
 void say(const std::string& news) {
@@ -69,23 +74,31 @@ std::vector<int> take_gpus(const std::vector<Seat>& seats, bool share) {
   return ordinals;
 }
 
-std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats) {
-  return choose_device(config, seats, may_want_gpu(config) ? find_cuda_devices() : CudaDevices{});
+Computation computation_of(const Config& config) {
+  if (!find_option(config.command(), "precision")) return {};
+  return {.precision = config.get<std::string>("precision"), .of_trained_model = false};
 }
 
-std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const CudaDevices& found) {
-  const bool tf32 = wants_tf32(config), speaks = seats.rank == 0;
+std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const Computation& computation) {
+  return choose_device(config, seats, computation, may_want_gpu(config) ? find_cuda_devices() : CudaDevices{});
+}
+
+std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const Computation& computation,
+                                         const CudaDevices& found) {
+  const bool tf32 = computation.precision == "tf32", speaks = seats.rank == 0;
   if (!may_want_gpu(config) || found.names.empty()) {
+    const std::string why = may_want_gpu(config) ? found.why_none : "it is --device=cpu";
     if (config.get<std::string>("device") == "cuda")
-      throw UsageError(fmt::format("--device=cuda: {}; --device=cpu computes without a GPU", found.why_none));
-    if (tf32)
-      throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", may_want_gpu(config) ? found.why_none : "it is --device=cpu"));
-    if (may_want_gpu(config) && speaks) say(fmt::format("computing on the cpu: {}", found.why_none));
+      throw UsageError(fmt::format("--device=cuda: {}; --device=cpu computes without a GPU", why));
+    if (tf32 && !computation.of_trained_model) throw UsageError(fmt::format("--precision=tf32 is a GPU's: {}", why));
+    refuse_options_for_gpus(config, why);
+    if (may_want_gpu(config) && speaks && (config.command() == "train" || found.half_there))
+      say(fmt::format("computing on the cpu: {}", why));
+    if (tf32 && speaks) say("the model was trained in tf32, which is a GPU's; the cpu computes it in fp32");
     return std::nullopt;
   }
-  const bool share = find_option(config.command(), "share-gpu") && config.get<bool>("share-gpu");
   CudaOptions options{.tf32 = tf32, .plan_cache = cache_folder(), .tell = {}};
-  if (!seats.all.empty()) options.ordinal = take_gpus(seats.all, share)[static_cast<std::size_t>(seats.rank)];
+  if (!seats.all.empty()) options.ordinal = take_gpus(seats.all, shares_gpu(config))[static_cast<std::size_t>(seats.rank)];
   if (speaks) options.tell = say;
   return options;
 }

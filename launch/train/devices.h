@@ -30,10 +30,20 @@ Seats find_seats(const Config& config, Communicator& all, const std::string& hos
 /// take that. Throws UsageError where two would share one and `share` is false.
 std::vector<int> take_gpus(const std::vector<Seat>& seats, bool share);
 
-/// What --device, --precision and --share-gpu choose; nothing: the cpu. With --device=auto rank 0 says on stderr why there is
-/// no GPU. Throws UsageError where cuda or tf32 is asked for and there is none.
-std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats);
+/// What is computed, as far as a device must be able to.
+struct Computation {
+  std::string precision = "fp32";  // fp32, tf32, bf16, fp16
+  bool of_trained_model = false;   // with tf32 and no GPU: fp32, and rank 0 says so
+};
+/// By the command's own --precision, where it has one.
+Computation computation_of(const Config& config);
+
+/// What --device and --share-gpu choose; nothing: the cpu. With --device=auto rank 0 says on stderr why there is no GPU: in
+/// train, and where one is half there (CudaDevices). Throws UsageError where cuda, tf32 or an option for GPUs
+/// (--share-gpu, --distributed.transport=nccl) is asked for and there is none.
+std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const Computation& computation);
 /// The same, of what was found.
-std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const CudaDevices& found);
+std::optional<CudaOptions> choose_device(const Config& config, const Seats& seats, const Computation& computation,
+                                         const CudaDevices& found);
 
 }  // namespace convoy

@@ -113,6 +113,13 @@ Evaluator::Evaluator(const std::vector<EvaluatedModel>& models, const Backend& b
   }
 }
 
+std::size_t Evaluator::memory_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& lane : lanes_)
+    for (const Lane::Model& model : lane->models) bytes += model.program->arena_bytes() + model.program->scratch_bytes();
+  return bytes;
+}
+
 /// One evaluation on one rank: the blocks [first, last).
 struct Evaluator::Run {
   const std::vector<Member>& members;

@@ -59,6 +59,8 @@ class Evaluator {
   /// where the images have no such views.
   Evaluator(const std::vector<EvaluatedModel>& models, const Backend& backend, const EvaluatorOptions& options);
   EvaluationResult run(const Dataset& dataset, Communicator& world);
+  /// Of its programs.
+  std::size_t memory_bytes() const;
 
   ~Evaluator();
 

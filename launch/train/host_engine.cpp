@@ -21,6 +21,7 @@ class HostEngine final : public StepEngine {
       : training_(training),
         update_(update),
         options_(options),
+        memory_(memory),
         scalars_({kStepScalars}, DType::f64),
         program_(update.graph, backend, ProgramOptions{}) {
     math::set_loss_scale(first_loss_scale(training), scalars());
@@ -88,7 +89,7 @@ class HostEngine final : public StepEngine {
     scalars()[kGoodSteps] = static_cast<double>(scale.good_steps);
   }
 
-  std::size_t memory_bytes() const override { return workers_->memory_bytes() + reducer_->memory_bytes(); }
+  std::size_t memory_bytes() const override { return memory_.bytes() + workers_->memory_bytes() + reducer_->memory_bytes(); }
   void set_profile(bool on) override { workers_->set_profile(on); }
   std::vector<const Program*> programs() const override {
     std::vector<const Program*> all;
@@ -134,6 +135,7 @@ class HostEngine final : public StepEngine {
   const TrainingGraph& training_;
   const UpdateGraph& update_;
   const EngineOptions options_;
+  const StateMemory& memory_;
   Tensor scalars_;
   Program program_;  // the update
   std::unique_ptr<Workers> workers_;

@@ -40,11 +40,11 @@ std::string Progress::line(const Standing& standing, double seconds) const {
   const double left = rate > 0 ? static_cast<double>(standing.last_step - standing.step) / rate : 0;
   return fmt::format(
       "epoch {:.2f}/{:.4g}  step {}/{}  loss {:.4f}  top-1 {:5.2f} %  rate {:.4g}  {:.0f} samples/s  data {:2.0f} %  "
-      "comm {:2.0f} %  left {}{}",
+      "comm {:2.0f} %  left {}{}{}",
       standing.epoch, standing.epochs, standing.step, standing.last_step, interval_.loss / weight,
       100 * interval_.top1 / weight, standing.rate, rate * static_cast<double>(standing.batch),
       seconds > 0 ? 100 * interval_.data_wait / seconds : 0, seconds > 0 ? 100 * interval_.communication_wait / seconds : 0,
-      duration(left), slow_.empty() ? "" : "  " + slow_);
+      duration(left), interval_.overflows > 0 ? fmt::format("  overflows {}", interval_.overflows) : "", slow_.empty() ? "" : "  " + slow_);
 }
 
 std::string Progress::record(const Standing& standing, const StragglerReport& stragglers) {

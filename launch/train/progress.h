@@ -33,7 +33,9 @@ class Progress {
   /// Adds a step; true when a record is due.
   void add(double loss, double weight, double top1, double data_wait, double communication_wait);
   /// A step whose scaled gradient was not finite, so that it was not applied.
-  void add_overflow() { ++interval_.overflows; }
+  void add_overflow() { ++interval_.overflows, ++overflows_; }
+  /// All of them.
+  std::int64_t overflows() const { return overflows_; }
   bool due(const Standing& standing) const;
   /// The record of the interval as one JSON line for metrics.jsonl; prints its line; begins a new interval.
   std::string record(const Standing& standing, const StragglerReport& stragglers);
@@ -52,6 +54,7 @@ class Progress {
   bool speaks_, terminal_, line_open_ = false;
   std::int64_t every_;
   Interval interval_;
+  std::int64_t overflows_ = 0;
   Clock::time_point begin_, shown_, paused_;
 
   std::string slow_;  // the newest record's word about slow ranks

@@ -154,10 +154,10 @@ DType compute_type(const Config& config) {
 
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }
 
-std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats) {
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats, const Computation& computation) {
   if (backend_maker) return backend_maker(config);
   set_cpu_isa(config.get<std::string>("device.isa"));
-  const std::optional<CudaOptions> cuda = choose_device(config, seats);
+  const std::optional<CudaOptions> cuda = choose_device(config, seats, computation);
   return cuda ? make_cuda_backend(*cuda) : make_cpu_backend();
 }
 

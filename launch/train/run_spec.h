@@ -52,9 +52,9 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 /// The type that data have while they are computed with: f32 for fp32 and tf32.
 DType compute_type(const Config& config);
 
-/// The backend that --device, --precision and --device.isa ask for, for a rank of a run (find_seats) or a process alone.
-/// Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
-std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats = {});
+/// The backend that --device and --device.isa ask for, for a rank of a run (find_seats) or a process alone, and for what is to
+/// be computed on it. Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.
+std::unique_ptr<Backend> make_backend(const Config& config, const Seats& seats, const Computation& computation);
 /// What make_backend does from now on, in place of that: for test programs that run commands on a backend of their own. To
 /// be called before any command.
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker);

@@ -10,12 +10,15 @@ constexpr std::size_t kAlignment = 256;
 }  // namespace
 
 StateMemory::StateMemory(ModelState& state, Device& device) : state_(state), device_(device) {
-  if (device_.is_host()) return;
   for (auto* tensors : {&state_.parameters, &state_.velocities, &state_.state, &state_.constants, &state_.copies})
     for (auto& [name, tensor] : *tensors) {
       places_[tensor.bytes()] = {bytes_, tensor.size_bytes()};
       bytes_ += (tensor.size_bytes() + kAlignment - 1) / kAlignment * kAlignment;
     }
+  if (device_.is_host()) {
+    places_.clear();
+    return;
+  }
   memory_ = device_.allocate(bytes_);
   upload();
 }

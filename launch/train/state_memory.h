@@ -22,7 +22,8 @@ class StateMemory {
   /// on a host.
   void upload();
   void download();
-  std::size_t device_bytes() const { return bytes_; }
+  /// Of the tensors, where programs find them.
+  std::size_t bytes() const { return bytes_; }
   ModelState& state() const { return state_; }
 
  private:

@@ -119,7 +119,7 @@ class StepEngine {
   virtual LossScale loss_scale() = 0;
   virtual void set_loss_scale(const LossScale& scale) = 0;
 
-  /// What a rank takes for programs, buckets and reduction.
+  /// What a rank takes for the model's state, programs, buckets and reduction, where it computes.
   virtual std::size_t memory_bytes() const = 0;
   /// Times every op from now on (Program::op_seconds of programs()).
   virtual void set_profile(bool on) = 0;

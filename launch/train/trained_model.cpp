@@ -75,6 +75,15 @@ TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<s
   return {file, std::move(checkpoint), std::move(config), std::move(data), spec.task, spec.augment, std::move(state)};
 }
 
+Computation computation_of(const TrainedModel& model) {
+  return {.precision = fact(model.checkpoint.run_record, "precision", model.file.string()), .of_trained_model = true};
+}
+
+std::string precision_on(const Backend& backend, const TrainedModel& model) {
+  const Computation trained = computation_of(model);
+  return backend.device().is_host() && trained.precision == "tf32" ? "fp32" : trained.precision;
+}
+
 std::filesystem::path run_folder_of(const std::filesystem::path& checkpoint) {
   const std::filesystem::path folder = std::filesystem::weakly_canonical(checkpoint).parent_path();
   return folder.filename() == "checkpoints" ? folder.parent_path() : std::filesystem::path();

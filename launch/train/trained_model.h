@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <string>
 
+#include "core/backend/backend.h"
 #include "core/models/training.h"
 #include "io/checkpoint.h"
 #include "io/dataset.h"
 #include "io/loader.h"
 #include "launch/config.h"
+#include "launch/train/devices.h"
 #include "launch/train/model_state.h"
 
 namespace convoy {
@@ -25,6 +27,12 @@ struct TrainedModel {
 /// `path`: a checkpoint or a run folder (best, else latest). Throws DataError for a checkpoint that does not verify or
 /// does not fit the model that its config describes. `passed_over`: a sentence for each newer checkpoint that is damaged.
 TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over);
+
+/// What it was trained in: fp32, tf32, bf16 or fp16. Evaluation and prediction compute in the same, on every device (tf32 on the
+/// cpu: in fp32).
+Computation computation_of(const TrainedModel& model);
+/// What such a backend really computes it in.
+std::string precision_on(const Backend& backend, const TrainedModel& model);
 
 /// The facts about the training data that evaluation and prediction need; they are part of the run record.
 void record_data(const DatasetInfo& info, RunRecord& record);

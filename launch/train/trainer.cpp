@@ -36,7 +36,7 @@ Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
   });
   const Seats seats = find_seats(config_, all_, world_.host());
   agree(all_, "the device and the data", [&] {
-    backend_ = make_backend(config_, seats);
+    backend_ = make_backend(config_, seats, computation_of(config_));
     open_data();
   });
   agree(all_, "the graphs", [&] { build_graphs(); });
@@ -330,6 +330,9 @@ int Trainer::run() {
   }
   if (folder_) {
     folder_->write_status(status(0, done_reason(), -1));
+    if (const std::int64_t overflows = progress_->overflows(); overflows > 0)
+      progress_->say("train", fmt::format("{} of the steps were not applied: the scaled gradient overflowed; the loss scale is {:g}",
+                                          overflows, engine_->loss_scale().scale));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
     progress_->say("checkpoint", saves_.summary());

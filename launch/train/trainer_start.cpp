@@ -65,7 +65,8 @@ void Trainer::introduce() {
   progress_->say("model", fmt::format("{}: {} parameters; batch {} in {} micro-batches of {}; {:.1f} MiB per rank",
                                       spec_.task.model, parameters, spec_.batch, spec_.virtual_workers,
                                       spec_.task.micro_batch,
-                                      static_cast<double>(engine_->memory_bytes()) / (1 << 20)));
+                                      static_cast<double>(engine_->memory_bytes() + (evaluator_ ? evaluator_->memory_bytes() : 0)) /
+                                          (1 << 20)));
   std::string library;
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
   const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
@@ -73,9 +74,10 @@ void Trainer::introduce() {
   const Device& device = backend_->device();
   const std::string computes = device.is_host() ? fmt::format("{} threads on rank 0", threads_)
                                                 : fmt::format("rank 0 on {}", device.name());
-  progress_->say("world", fmt::format("{}, {}; {} backend{}; {}, HDF5 {}, convoy {}{}", hosts, computes, backend_->name(),
-                                      library, World::library_version(), hdf5_version(),
+  progress_->say("world", fmt::format("{}, {}; {} backend in {}{}; {}, HDF5 {}, convoy {}{}", hosts, computes, backend_->name(),
+                                      config_.get<std::string>("precision"), library, World::library_version(), hdf5_version(),
                                       convoy_version(), job.empty() ? "" : "; " + job));
+  if (const std::string advice = backend_->advice(spec_.task.compute); !advice.empty()) progress_->say("device", advice);
 }
 
 /// None: there is no checkpoint to go on from. Where there are some and all are damaged, to begin anew is not ours to

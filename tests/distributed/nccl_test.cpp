@@ -187,5 +187,86 @@ TEST(NcclCommunicator, AnAbortFromAnotherThreadFreesAStreamThatWaitsForAPeer) {
   EXPECT_EQ(test::live_nccl_communicators(), 0);
 }
 
+/// A group that receives from rank 1 what that never sends.
+void receive_in_vain(DeviceCommunicator& communicator, const DeviceMemory& memory) {
+  communicator.begin_group();
+  communicator.receive(memory.get(), 16, 1, Stream::communication);
+  communicator.end_group();
+}
+
+/// Captures receive_in_vain `groups` times on the communication stream.
+std::unique_ptr<Replay> capture_groups(Device& device, DeviceCommunicator& communicator, const DeviceMemory& memory,
+                                       const std::function<void()>& between, int groups = 1) {
+  const auto begun = device.make_event(), ended = device.make_event();
+  return device.capture([&] {
+    device.record(Stream::compute, *begun);
+    device.wait(Stream::communication, *begun);
+    for (int i = 0; i < groups; ++i) {
+      if (i > 0) between();
+      receive_in_vain(communicator, memory);
+    }
+    device.record(Stream::communication, *ended);
+    device.wait(Stream::compute, *ended);
+  });
+}
+
+TEST(NcclCommunicator, AnAbortDoesNotWaitForTheGraphsThatKeepTheCommunicator) {
+  on_ranks(2, [](Communicator& world) {
+    const auto backend = test::make_emulated_cuda_backend();
+    Device& device = backend->device();
+    const auto communicator = test::make_emulated_nccl_communicator(world, device);
+    if (world.rank() == 0) {
+      const DeviceMemory memory = device.allocate(16);
+      auto replay = capture_groups(device, *communicator, memory, nullptr);
+      replay->launch();
+      communicator->abort();
+      EXPECT_EQ(communicator->error(), "");  // nor does what comes after it
+      device.synchronize(Stream::compute);   // the message that never comes is given up
+      replay.reset();
+    }
+    world.barrier();
+    if (world.rank() == 1) communicator->abort();
+  });
+  EXPECT_EQ(test::live_nccl_communicators(), 0);
+}
+
+TEST(NcclCommunicator, AWaitThatFailsInsideACaptureEndsTheCaptureByItsDeadline) {
+  on_ranks(2, [](Communicator& world) {
+    const auto backend = test::make_emulated_cuda_backend();
+    Device& device = backend->device();
+    const auto communicator = test::make_emulated_nccl_communicator(world, device);
+    world.set_deadline(300ms);
+    if (world.rank() == 0) {
+      const DeviceMemory memory = device.allocate(16);
+      EXPECT_THROW(capture_groups(device, *communicator, memory, [] { test::stall_emulated_nccl(0, true); }, 2), PeerError);
+      test::stall_emulated_nccl(0, false);
+    }
+    world.set_deadline(20s);
+    world.barrier();
+    if (world.rank() == 1) communicator->abort();
+  });
+  EXPECT_EQ(test::live_nccl_communicators(), 0);
+}
+
+TEST(NcclCommunicator, ItsDestructorWaitsForAGraphThatOutlivesItNoLongerThanTheDeadline) {
+  on_ranks(2, [](Communicator& world) {
+    const auto backend = test::make_emulated_cuda_backend();
+    Device& device = backend->device();
+    auto communicator = test::make_emulated_nccl_communicator(world, device);
+    world.set_deadline(300ms);
+    const DeviceMemory memory = device.allocate(16);
+    std::unique_ptr<Replay> replay;
+    if (world.rank() == 0) replay = capture_groups(device, *communicator, memory, nullptr);
+    communicator.reset();
+    if (replay) {
+      EXPECT_GT(test::live_nccl_communicators(), 0);
+    }
+    replay.reset();
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  while (test::live_nccl_communicators() > 0 && std::chrono::steady_clock::now() - begin < 20s) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(test::live_nccl_communicators(), 0);
+}
+
 }  // namespace
 }  // namespace convoy

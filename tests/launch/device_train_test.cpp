@@ -146,6 +146,20 @@ TEST_F(DeviceTraining, ScalesTheLossAsAHostDoes) {
   EXPECT_EQ(digest("half-parts"), expected);
 }
 
+TEST_F(DeviceTraining, LeavesModelsThatOthersComputeInTheirOwnPrecision) {
+  for (const std::string precision : {"tf32", "bf16", "fp32"}) {
+    ASSERT_EQ(on_device(1, precision, with(kMlp, "--train.steps=3 --precision=" + precision)).status, 0);
+    const Outcome outcome = convoy_with("evaluate --device=cpu --data.split=validation --checkpoint=" + run_folder(precision).string());
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find(precision == "bf16" ? ", in bf16 on the " : ", in fp32 on the "), std::string::npos) << outcome.out;
+    EXPECT_EQ(says(outcome, "trained in tf32"), precision == "tf32") << outcome.err;
+  }
+  const Outcome mixed = convoy_with("evaluate --device=cpu --data.split=validation --checkpoint " + run_folder("tf32").string() + " " +
+                                    run_folder("fp32").string());
+  EXPECT_EQ(mixed.status, 2) << mixed.out;
+  EXPECT_TRUE(says(mixed, "in tf32 and")) << mixed.err;
+}
+
 TEST_F(DeviceTraining, LooksForASampleWhereNoLossScaleHelps) {
   const std::string options = with(kMlp, "--precision=fp16 --train.steps=30 --on-nan=skip '--inject=nan:sample=123'");
   const std::string expected = host_digest("host-half-skip", options);

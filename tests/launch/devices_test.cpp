@@ -17,6 +17,16 @@ Config train(std::vector<std::string> arguments) {
   return Config::parse("train", arguments);
 }
 
+/// As a command chooses by its own options.
+std::optional<CudaOptions> choose(const Config& config, const Seats& seats, const CudaDevices& found) {
+  return choose_device(config, seats, computation_of(config), found);
+}
+
+Config bench(std::vector<std::string> arguments) {
+  arguments.push_back("--model=lenet-5");
+  return Config::parse("bench step", arguments);
+}
+
 /// `ranks` on host "h", each of which may use `gpus`.
 Seats seats(int ranks, const std::vector<std::string>& gpus, int rank) {
   return {std::vector<Seat>(static_cast<std::size_t>(ranks), Seat{"h", gpus}), rank};
@@ -44,7 +54,7 @@ TEST(TakeGpus, SharingIsAskedFor) {
 
 TEST(ChooseDevice, AutoTakesAGpuWhereThereIsOne) {
   for (int rank = 0; rank < 2; ++rank) {
-    const auto cuda = choose_device(train({}), seats(2, kTwo.ids, rank), kTwo);
+    const auto cuda = choose(train({}), seats(2, kTwo.ids, rank), kTwo);
     ASSERT_TRUE(cuda);
     EXPECT_EQ(cuda->ordinal, rank);
     EXPECT_FALSE(cuda->tf32);
@@ -52,41 +62,67 @@ TEST(ChooseDevice, AutoTakesAGpuWhereThereIsOne) {
   }
 }
 
-TEST(ChooseDevice, AProcessAloneTakesTheFirst) { EXPECT_EQ(choose_device(train({}), {}, kTwo)->ordinal, 0); }
+TEST(ChooseDevice, AProcessAloneTakesTheFirst) { EXPECT_EQ(choose(train({}), {}, kTwo)->ordinal, 0); }
 
 TEST(ChooseDevice, AutoFallsBackWithOneLineOfRankZero) {
   for (int rank = 0; rank < 2; ++rank) {
     testing::internal::CaptureStderr();
-    EXPECT_FALSE(choose_device(train({}), seats(2, {}, rank), kNone));
+    EXPECT_FALSE(choose(train({}), seats(2, {}, rank), kNone));
     EXPECT_EQ(testing::internal::GetCapturedStderr(),
               rank == 0 ? "[device] computing on the cpu: no NVIDIA driver is loaded\n" : "");
   }
 }
 
+TEST(ChooseDevice, OtherCommandsThanTrainSpeakOnlyOfAGpuThatIsHalfThere) {
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(choose(bench({}), {}, kNone));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(choose(bench({}), {}, {{}, {}, "libconvoy_cuda.so is cut off", true}));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "[device] computing on the cpu: libconvoy_cuda.so is cut off\n");
+}
+
 TEST(ChooseDevice, CudaWithoutAGpuIsAnError) {
-  EXPECT_USAGE_ERROR(choose_device(train({"--device=cuda"}), {}, kNone), "--device=cuda", "no NVIDIA driver is loaded", "--device=cpu");
+  EXPECT_USAGE_ERROR(choose(train({"--device=cuda"}), {}, kNone), "--device=cuda", "no NVIDIA driver is loaded", "--device=cpu");
 }
 
 TEST(ChooseDevice, CpuNeverAsks) {
   testing::internal::CaptureStderr();
-  EXPECT_FALSE(choose_device(train({"--device=cpu"}), {}, kTwo));
+  EXPECT_FALSE(choose(train({"--device=cpu"}), {}, kTwo));
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(ChooseDevice, Tf32IsAGpus) {
-  EXPECT_TRUE(choose_device(train({"--precision=tf32"}), {}, kTwo)->tf32);
-  EXPECT_USAGE_ERROR(choose_device(train({"--precision=tf32"}), {}, kNone), "--precision=tf32", "no NVIDIA driver");
-  EXPECT_USAGE_ERROR(choose_device(train({"--precision=tf32", "--device=cpu"}), {}, kTwo), "--precision=tf32", "--device=cpu");
+  EXPECT_TRUE(choose(train({"--precision=tf32"}), {}, kTwo)->tf32);
+  EXPECT_USAGE_ERROR(choose(train({"--precision=tf32"}), {}, kNone), "--precision=tf32", "no NVIDIA driver");
+  EXPECT_USAGE_ERROR(choose(train({"--precision=tf32", "--device=cpu"}), {}, kTwo), "--precision=tf32", "--device=cpu");
+}
+
+TEST(ChooseDevice, ATrainedModelsPrecisionIsTakenWhereTheDeviceHasIt) {
+  const Computation trained{.precision = "tf32", .of_trained_model = true};
+  EXPECT_TRUE(choose_device(bench({}), {}, trained, kTwo)->tf32);
+  EXPECT_FALSE(choose_device(bench({"--precision=tf32"}), {}, {.precision = "bf16", .of_trained_model = true}, kTwo)->tf32);
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(choose_device(bench({"--device=cpu"}), {}, trained, kTwo));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "[device] the model was trained in tf32, which is a GPU's; the cpu computes it in fp32\n");
+}
+
+TEST(ChooseDevice, OptionsForGpusAreRefusedWithoutOne) {
+  EXPECT_USAGE_ERROR(choose(train({"--share-gpu", "--device=cpu"}), {}, kTwo), "--share-gpu", "it is --device=cpu");
+  EXPECT_USAGE_ERROR(choose(train({"--share-gpu"}), {}, kNone), "--share-gpu", "no NVIDIA driver is loaded");
+  EXPECT_USAGE_ERROR(choose(train({"--distributed.transport=nccl"}), {}, kNone), "--distributed.transport=nccl", "no NVIDIA driver");
+  EXPECT_FALSE(choose(train({"--distributed.transport=host", "--device=cpu"}), {}, kNone));
 }
 
 TEST(ChooseDevice, MoreRanksThanGpusIsAnErrorUnlessTheyShare) {
-  EXPECT_USAGE_ERROR(choose_device(train({"--device=cuda"}), seats(3, kTwo.ids, 0), kTwo), "3 ranks", "2 GPUs");
-  EXPECT_EQ(choose_device(train({"--share-gpu"}), seats(3, kTwo.ids, 2), kTwo)->ordinal, 0);
+  EXPECT_USAGE_ERROR(choose(train({"--device=cuda"}), seats(3, kTwo.ids, 0), kTwo), "3 ranks", "2 GPUs");
+  EXPECT_EQ(choose(train({"--share-gpu"}), seats(3, kTwo.ids, 2), kTwo)->ordinal, 0);
 }
 
 TEST(ChooseDevice, ThePlansLieInTheCache) {
   setenv("CONVOY_CACHE", "/some/where", 1);
-  EXPECT_EQ(choose_device(train({}), {}, kTwo)->plan_cache, "/some/where");
+  EXPECT_EQ(choose(train({}), {}, kTwo)->plan_cache, "/some/where");
   unsetenv("CONVOY_CACHE");
 }
 

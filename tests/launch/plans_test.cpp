@@ -18,8 +18,7 @@ class Choosy final : public Backend {
  public:
   Choosy(int rank, bool on_host) : rank_(rank), host_(make_host_device()), on_host_(on_host) {}
   std::string_view name() const override { return "choosy"; }
-  std::string declines(const OpDesc&) const override { return {}; }
-  std::unique_ptr<Kernel> bind(const OpDesc&, int) const override { return nullptr; }
+  std::unique_ptr<Kernel> try_bind(const OpDesc&, int, std::string*) const override { return nullptr; }
   Device& device() const override { return on_host_ ? *host_ : const_cast<test::IdleDevice&>(idle_); }
   std::string plans() const override { return chosen_; }
   void adopt_plans(const std::string& plans) override { chosen_ = plans; }

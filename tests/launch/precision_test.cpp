@@ -63,6 +63,33 @@ TEST_F(Precision, ResumesWithTheBitsOfARunThatDidNotStop) {
   }
 }
 
+/// MiB of the "[model]" line.
+double mebibytes_per_rank(const Outcome& outcome) {
+  const std::size_t end = outcome.err.find(" MiB per rank");
+  if (end == std::string::npos) return -1;
+  return std::stod(outcome.err.substr(outcome.err.rfind(' ', end - 1)));
+}
+
+TEST_F(Precision, TellsItselfItsMemoryAndWhatOverflowed) {
+  const std::string options = with(kResNet, "--train.steps=1 --train.batch=128 --virtual-workers=2");
+  const Outcome wide = train(1, "told-wide", options), narrow = train(1, "told-narrow", options + " --precision=bf16");
+  EXPECT_NE(wide.err.find("cpu backend in fp32, "), std::string::npos) << wide.err;
+  EXPECT_NE(narrow.err.find("cpu backend in bf16, "), std::string::npos) << narrow.err;
+  // Parameters, momentum and gradients stay wide; they are 272,474 each.
+  EXPECT_GT(mebibytes_per_rank(narrow), 3 * 272474 * 4.0 / (1 << 20));
+  EXPECT_LT(mebibytes_per_rank(narrow), mebibytes_per_rank(wide));
+  EXPECT_EQ(wide.err.find("overflow"), std::string::npos) << wide.err;
+  const Outcome half = train(1, "told-half", with(kMlp, "--train.steps=3 --train.log-every=1 --precision=fp16"));
+  EXPECT_NE(half.err.find("  overflows 1"), std::string::npos) << half.err;
+  EXPECT_NE(half.err.find("of the steps were not applied: the scaled gradient overflowed"), std::string::npos) << half.err;
+}
+
+TEST_F(Precision, SaysWhereItGainsNoTime) {
+  const Outcome outcome = train(1, "no-gain", with(kMlp, "--train.steps=1 --precision=bf16 --device.isa=avx2"));
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_NE(outcome.err.find("[device] this cpu multiplies no bf16 (no AVX512_BF16"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Precision, RefusesToResumeInAnotherPrecision) {
   ASSERT_EQ(train(1, "changed", with(kMlp, "--train.steps=2 --precision=bf16")).status, 0);
   const Outcome outcome = train(1, "changed", with(kMlp, "--train.steps=4 --resume=latest"));

@@ -35,10 +35,10 @@ class LateCpuBackend final : public Backend {
  public:
   LateCpuBackend() : cpu_(make_cpu_backend()), emulated_(cuda::make_backend(CudaOptions{})) {}
   std::string_view name() const override { return cpu_->name(); }
-  std::string declines(const OpDesc& op) const override { return cpu_->declines(op); }
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const override {
-    return std::make_unique<LateKernel>(cpu_->bind(op, threads),
-                                        static_cast<cudaStream_t>(device().native_stream(Stream::compute)));
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) const override {
+    auto kernel = cpu_->try_bind(op, threads, reasons);
+    if (!kernel) return nullptr;
+    return std::make_unique<LateKernel>(std::move(kernel), static_cast<cudaStream_t>(device().native_stream(Stream::compute)));
   }
   Device& device() const override { return emulated_->device(); }
   std::vector<std::pair<std::string, std::string>> identity() const override { return cpu_->identity(); }

@@ -216,6 +216,28 @@ void expect_parity(const Backend& backend, const ParityCase& c, DType compute) {
   }
 }
 
+void expect_not_a_number(const Backend& backend, const ParityCase& c, DType compute) {
+  const std::vector<Tensor> expected = run_reference(lowered(c, compute)), found = run_single(backend, c, 1, compute);
+  ASSERT_EQ(found.size(), expected.size()) << c.name;
+  std::size_t none = 0, hidden = 0, spread = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (expected[i].dtype() != DType::f64) continue;  // which element of a window
+    const std::vector<double> is = as_doubles(found[i]), should_be = as_doubles(expected[i]);
+    for (std::size_t at = 0; at < is.size(); ++at) {
+      none += std::isnan(should_be[at]);
+      hidden += std::isnan(should_be[at]) && !std::isnan(is[at]);
+      spread += !std::isnan(should_be[at]) && std::isnan(is[at]);
+    }
+  }
+  const std::string where = c.name + ", " + std::string(op_def(c.kind).name) + " in " + std::string(name_of(compute)) + " by " +
+                            implementation_of(backend, c, compute);
+  EXPECT_GT(none, 0u) << where << ": the case shows nothing";
+  EXPECT_EQ(hidden, 0u) << where << ": of " << none << " elements that are not a number";
+  if (c.kind != OpKind::conv) {
+    EXPECT_EQ(spread, 0u) << where;
+  }
+}
+
 void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c, DType compute) {
   const std::vector<Tensor> first = run_single(backend, c, 1, compute);
   std::vector<Tensor> left, right;

@@ -42,6 +42,10 @@ std::string implementation_of(const Backend& backend, const ParityCase& c, DType
 /// (2^-8 for bf16, 2^-11 for f16), and for f16, whose least number is 2^-24, by an absolute 2^-25.
 void expect_parity(const Backend& backend, const ParityCase& c, DType compute = DType::f32);
 
+/// What is not a number in the reference's result is none in the backend's, and there is such an element. Where an algorithm
+/// mixes neighbouring results (Winograd, and so convolutions), others may be none either; elsewhere all others are numbers.
+void expect_not_a_number(const Backend& backend, const ParityCase& c, DType compute = DType::f32);
+
 /// The same bits again, on another thread, on two threads at once, and with a kernel bound anew.
 void expect_same_bits_anywhere(const Backend& backend, const ParityCase& c, DType compute = DType::f32);
 

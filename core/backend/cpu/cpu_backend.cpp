@@ -100,8 +100,9 @@ std::vector<Candidate> bf16_candidates(OpKind kind) {
   switch (kind) {
     case OpKind::conv:
     case OpKind::conv_backward_data:
-    case OpKind::conv_backward_filters:
       return {{"onednn bf16", bind_conv_onednn_bf16}};
+    case OpKind::conv_backward_filters:
+      return {{"winograd between casts", bind_filters_winograd_widened}, {"onednn bf16", bind_conv_onednn_bf16}};
     case OpKind::dense:
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights:
@@ -159,29 +160,7 @@ class CpuBackend final : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
 
-  std::string declines(const OpDesc& op) const override {
-    std::string reasons;
-    return try_bind(op, 1, &reasons) != nullptr ? std::string() : reasons;
-  }
-
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const override {
-    std::string reasons;
-    auto kernel = try_bind(op, threads, &reasons);
-    if (kernel == nullptr) throw UsageError("cpu backend: " + reasons);
-    return kernel;
-  }
-
-  Device& device() const override { return *device_; }
-
-  std::vector<std::pair<std::string, std::string>> identity() const override {
-    return {
-        {"isa", std::string(name_of(cpu_isa()))}, {"onednn", onednn::version()}, {"onednn isa", onednn::isa()}};
-  }
-
- private:
-  std::unique_ptr<Device> device_ = make_host_device();
-
-  static std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) {
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) const override {
     *reasons = wrong_types(op);
     if (!reasons->empty()) return nullptr;
     if (!is_narrow(op) || takes_narrow_itself(op.kind)) return try_candidates(candidates(op.kind), op, threads, reasons);
@@ -190,6 +169,24 @@ class CpuBackend final : public Backend {
     auto wide = try_candidates(candidates(op.kind), widened(op), threads, reasons);
     return wide != nullptr ? make_widened(op, std::move(wide), threads) : nullptr;
   }
+
+  Device& device() const override { return *device_; }
+
+  std::string advice(DType compute) const override {
+    if (compute == DType::f16) return "the cpu computes fp16 in fp32 between casts: it takes less memory, and no less time";
+    if (compute != DType::bf16 || onednn::multiplies_bf16()) return {};
+    return fmt::format("this cpu multiplies no bf16 (no AVX512_BF16 or AMX in {}), and computes in fp32 between casts: it takes less "
+                       "memory, and no less time",
+                       onednn::isa());
+  }
+
+  std::vector<std::pair<std::string, std::string>> identity() const override {
+    return {
+        {"isa", std::string(name_of(cpu_isa()))}, {"onednn", onednn::version()}, {"onednn isa", onednn::isa()}};
+  }
+
+ private:
+  std::unique_ptr<Device> device_ = make_host_device();
 
   static std::unique_ptr<Kernel> try_candidates(const std::vector<Candidate>& table, const OpDesc& op, int threads,
                                                 std::string* reasons) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/backend/cpu/rectified.h"
 #include "core/tensor/error.h"
 
 namespace convoy::onednn {
@@ -83,18 +84,9 @@ memory::desc filters_desc(const ConvSizes& c, bool any, memory::data_type type) 
   return any ? any_layout(dims, type) : memory::desc(dims, type, strides);
 }
 
-dnnl::primitive_attr attributes(bool relu) {
+dnnl::primitive_attr attributes() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (relu) {
-    dnnl::post_ops ops;
-#if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#else
-    ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#endif
-    attr.set_post_ops(ops);
-  }
   return attr;
 }
 
@@ -339,18 +331,18 @@ std::unique_ptr<Bound> bind_conv(const ConvSizes& conv, Direction direction, mem
     for (auto& d : dilation) d -= 1;  // oneDNN counts the gaps
     const auto low = head(conv.pad_low, conv.axes), high = head(conv.pad_high, conv.axes);
     const auto algorithm = dnnl::algorithm::convolution_direct;
-    const auto forward = describe<ConvForward>(attributes(conv.relu), dnnl::prop_kind::forward_training,
+    const auto forward = describe<ConvForward>(attributes(), dnnl::prop_kind::forward_training,
                                                algorithm, x, filters, bias, y, stride, dilation, low, high);
     if (direction == Direction::forward)
       return bind_forward<dnnl::convolution_forward>(forward, plain, conv.bias, threads, reason);
     if (direction == Direction::backward_data)
       return bind_data<dnnl::convolution_backward_data>(
-          describe_backward<ConvData>(attributes(false), forward, algorithm, x, filters, y, stride, dilation,
+          describe_backward<ConvData>(attributes(), forward, algorithm, x, filters, y, stride, dilation,
                                       low, high),
           plain, threads, reason);
     const auto gradient = filters_desc(conv, kBlockedFilters, memory::data_type::f32);
     return bind_filters<dnnl::convolution_backward_weights>(
-        describe_backward<ConvFilters>(attributes(false), forward, algorithm, x, gradient, bias, y, stride,
+        describe_backward<ConvFilters>(attributes(), forward, algorithm, x, gradient, bias, y, stride,
                                        dilation, low, high),
         filters_desc(conv, false, memory::data_type::f32), conv.bias, threads, reason);
   });
@@ -367,24 +359,36 @@ std::unique_ptr<Bound> bind_dense(const DenseSizes& dense, Direction direction, 
     const auto bias =
         dense.bias ? memory::desc({dense.o}, memory::data_type::f32, memory::format_tag::a) : memory::desc();
     const auto forward =
-        describe<DenseForward>(attributes(dense.relu), dnnl::prop_kind::forward_training, x, weights, bias, y);
+        describe<DenseForward>(attributes(), dnnl::prop_kind::forward_training, x, weights, bias, y);
     if (direction == Direction::forward)
       return bind_forward<dnnl::inner_product_forward>(forward, weights, dense.bias, threads, reason);
     if (direction == Direction::backward_data)
       return bind_data<dnnl::inner_product_backward_data>(
-          describe_backward<DenseData>(attributes(false), forward, x, weights, y), weights, threads, reason);
+          describe_backward<DenseData>(attributes(), forward, x, weights, y), weights, threads, reason);
     const auto gradient = matrix(dense.o, dense.f, memory::data_type::f32);
     return bind_filters<dnnl::inner_product_backward_weights>(
-        describe_backward<DenseFilters>(attributes(false), forward, x, gradient, bias, y), gradient, dense.bias,
+        describe_backward<DenseFilters>(attributes(), forward, x, gradient, bias, y), gradient, dense.bias,
         threads, reason);
   });
 }
 
+/// The layer with its ReLU, where it has one.
+template <typename Layer>
+std::unique_ptr<Layer> with_relu(std::unique_ptr<Layer> layer, const ConvSizes& conv, Direction direction, int threads) {
+  if (!conv.relu || direction != Direction::forward) return layer;
+  std::int64_t elements = conv.n * conv.o;
+  for (int a = 0; a < conv.axes; ++a) elements *= conv.out[static_cast<std::size_t>(a)];
+  return cpu::rectified(std::move(layer), elements, threads);
+}
+template <typename Layer>
+std::unique_ptr<Layer> with_relu(std::unique_ptr<Layer> layer, const DenseSizes& dense, Direction direction, int threads) {
+  if (!dense.relu || direction != Direction::forward) return layer;
+  return cpu::rectified(std::move(layer), dense.n * dense.o, threads);
+}
+
 /// oneDNN emulates bf16 on processors that cannot multiply it, slower than f32.
-bool multiplies_bf16(std::string* reason) {
-  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  if ((found & wanted) == wanted) return true;
+bool takes_bf16(std::string* reason) {
+  if (multiplies_bf16()) return true;
   *reason = fmt::format("the processor, or device.isa, has no AVX512_BF16 ({})", onednn::isa());
   return false;
 }
@@ -398,6 +402,12 @@ void limit_isa(CpuIsa isa) {
         fmt::format("oneDNN has fixed its instruction set already ({}); device.isa={} must be set "
                     "before the first kernel is bound",
                     onednn::isa(), name_of(isa)));
+}
+
+bool multiplies_bf16() {
+  const auto found = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (found & wanted) == wanted;
 }
 
 std::string version() {
@@ -426,24 +436,24 @@ std::string isa() {
 
 std::unique_ptr<LayerPrimitive> make_conv(const ConvSizes& conv, Direction direction, int threads,
                                           std::string* reason) {
-  return bind_conv(conv, direction, memory::data_type::f32, threads, reason);
+  return with_relu<LayerPrimitive>(bind_conv(conv, direction, memory::data_type::f32, threads, reason), conv, direction, threads);
 }
 
 std::unique_ptr<LayerPrimitive> make_dense(const DenseSizes& dense, Direction direction, int threads,
                                            std::string* reason) {
-  return bind_dense(dense, direction, memory::data_type::f32, threads, reason);
+  return with_relu<LayerPrimitive>(bind_dense(dense, direction, memory::data_type::f32, threads, reason), dense, direction, threads);
 }
 
 std::unique_ptr<NarrowPrimitive> make_conv_bf16(const ConvSizes& conv, Direction direction, int threads,
                                                 std::string* reason) {
-  if (!multiplies_bf16(reason)) return nullptr;
-  return bind_conv(conv, direction, memory::data_type::bf16, threads, reason);
+  if (!takes_bf16(reason)) return nullptr;
+  return with_relu<NarrowPrimitive>(bind_conv(conv, direction, memory::data_type::bf16, threads, reason), conv, direction, threads);
 }
 
 std::unique_ptr<NarrowPrimitive> make_dense_bf16(const DenseSizes& dense, Direction direction, int threads,
                                                  std::string* reason) {
-  if (!multiplies_bf16(reason)) return nullptr;
-  return bind_dense(dense, direction, memory::data_type::bf16, threads, reason);
+  if (!takes_bf16(reason)) return nullptr;
+  return with_relu<NarrowPrimitive>(bind_dense(dense, direction, memory::data_type::bf16, threads, reason), dense, direction, threads);
 }
 
 }  // namespace convoy::onednn

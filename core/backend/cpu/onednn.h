@@ -16,6 +16,8 @@ void limit_isa(CpuIsa isa);
 std::string version();
 /// What oneDNN generates code for: "avx512_core_bf16".
 std::string isa();
+/// Whether the processor multiplies bf16 itself, and device.isa lets it (AVX512_BF16, AMX).
+bool multiplies_bf16();
 
 /// Null if oneDNN has no fast implementation; *reason then says why. The primitive's team is `threads` threads.
 std::unique_ptr<cpu::LayerPrimitive> make_conv(const cpu::ConvSizes& conv, cpu::Direction direction,

@@ -90,7 +90,7 @@ class ConvKernel final : public Kernel {
 
   bool pad_images(const OpDesc& op, std::string* reason);
   bool pad_channels(std::string* reason);
-  bool find_plan(std::string* reason);
+  bool find_plan(bool relu, std::string* reason);
   bool bind_bias(const OpDesc& op, std::string* reason);
   bool bind_filters_result(const OpDesc& op, std::string* reason);
   bool step(std::optional<Step>& to, Bound (*bind)(const Context&, const OpDesc&, std::string*), const OpDesc& op,
@@ -172,22 +172,21 @@ bool ConvKernel::pad_channels(std::string* reason) {
   return true;
 }
 
-/// cuDNN has engines with a bias and with bias and ReLU, but few for ReLU alone: without a bias ReLU is our own.
-bool ConvKernel::find_plan(std::string* reason) {
+/// ReLU is our own, and keeps what is not a number; cuDNN has deprecated the attribute that asked for that and documents
+/// nothing in its place.
+bool ConvKernel::find_plan(bool relu, std::string* reason) {
   ConvProblem& p = problem_;
-  const bool bias = p.bias, relu = p.relu;
   const OpDesc add{OpKind::add_channels, {}, {{result_shape(p), type_}, {Shape{p.o}, DType::f32}}, {{result_shape(p), type_}}, {}};
   const OpDesc rectify{OpKind::activation, ActivationAttributes{ActivationKind::relu}, {{result_shape(p), type_}},
                        {{result_shape(p), type_}}, {}};
-  p.relu = bias && relu;
   plan_ = plan_of(*context_.libraries, p);
-  if (plan_ == nullptr && bias) {
-    p.bias = p.relu = false;
+  if (plan_ == nullptr && p.bias) {
+    p.bias = false;
     plan_ = plan_of(*context_.libraries, p);
     if (!step(add_bias_, bind_channel_operand, add, false, reason)) return false;
   }
   if (plan_ == nullptr) return *reason = "cuDNN has no deterministic engine for " + key_of(p), false;
-  if (relu && !p.relu && !step(relu_, bind_activation, rectify, false, reason)) return false;
+  if (relu && !step(relu_, bind_activation, rectify, false, reason)) return false;
   for (const auto* in_place : {&add_bias_, &relu_})
     if (*in_place && !(*in_place)->kernel->runs_in_place(0, 0)) return *reason = "bias and ReLU do not run in place", false;
   return true;
@@ -216,12 +215,13 @@ bool ConvKernel::bind_filters_result(const OpDesc& op, std::string* reason) {
 std::unique_ptr<ConvKernel> ConvKernel::make(const Context& context, const OpDesc& op, std::string* reason) {
   auto kernel = std::unique_ptr<ConvKernel>(new ConvKernel(context, op));
   ConvKernel& k = *kernel;
-  if (!k.pad_images(op, reason) || !k.pad_channels(reason) || !k.find_plan(reason) || !k.bind_bias(op, reason) ||
+  const bool relu = op.kind == OpKind::conv && std::get<ConvAttributes>(op.attributes).activation == ActivationKind::relu;
+  if (!k.pad_images(op, reason) || !k.pad_channels(reason) || !k.find_plan(relu, reason) || !k.bind_bias(op, reason) ||
       !k.bind_filters_result(op, reason))
     return nullptr;
   k.workspace_ = k.scratch_.take(k.plan_->workspace_bytes());
   k.shared_ = k.scratch_.take(k.shared_bytes_);
-  k.implementation_ = fmt::format("cudnn{}{}", k.problem_.bias ? "+bias" : "", k.problem_.relu ? "+relu" : "");
+  k.implementation_ = k.problem_.bias ? "cudnn+bias" : "cudnn";
   return kernel;
 }
 

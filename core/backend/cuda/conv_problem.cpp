@@ -67,7 +67,6 @@ ConvProblem conv_problem_of(const OpDesc& op, bool tf32) {
   p.pad_high = at_the_end(conv.pad_high, conv.axes, 0);
   p.data = op.inputs[0].dtype;
   p.bias = forward && op.inputs.size() > 2;
-  p.relu = forward && conv.activation == ActivationKind::relu;
   p.tf32 = tf32 && p.data == DType::f32;
   return p;
 }
@@ -81,12 +80,12 @@ Layout bias_layout(const ConvProblem& p) { return channels_last(p, 1, p.o, {1, 1
 
 std::string key_of(const ConvProblem& p) {
   constexpr const char* kNames[] = {"forward", "backward-data", "backward-filters"};
-  return fmt::format("conv {} {}{} x={} o={} kernel={} stride={} dilation={} pad={}:{} groups={}{}{}",
+  return fmt::format("conv {} {}{} x={} o={} kernel={} stride={} dilation={} pad={}:{} groups={}{}",
                      kNames[static_cast<int>(p.direction)], name_of(p.data), p.tf32 ? " tf32" : "",
                      fmt::join(x_layout(p).dims, ","), p.o, fmt::join(used(p, p.kernel), ","),
                      fmt::join(used(p, p.stride), ","), fmt::join(used(p, p.dilation), ","),
                      fmt::join(used(p, p.pad_low), ","), fmt::join(used(p, p.pad_high), ","), p.groups,
-                     p.bias ? " bias" : "", p.relu ? " relu" : "");
+                     p.bias ? " bias" : "");
 }
 
 std::int64_t padded_channels(const ConvProblem& p) {

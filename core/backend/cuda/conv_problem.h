@@ -19,7 +19,7 @@ struct ConvProblem {
   PerAxis in{1, 1, 1}, out{1, 1, 1}, kernel{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1};
   PerAxis pad_low{}, pad_high{};
   DType data = DType::f32;                    // of everything: x, y, filters, bias and gradients
-  bool bias = false, relu = false;            // forward: y = relu(conv + bias), rounded once
+  bool bias = false;                          // forward: y = conv + bias, rounded once
   bool tf32 = false;                          // f32 data may be rounded to TF32
 };
 

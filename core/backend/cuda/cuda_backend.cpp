@@ -67,16 +67,17 @@ class CudaBackend final : public Backend {
 
   std::string_view name() const override { return "cuda"; }
 
-  std::string declines(const OpDesc& op) const override {
-    std::string reasons;
-    return try_bind(op, &reasons) != nullptr ? std::string() : reasons;
-  }
-
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int /*threads*/) const override {
-    std::string reasons;
-    auto kernel = try_bind(op, &reasons);
-    if (kernel == nullptr) throw UsageError("cuda backend: " + reasons);
-    return kernel;
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int /*threads*/, std::string* reasons) const override {
+    *reasons = wrong_types(op);
+    if (!reasons->empty()) return nullptr;
+    const auto table = candidates(op.kind);
+    if (table.empty()) *reasons = "ops of this kind are not a backend's business";
+    for (const Candidate& candidate : table) {
+      std::string reason;
+      if (auto kernel = candidate.bind(context_, op, &reason)) return kernel;
+      *reasons += fmt::format("{}{}: {}", reasons->empty() ? "" : "; ", candidate.name, reason);
+    }
+    return nullptr;
   }
 
   std::unique_ptr<Kernel> bind_together(std::span<const OpDesc> ops) const override {
@@ -108,19 +109,6 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  std::unique_ptr<Kernel> try_bind(const OpDesc& op, std::string* reasons) const {
-    *reasons = wrong_types(op);
-    if (!reasons->empty()) return nullptr;
-    const auto table = candidates(op.kind);
-    if (table.empty()) *reasons = "ops of this kind are not a backend's business";
-    for (const Candidate& candidate : table) {
-      std::string reason;
-      if (auto kernel = candidate.bind(context_, op, &reason)) return kernel;
-      *reasons += fmt::format("{}{}: {}", reasons->empty() ? "" : "; ", candidate.name, reason);
-    }
-    return nullptr;
-  }
-
   mutable CudaDevice device_;
   Context context_;
   std::shared_ptr<Libraries> libraries_;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "core/backend/cuda/check.h"
 #include "core/backend/cuda/sums.h"
 #include "core/tensor/error.h"
@@ -93,7 +96,11 @@ DeviceMemory CudaDevice::allocate(std::size_t bytes) {
       check(status, "cudaMalloc", __FILE__, __LINE__);
     throw LibraryError(fmt::format("cudaMalloc: wanted {} bytes of {}, where {} of {} are free", bytes, name(), free, total));
   }
-  DeviceMemory owned(static_cast<std::byte*>(memory), freed_by(ordinal_, cudaFree));
+  DeviceMemory owned(static_cast<std::byte*>(memory), [usage = usage_, bytes, free = freed_by(ordinal_, cudaFree)](std::byte* freed) {
+    free(freed);
+    usage->bytes -= bytes;
+  });
+  usage_->peak = std::max(usage_->peak.load(), usage_->bytes += bytes);  // one thread at a time allocates
   // Waited for: no stream waits for another one's fill.
   CONVOY_CUDA(cudaMemsetAsync(memory, 0, at_least_one(bytes), stream(Stream::copy)));
   CONVOY_CUDA(cudaStreamSynchronize(stream(Stream::copy)));
@@ -161,8 +168,17 @@ void CudaDevice::synchronize(Stream on) {
   CONVOY_CUDA(cudaStreamSynchronize(stream(on)));
 }
 
+/// A kernel's code is loaded at its first launch, which may wait or allocate: not what a capture allows. Those of others have
+/// run before they are captured (DeviceEngine::capture); the sums are called in captures alone.
+void CudaDevice::rehearse() {
+  const DeviceMemory zeros = allocate(kRehearsalBytes);
+  rehearse_sums(stream(Stream::compute), zeros.get());
+  synchronize(Stream::compute);
+}
+
 std::unique_ptr<Replay> CudaDevice::capture(const std::function<void()>& enqueue) {
   use();
+  if (!std::exchange(rehearsed_, true)) rehearse();
   const cudaStream_t compute = stream(Stream::compute);
   // Thread-local: the watchdog may ask for events meanwhile, and NCCL's own threads allocate; in the global mode either
   // would spoil the capture and fail itself. What this thread enqueues neither waits nor allocates.

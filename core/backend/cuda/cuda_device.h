@@ -3,6 +3,8 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <atomic>
+#include <memory>
 
 #include "core/backend/device.h"
 
@@ -19,6 +21,7 @@ class CudaDevice final : public Device {
   std::string name() const override { return properties_.name; }
   bool is_host() const override { return false; }
   std::size_t total_memory_bytes() const override { return properties_.totalGlobalMem; }
+  std::size_t peak_memory_bytes() const override { return usage_->peak; }
   const cudaDeviceProp& properties() const { return properties_; }
   int ordinal() const { return ordinal_; }
   cudaStream_t stream(Stream on) const { return streams_[static_cast<std::size_t>(on)]; }
@@ -46,7 +49,16 @@ class CudaDevice final : public Device {
   /// another device for itself.
   void use() const;
 
+  /// Memory may be freed on any thread, and after its device is gone.
+  struct Usage {
+    std::atomic<std::size_t> bytes = 0, peak = 0;
+  };
+
+  void rehearse();
+
   int ordinal_;
+  bool rehearsed_ = false;
+  std::shared_ptr<Usage> usage_ = std::make_shared<Usage>();
   cudaDeviceProp properties_{};
   std::array<cudaStream_t, kStreams> streams_{};
 };

@@ -11,7 +11,7 @@ namespace convoy::cuda {
 namespace {
 
 // Names of operands within a graph.
-enum Operand : std::int64_t { kX = 1, kFilters, kY, kBias, kSum, kBiased };
+enum Operand : std::int64_t { kX = 1, kFilters, kY, kBias, kSum };
 
 // Arrays of operands begin at multiples of 16 bytes.
 constexpr std::int64_t kAlignment = 16;
@@ -95,9 +95,6 @@ Descriptor pointwise(cudnnPointwiseMode_t mode) {
   Descriptor descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   descriptor.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode);
   descriptor.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
-  // ReLU must not hide what is not a number (relu() in elementwise_math.h).
-  if (mode == CUDNN_POINTWISE_RELU_FWD)
-    descriptor.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, CUDNN_PROPAGATE_NAN);
   descriptor.finalize();
   return descriptor;
 }
@@ -113,7 +110,7 @@ Descriptor pointwise_operation(const Descriptor& mode, const Descriptor& from, c
   return operation;
 }
 
-/// The operations of y = relu(conv(x, filters) + bias), or of a gradient. Everything made on the way goes to `parts`.
+/// The operations of y = conv(x, filters) + bias, or of a gradient. Everything made on the way goes to `parts`.
 std::vector<cudnnBackendDescriptor_t> operations_of(const ConvProblem& p, std::vector<Descriptor>& parts) {
   std::vector<cudnnBackendDescriptor_t> operations;
   parts.reserve(16);  // references into it stay
@@ -122,12 +119,6 @@ std::vector<cudnnBackendDescriptor_t> operations_of(const ConvProblem& p, std::v
   const Descriptor& filters = keep(tensor(kFilters, filters_layout(p), p.data));
   const Descriptor& y = keep(tensor(kY, y_layout(p), p.data));
   const Descriptor* last = &y;
-  if (p.relu) {
-    const Descriptor& before = keep(tensor(kBiased, y_layout(p), DType::f32, true));
-    const Descriptor& mode = keep(pointwise(CUDNN_POINTWISE_RELU_FWD));
-    operations.push_back(keep(pointwise_operation(mode, before, nullptr, y)).get());
-    last = &before;
-  }
   if (p.bias) {
     const Descriptor& before = keep(tensor(kSum, y_layout(p), DType::f32, true));
     const Descriptor& bias = keep(tensor(kBias, bias_layout(p), p.data));

@@ -2,8 +2,8 @@
 // columns x rows matrix. Sums are f32 (their factors rounded to TF32 only where asked); an algorithm that splits them keeps
 // the parts in its workspace and adds them in a fixed order.
 //
-// Beside narrow data the bias is f32: y is then made in f32, with its bias and ReLU, and rounded once by our own kernel. The
-// bias' gradient is our own sum.
+// Beside narrow data the bias is f32: y is then made in f32, with its bias, and rounded once by our own kernel. The bias'
+// gradient is our own sum, and ReLU our own kernel: cuBLASLt's makes 0 of what is not a number.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,22 +28,17 @@ struct MatrixProblem {
   std::int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
   DType data = DType::f32, result = DType::f32;
-  bool bias = false, relu = false;  // bias f32 [m] on every column
+  bool bias = false;  // f32 [m] on every column
   bool tf32 = false;
 };
 
 std::string key_of(const MatrixProblem& p) {
-  return fmt::format("matmul {}{} to={} m={} n={} k={} {}{}{}{}", name_of(p.data), p.tf32 ? " tf32" : "", name_of(p.result), p.m,
-                     p.n, p.k, p.transpose_a ? 't' : 'n', p.transpose_b ? 't' : 'n', p.bias ? " bias" : "", p.relu ? " relu" : "");
+  return fmt::format("matmul {}{} to={} m={} n={} k={} {}{}{}", name_of(p.data), p.tf32 ? " tf32" : "", name_of(p.result), p.m,
+                     p.n, p.k, p.transpose_a ? 't' : 'n', p.transpose_b ? 't' : 'n', p.bias ? " bias" : "");
 }
 
 cudaDataType_t type_of(DType type) {
   return type == DType::bf16 ? CUDA_R_16BF : type == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
-}
-
-cublasLtEpilogue_t epilogue_of(const MatrixProblem& p) {
-  if (p.bias) return p.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
-  return p.relu ? CUBLASLT_EPILOGUE_RELU : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
 /// Owner of one of cuBLASLt's descriptors.
@@ -134,7 +129,7 @@ class Matmul {
     const cublasOperation_t a = p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, b = p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     set(CUBLASLT_MATMUL_DESC_TRANSA, a);
     set(CUBLASLT_MATMUL_DESC_TRANSB, b);
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p));
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, p.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT);
     if (!p.bias) return;
     set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
     // Until run() gives the bias: where heuristics look at a pointer, they look at its alignment.
@@ -242,8 +237,7 @@ MatrixProblem problem_of(const OpDesc& op, bool tf32) {
       p.k = first[1];
       p.transpose_a = true;
       p.bias = op.inputs.size() > 2;
-      p.relu = attributes.activation == ActivationKind::relu;
-      if (p.bias || p.relu) p.result = DType::f32;
+      if (p.bias) p.result = DType::f32;
   }
   return p;
 }
@@ -264,6 +258,13 @@ class DenseKernel final : public Kernel {
       if (kernel->round_ == nullptr) return nullptr;
       kernel->wide_ = kernel->scratch_.take(static_cast<std::size_t>(y.shape.elements()) * size_of(problem.result));
       shared = kernel->round_->scratch_bytes();
+    }
+    if (op.kind == OpKind::dense && std::get<DenseAttributes>(op.attributes).activation == ActivationKind::relu) {
+      const TensorDesc& y = op.outputs[0];
+      kernel->relu_ = bind_activation(context, {OpKind::activation, ActivationAttributes{ActivationKind::relu}, {y}, {y}, {}}, reason);
+      if (kernel->relu_ == nullptr) return nullptr;
+      if (!kernel->relu_->runs_in_place(0, 0)) return *reason = "ReLU does not run in place", nullptr;
+      shared = std::max(shared, kernel->relu_->scratch_bytes());
     }
     if (op.outputs.size() > 1 && (op.wanted.empty() || op.wanted[1])) {
       kernel->bias_sum_ = bind_channel_sum(context, {OpKind::sum_to_channels, {}, {op.inputs[1]}, {op.outputs[1]}, {}}, reason);
@@ -289,13 +290,14 @@ class DenseKernel final : public Kernel {
     matmul_->run(arguments.inputs[swapped ? 1 : 0], arguments.inputs[swapped ? 0 : 1], bias_ ? arguments.inputs[2] : nullptr,
                  product, piece(scratch, workspace_));
     if (round_) run_kernel(*round_, {product}, {result}, piece(scratch, shared_));
+    if (relu_) run_kernel(*relu_, {result}, {result}, piece(scratch, shared_));
   }
 
  private:
   OpKind kind_ = OpKind::dense;
   bool bias_ = false;
   std::unique_ptr<Matmul> matmul_;
-  Bound round_, bias_sum_;
+  Bound round_, relu_, bias_sum_;
   ScratchPlan scratch_;
   std::size_t wide_ = 0, workspace_ = 0, shared_ = 0;
 };

@@ -56,7 +56,7 @@ __global__ void extreme(PoolShape s, float sign, const T* x, T* y, P* winner, st
         const int here = position(s, part, i, j, k);
 #pragma unroll
         for (int v = 0; v < V; ++v) {
-          const bool better = sign * value[v] > best[v];
+          const bool better = sign * value[v] > best[v] || value[v] != value[v];  // a NaN surfaces
           best[v] = better ? sign * value[v] : best[v];
           chosen[v] = better ? here : chosen[v];
         }

@@ -123,4 +123,18 @@ void unpack_bf16(cudaStream_t stream, float* to, const std::uint16_t* from, std:
   run_all(stream, UnpackBf16{to, from}, elements, aligned(to) && aligned(from, 8));
 }
 
+void rehearse_sums(cudaStream_t stream, void* memory) {
+  auto* const floats = static_cast<float*>(memory);
+  auto* const halves = static_cast<std::uint16_t*>(memory);
+  const FoldTable first_alone{static_cast<const std::int32_t*>(memory), 2, static_cast<const std::int32_t*>(memory)};
+  for (const std::size_t begin : {std::size_t{16}, std::size_t{17}}) {  // aligned, and not
+    for (const SumRounding rounding : {SumRounding::none, SumRounding::bf16}) {
+      add(stream, floats + begin, floats + begin, floats + begin, 4, rounding);
+      fold(stream, floats + begin, floats + begin, 4, first_alone, rounding);
+    }
+    unpack_bf16(stream, floats + begin, halves, 4);
+    pack_bf16(stream, halves, floats + begin, 4);
+  }
+}
+
 }  // namespace convoy::cuda

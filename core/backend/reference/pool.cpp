@@ -1,5 +1,6 @@
 // x [n, p, c], y [n, t, c]; p and t count spatial positions in scan order, k those of a window.
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/backend/reference/kernels.h"
@@ -53,7 +54,7 @@ void extreme(const OpDesc& op, const KernelArguments& arguments, const Window& w
       for (std::int64_t c = 0; c < C; ++c) {
         const double value = x[(n * P + p) * C + c];
         const auto i = static_cast<std::size_t>((n * T + t) * C + c);
-        const bool better = largest ? value > best[i] : value < best[i];
+        const bool better = (largest ? value > best[i] : value < best[i]) || std::isnan(value);  // a NaN surfaces
         if (winner[i] >= 0 && !better) continue;
         best[i] = value;
         winner[i] = k;

@@ -95,17 +95,12 @@ class ReferenceBackend final : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
 
-  std::string declines(const OpDesc& op) const override {
-    if (!find(op.kind))
-      return fmt::format("{} has no kernel on any backend: a program runs it itself", op_def(op.kind).name);
-    return wrong_type(op);
-  }
-
   /// Each output element is summed in one order whatever `threads` says.
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int /*threads*/) const override {
-    if (const std::string reason = declines(op); !reason.empty())
-      throw UsageError(fmt::format("{}: {}", op_def(op.kind).name, reason));
-    return std::make_unique<ReferenceKernel>(op, find(op.kind));
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int /*threads*/, std::string* reasons) const override {
+    const auto run = find(op.kind);
+    *reasons = run ? wrong_type(op)
+                   : fmt::format("{} has no kernel on any backend: a program runs it itself", op_def(op.kind).name);
+    return reasons->empty() ? std::make_unique<ReferenceKernel>(op, run) : nullptr;
   }
 
   Device& device() const override { return *device_; }

@@ -116,6 +116,13 @@ TEST_P(CudaKernels, GiveTheSameBitsInPlace) {
 INSTANTIATE_TEST_SUITE_P(Emulated, CudaKernels, testing::ValuesIn(all_in_types()),
                          [](const auto& instance) { return instance.param.name(); });
 
+TEST(CudaBackend, LetsNoActivationOrPoolHideWhatIsNotANumber) {
+  const auto backend = make_emulated_cuda_backend();
+  for (const ParityFamily& family : not_a_number_families())
+    for (const ParityCase& c : family)
+      for (const DType compute : {DType::f32, DType::bf16, DType::f16}) expect_not_a_number(*backend, c, compute);
+}
+
 TEST(CudaBackend, MeetsEveryKindOfTheFamiliesInSmallCases) {
   for (const Family& family : kFamilies) {
     std::set<OpKind> all, small;

@@ -209,6 +209,7 @@ TEST_F(CudaEmulator, RunsThreadsInAnOrderOfTheSeeds) {
 }
 
 __global__ void set_value(int* to, int value) { *to = value; }
+__global__ void set_first_in_a_capture(int* values) { values[0] = 1; }
 __global__ void double_value(int* to, const int* from) { *to = 2 * *from; }
 
 /// What comes out of 21 doubled by another stream, with and without a wait between the two, over many seeds.
@@ -272,6 +273,9 @@ class CudaEmulatorGraph : public CudaEmulator {
   void SetUp() override {
     CudaEmulator::SetUp();
     for (cudaEvent_t& event : events_) CONVOY_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    launch(set_value, 1, 1, streams_[0], device_, 0);  // loads them
+    launch(double_value, 1, 1, streams_[0], device_ + 1, device_);
+    CONVOY_CUDA(cudaStreamSynchronize(streams_[0]));
   }
   void TearDown() override {
     for (cudaEvent_t event : events_) CONVOY_CUDA(cudaEventDestroy(event));
@@ -326,6 +330,22 @@ TEST_F(CudaEmulatorGraph, RejectsWaitsAndAllocationsOfTheCapturingThread) {
   void* memory = nullptr;
   EXPECT_EQ(cudaMalloc(&memory, 4), cudaErrorStreamCaptureUnsupported);
   EXPECT_EQ(cudaStreamEndCapture(streams_[0], &graph), cudaErrorStreamCaptureInvalidated);
+}
+
+TEST_F(CudaEmulatorGraph, RejectsAKernelsFirstLaunch) {
+  for (const cudaError_t expected : {cudaErrorStreamCaptureInvalidated, cudaSuccess}) {
+    CONVOY_CUDA(cudaStreamBeginCapture(streams_[0], cudaStreamCaptureModeThreadLocal));
+    if (expected == cudaSuccess) {
+      launch(set_first_in_a_capture, 1, 1, streams_[0], device_);
+    } else {
+      EXPECT_THROW(launch(set_first_in_a_capture, 1, 1, streams_[0], device_), LibraryError);
+    }
+    cudaGraph_t graph = nullptr;
+    EXPECT_EQ(cudaStreamEndCapture(streams_[0], &graph), expected);
+    if (graph != nullptr) {
+      CONVOY_CUDA(cudaGraphDestroy(graph));
+    }
+  }
 }
 
 TEST_F(CudaEmulatorGraph, LetsOtherThreadsQueryDuringAThreadLocalCapture) {

@@ -29,6 +29,7 @@ struct Share {
   std::size_t index = 0, count = 1;
 };
 
+void PrintTo(const Precision& precision, std::ostream* out) { *out << precision.name; }
 void PrintTo(const Share& share, std::ostream* out) {
   *out << share.name << " " << share.precision.name << ", share " << share.index + 1 << " of " << share.count;
 }
@@ -69,6 +70,18 @@ TEST_P(GpuParity, GivesTheSameBitsEveryTime) {
   for (std::size_t i = share.index; i < families.size(); i += share.count)
     for (const ParityCase& c : families[i]) expect_same_bits_again(*gpu.backend, c, share.precision.compute, 5);
 }
+
+class GpuNotANumber : public testing::TestWithParam<Precision> {};
+
+TEST_P(GpuNotANumber, SurvivesEveryActivationAndPool) {
+  const GpuBackend gpu = gpu_backend(GetParam().tf32);
+  CONVOY_NEEDS_DEVICE(gpu.reason);
+  for (const ParityFamily& family : not_a_number_families())
+    for (const ParityCase& c : family) expect_not_a_number(*gpu.backend, c, GetParam().compute);
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, GpuNotANumber, testing::ValuesIn(kPrecisions),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 class GpuStep : public testing::TestWithParam<std::pair<const char*, Precision>> {};
 

@@ -40,7 +40,8 @@ TEST(Module, ThrowsErrorsThatTheBinaryCatches) {
 TEST(Module, NotThereNamesTheFolders) {
   const OpenedModule opened = open_module("fake_absent", {"/nowhere", "/neither"});
   EXPECT_EQ(opened.head, nullptr);
-  EXPECT_EQ(opened.why_not, "libfake_absent.so is in none of: /nowhere, /neither");
+  EXPECT_TRUE(opened.why_not.starts_with("libfake_absent.so is in none of: /nowhere, /neither; ")) << opened.why_not;
+  EXPECT_NE(opened.why_not.find("cmake --build build/release"), std::string::npos) << opened.why_not;
 }
 
 TEST(Module, OfAnotherBuildIsRefused) {
@@ -67,6 +68,33 @@ TEST(Module, ThatIsNoModuleIsToldSo) {
   EXPECT_EQ(text.head, nullptr);
   EXPECT_NE(text.why_not.find("cannot be loaded"), std::string::npos) << text.why_not;
   std::filesystem::remove_all(folder);
+}
+
+/// The loader would map pages that are not there, and the process die by SIGBUS when it touches one.
+TEST(Module, ThatIsCutOffIsToldSo) {
+  const auto folder = std::filesystem::temp_directory_path() / ("module_test_cut." + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  const auto whole = std::filesystem::file_size(kFolder / "libfake_good.so");
+  for (const std::uintmax_t bytes : {std::uintmax_t{0}, std::uintmax_t{10}, std::uintmax_t{100}, whole / 4, whole / 2, whole - 1}) {
+    std::filesystem::copy_file(kFolder / "libfake_good.so", folder / "libfake_good.so",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(folder / "libfake_good.so", bytes);
+    const OpenedModule opened = open_module("fake_good", {folder});
+    EXPECT_EQ(opened.head, nullptr) << bytes << " bytes";
+    EXPECT_NE(opened.why_not.find("libfake_good.so cannot be loaded: it is "), std::string::npos) << opened.why_not;
+    EXPECT_EQ(opened.why_not.find('\n'), std::string::npos) << opened.why_not;
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Module, AGivenFolderThatDoesNotExistIsToldSo) {
+  setenv("CONVOY_MODULES", (kFolder.string() + ":/nowhere").c_str(), 1);
+  const std::string wrong = wrong_module_folder();
+  setenv("CONVOY_MODULES", kFolder.c_str(), 1);
+  EXPECT_EQ(wrong_module_folder(), "");
+  unsetenv("CONVOY_MODULES");
+  EXPECT_EQ(wrong_module_folder(), "");
+  EXPECT_NE(wrong.find("/nowhere"), std::string::npos) << wrong;
 }
 
 TEST(Module, FoldersAreThoseGivenThenBesideTheBinaryThenLib) {

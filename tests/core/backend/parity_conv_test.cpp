@@ -25,15 +25,8 @@ class OneCandidate final : public Backend {
   using Bind = std::unique_ptr<Kernel> (*)(const OpDesc&, int, std::string*);
   explicit OneCandidate(Bind how) : bind_(how) {}
   std::string_view name() const override { return "one candidate"; }
-  std::string declines(const OpDesc& op) const override {
-    std::string reason;
-    return bind_(op, 1, &reason) != nullptr ? std::string() : reason;
-  }
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const override {
-    std::string reason;
-    auto kernel = bind_(op, threads, &reason);
-    if (kernel == nullptr) throw UsageError(reason);
-    return kernel;
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) const override {
+    return bind_(op, threads, reasons);
   }
   Device& device() const override { return *device_; }
   std::vector<std::pair<std::string, std::string>> identity() const override { return {}; }

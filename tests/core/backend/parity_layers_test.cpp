@@ -19,6 +19,12 @@ TEST(CpuElementwise, EqualsTheReference) { expect_parity(elementwise_families())
 TEST(CpuChannels, EqualTheReference) { expect_parity(channel_families()); }
 TEST(CpuLosses, EqualTheReference) { expect_parity(loss_families()); }
 TEST(CpuPrepareAndDropout, EqualTheReference) { expect_parity(data_families()); }
+TEST(CpuNotANumber, SurvivesEveryActivationAndPool) {
+  const auto backend = make_cpu_backend();
+  for (const ParityFamily& family : not_a_number_families())
+    for (const ParityCase& c : family)
+      for (const DType compute : {DType::f32, DType::bf16, DType::f16}) expect_not_a_number(*backend, c, compute);
+}
 TEST(CpuUpdates, EqualTheReference) { expect_parity(update_families()); }
 
 }  // namespace

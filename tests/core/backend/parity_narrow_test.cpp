@@ -66,9 +66,9 @@ TEST_P(CpuNarrow, GivesTheSameBitsOnAnyNumberOfThreads) {
 class Widened final : public Backend {
  public:
   std::string_view name() const override { return "f32 between casts"; }
-  std::string declines(const OpDesc& op) const override { return wide_->declines(cpu::widened(op)); }
-  std::unique_ptr<Kernel> bind(const OpDesc& op, int threads) const override {
-    return cpu::make_widened(op, wide_->bind(cpu::widened(op), threads), threads);
+  std::unique_ptr<Kernel> try_bind(const OpDesc& op, int threads, std::string* reasons) const override {
+    auto kernel = wide_->try_bind(cpu::widened(op), threads, reasons);
+    return kernel ? cpu::make_widened(op, std::move(kernel), threads) : nullptr;
   }
   Device& device() const override { return wide_->device(); }
   std::vector<std::pair<std::string, std::string>> identity() const override { return {}; }

@@ -16,6 +16,11 @@ cudaError_t append(cudaStream_t stream, Operation operation) {
   return cudaSuccess;
 }
 
+void keep_in_capture(cudaStream_t stream, std::shared_ptr<void> kept) {
+  const std::lock_guard lock(process().lock);
+  if (const auto& capture = stream_of(stream)->capture) capture->graph->kept.push_back(std::move(kept));
+}
+
 bool forbidden_by_capture() {
   bool forbidden = false;
   for (const auto& capture : process().captures) {
@@ -133,7 +138,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
   const std::lock_guard lock(process().lock);
-  *executable = new CUgraphExec_st{std::make_shared<const CUgraph_st>(*graph)};
+  *executable = new CUgraphExec_st{std::make_shared<const CUgraph_st>(CUgraph_st{graph->nodes, {}}), graph->kept};
   return returned(cudaSuccess);
 }
 

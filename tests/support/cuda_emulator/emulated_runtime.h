@@ -5,6 +5,8 @@
 // copy into pageable memory). Among the heads of the queues whose events were passed the next one is drawn at random
 // (CONVOY_TEST_SEED, emulator::set_seed): a wait that was forgotten shows as wrong data with some seeds. A query makes
 // one such step and then answers. Graphs keep what was captured of the order, and no more.
+//
+// A kernel's first launch loads its code, which on a device may wait and allocate (lazy loading): in a capture it fails here.
 #include <cstddef>
 
 enum cudaError {

@@ -1,6 +1,7 @@
 #pragma once
 // The emulator's own door: launches, and what tests may set.
 #include <functional>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -25,6 +26,9 @@ int live_allocations();
 using Poll = std::function<bool()>;
 using Task = std::function<Poll()>;
 cudaError_t enqueue_task(cudaStream_t stream, Task task);
+/// What the stream is being captured into keeps this, as do the executables made of it (cudaGraphRetainUserObject); elsewhere
+/// nobody does.
+void keep_in_capture(cudaStream_t stream, std::shared_ptr<void> kept);
 
 cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, dim3 grid, dim3 block, std::function<void()> thread);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,6 +58,7 @@ struct Process {
   std::map<int, std::size_t> used_bytes;  // by device
   std::size_t device_bytes = std::size_t{8} << 30;
   int device_count = 1;
+  std::set<const void*> loaded;  // kernels that were launched
   Shuffler shuffler{1};
   std::uint64_t seed = 1, draws = 0;
   std::string failure;  // empty: none
@@ -109,8 +111,10 @@ struct CUgraph_st {
     std::vector<int> after;
   };
   std::vector<Node> nodes;
+  std::vector<std::shared_ptr<void>> kept;  // CUDA's user objects
 };
 
 struct CUgraphExec_st {
   std::shared_ptr<const CUgraph_st> graph;
+  std::vector<std::shared_ptr<void>> kept;  // until it is destroyed, also where a launch is under way
 };

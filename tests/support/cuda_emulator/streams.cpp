@@ -139,6 +139,14 @@ cudaError_t enqueue_kernel(cudaStream_t stream, const void* kernel, dim3 grid, d
     const std::lock_guard lock(process().lock);
     return returned(cudaErrorInvalidConfiguration);
   }
+  {
+    const std::lock_guard lock(process().lock);
+    const auto& capture = stream_of(stream)->capture;
+    if (process().loaded.insert(kernel).second && capture != nullptr) {
+      capture->invalid = true;
+      return returned(cudaErrorStreamCaptureUnsupported);
+    }
+  }
   return enqueue_task(stream, [=, body = std::move(thread)]() -> Poll {
     Shuffler shuffler(draw_seed());
     run_grid(kernel, grid, block, body, shuffler);

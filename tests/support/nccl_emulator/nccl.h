@@ -2,7 +2,9 @@
 // A stand-in for NCCL on the emulated CUDA runtime (../cuda_emulator): the part of its interface that distributed/nccl/ calls,
 // between ranks that are threads or processes, over their Communicator. As with the real one and blocking = 0, a call only
 // begins what it is for: messages are put on their streams when ncclCommGetAsyncError is next asked, and until it then says
-// ncclSuccess no other call is allowed (ncclInvalidUsage). Messages of a group meet when both streams have reached them.
+// ncclSuccess no other call is allowed (ncclInvalidUsage). Messages of a group meet when both streams have reached them. A graph
+// that they were captured into keeps the communicator: ncclCommFinalize stays under way, ncclCommDestroy and ncclCommAbort do not
+// return until the graph and its executables are destroyed.
 #include <cuda_runtime.h>
 
 #include <climits>
@@ -63,6 +65,8 @@ namespace nccl_emulator {
 void set_transport(convoy::Communicator& communicator);
 /// From here on every communicator of this rank reports the error; ncclSuccess: none does.
 void break_rank(int rank, ncclResult_t error);
+/// What communicators of this rank have begun stays under way: ncclInProgress for ever, or again as it is.
+void stall_rank(int rank, bool stalls);
 /// Communicators that were neither destroyed nor aborted.
 int live_communicators();
 /// How many were aborted, in all.

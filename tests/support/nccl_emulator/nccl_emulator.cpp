@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@ enum Tag { kJoin = (1 << 20) - 8, kGoodbye, kMessage, kSum };
 
 std::mutex lock;  // guards what follows
 std::map<int, ncclResult_t> broken;
+std::set<int> stalled;
 int live = 0, aborted = 0;
 
 thread_local Communicator* transport = nullptr;
@@ -61,12 +64,36 @@ std::shared_ptr<Pending> greet(Communicator& over, int tag) {
   return pending;
 }
 
+/// The graphs that messages of a communicator were captured into.
+struct Graphs {
+  std::mutex mutex;  // guards what follows
+  std::condition_variable changed;
+  int count = 0;
+};
+
+/// Held by such a graph, and by what is made of it.
+std::shared_ptr<void> reference(std::shared_ptr<Graphs> graphs) {
+  {
+    const std::lock_guard guard(graphs->mutex);
+    ++graphs->count;
+  }
+  Graphs* const counted = graphs.get();
+  return {counted, [graphs = std::move(graphs)](Graphs*) {
+            {
+              const std::lock_guard guard(graphs->mutex);
+              --graphs->count;
+            }
+            graphs->changed.notify_all();
+          }};
+}
+
 }  // namespace
 
 struct ncclComm {
   Communicator* over = nullptr;
   int rank = 0, ranks = 0;
   std::shared_ptr<std::atomic<bool>> is_aborted = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<Graphs> graphs = std::make_shared<Graphs>();
   enum class State { greeting, ready, enqueuing } state = State::greeting;
   std::shared_ptr<Pending> greetings;   // of the start or the end
   cudaStream_t stream = nullptr;
@@ -130,7 +157,16 @@ ncclResult_t add_message(const Message& message, ncclComm_t comm, cudaStream_t s
   return ncclSuccess;
 }
 
+bool is_captured(const ncclComm& comm) {
+  const std::lock_guard guard(comm.graphs->mutex);
+  return comm.graphs->count > 0;
+}
+
 void forget(ncclComm_t comm) {
+  {
+    std::unique_lock guard(comm->graphs->mutex);
+    comm->graphs->changed.wait(guard, [comm] { return comm->graphs->count == 0; });
+  }
   if (comm->greetings) bury(std::move(comm->greetings));
   delete comm;
   const std::lock_guard guard(lock);
@@ -146,6 +182,13 @@ void set_transport(Communicator& communicator) { transport = &communicator; }
 void break_rank(int rank, ncclResult_t error) {
   const std::lock_guard guard(lock);
   broken[rank] = error;
+}
+void stall_rank(int rank, bool stalls) {
+  const std::lock_guard guard(lock);
+  if (stalls)
+    stalled.insert(rank);
+  else
+    stalled.erase(rank);
 }
 int live_communicators() {
   const std::lock_guard guard(lock);
@@ -185,14 +228,19 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
       *error = found->second;
       return ncclSuccess;
     }
+    if (stalled.contains(comm->rank)) {
+      *error = ncclInProgress;
+      return ncclSuccess;
+    }
   }
-  if (comm->state == ncclComm::State::greeting && comm->greetings->finished()) {
+  if (comm->state == ncclComm::State::greeting && comm->greetings->finished() && !is_captured(*comm)) {
     comm->greetings.reset();
     comm->state = ncclComm::State::ready;
   }
   *error = comm->state == ncclComm::State::ready ? ncclSuccess : ncclInProgress;
   if (comm->state != ncclComm::State::enqueuing) return ncclSuccess;
   comm->state = ncclComm::State::ready;
+  emulator::keep_in_capture(comm->stream, reference(comm->graphs));
   *error = emulator::enqueue_task(comm->stream, std::exchange(comm->begun, nullptr)) == cudaSuccess ? ncclSuccess
                                                                                                     : ncclUnhandledCudaError;
   return ncclSuccess;

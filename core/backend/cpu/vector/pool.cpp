@@ -72,7 +72,7 @@ CONVOY_INLINE void best_in_window(const PoolGeometry& g, const Window& w, Vec si
       const i64 first = row_position(g, w, i, j) - w.begin[2];
       for (i64 k = w.begin[2]; k < w.end[2]; ++k) {
         const Vec value = mul(sign, load(row + k * g.channels, count));
-        const Mask better = greater(value, best);
+        const Mask better = greater_or_nan(value, best);
         best = select(better, value, best);
         position = select(better, broadcast(static_cast<float>(first + k)), position);
       }
@@ -211,7 +211,7 @@ void extreme_inside(const PoolGeometry& g, float sign, const float* x, float* y,
 #pragma GCC unroll 9
       for (int k = 1; k < Kernel * Kernel; ++k) {
         const Vec value = mul(signs, load(x + from + c + k / Kernel * row + k % Kernel * g.channels, count));
-        const Mask better = greater(value, best);
+        const Mask better = greater_or_nan(value, best);
         best = select(better, value, best);
         position = select(better, broadcast(static_cast<float>(k)), position);
       }

@@ -31,6 +31,10 @@ CONVOY_INLINE Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
 CONVOY_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 CONVOY_INLINE Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 CONVOY_INLINE Mask greater(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+/// a > b, or a is not a number.
+CONVOY_INLINE Mask greater_or_nan(Vec a, Vec b) {
+  return static_cast<Mask>(greater(a, b) | _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q));
+}
 CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 /// yes where the mask is set, else no.
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm512_mask_blend_ps(mask, no, yes); }
@@ -103,6 +107,8 @@ CONVOY_INLINE Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }
 CONVOY_INLINE Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 CONVOY_INLINE Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 CONVOY_INLINE Mask greater(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
+/// a > b, or a is not a number.
+CONVOY_INLINE Mask greater_or_nan(Vec a, Vec b) { return _mm256_or_ps(greater(a, b), _mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
 CONVOY_INLINE Mask equal(Vec a, Vec b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 CONVOY_INLINE Vec select(Mask mask, Vec yes, Vec no) { return _mm256_blendv_ps(no, yes, mask); }
 CONVOY_INLINE Lanes load_lanes(const std::int32_t* p, int shift) {

@@ -69,7 +69,6 @@ TEST(ConvProblem, HasAKeyOfItsOwn) {
   with([](auto& conv) { conv.pad_low = {0, 1, 0}; });
   with([](auto& conv) { conv.pad_high = {0, 1, 0}; });
   with([](auto& conv) { conv.bias = false; });
-  with([](auto& conv) { conv.activation = ActivationKind::relu; });
   const ConvBackwardAttributes backward{plain, x};
   add({OpKind::conv_backward_data, backward, {{y, DType::f32}, {Shape{8, 3, 3, 16}, DType::f32}}, {{x, DType::f32}}, {}});
   add({OpKind::conv_backward_filters, backward, {{x, DType::f32}, {y, DType::f32}}, {{Shape{8, 3, 3, 16}, DType::f32}}, {}});
