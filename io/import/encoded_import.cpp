@@ -105,26 +105,41 @@ MadeSplit gather(const ImportOptions& options, const ImportPlan& plan, const Spl
   return made;
 }
 
-void seal(const ImportOptions& options, const ImportPlan& plan, const MadeSplit& split, const ColorSums& reference) {
+/// Of the training split.
+struct Statistics {
+  std::vector<double> mean, deviation;
+  ColorSums::Basis basis;
+};
+
+/// Of the train split among those made; else of the one stored before, if it is of this form; else of the first.
+Statistics reference_statistics(const ImportOptions& options, const ImportPlan& plan, const std::vector<MadeSplit>& made) {
+  const auto train = std::find_if(made.begin(), made.end(), [](const MadeSplit& split) { return split.plan.split == Split::train; });
+  if (train == made.end())
+    if (const auto stored = stored_train_header(options); stored && stored->channel_mean.size() == static_cast<std::size_t>(plan.form.channels))
+      return {stored->channel_mean, stored->channel_std, {stored->color_values, stored->color_vectors}};
+  const ColorSums& sums = (train == made.end() ? made.front() : *train).sums;
+  return {sums.mean(), sums.deviation(), sums.basis()};
+}
+
+void seal(const ImportOptions& options, const ImportPlan& plan, const MadeSplit& split, const Statistics& reference) {
   Sha256 set;
   for (const fs::path& path : split.partial_files) {
     const std::vector<std::uint32_t> crcs = crcs_of_finished_shard(path);
     set.update(crcs.data(), crcs.size() * sizeof crcs[0]);
   }
-  ColorSums::Basis basis = reference.basis();
   ShardHeader header{.task = "classification",
                      .split = split.plan.split,
                      .shard_count = static_cast<std::int64_t>(split.shards.size()),
                      .total_samples = split.samples,
                      .class_names = plan.class_names,
-                     .channel_mean = reference.mean(),
-                     .channel_std = reference.deviation(),
+                     .channel_mean = reference.mean,
+                     .channel_std = reference.deviation,
                      .source = "image folder " + options.source.filename().string(),
                      .created_by = created_by(),
                      .encoding = plan.form.encoding,
                      .channels = plan.form.channels,
-                     .color_values = std::move(basis.values),
-                     .color_vectors = std::move(basis.vectors),
+                     .color_values = reference.basis.values,
+                     .color_vectors = reference.basis.vectors,
                      .set_sha256 = hex(set.finish())};
   for (std::size_t i = 0; i < split.shards.size(); ++i) {
     header.shard_index = static_cast<std::int64_t>(i);
@@ -165,8 +180,7 @@ ImportReport finish_encoded(const ImportOptions& options, const ImportPlan& plan
     made.push_back(gather(options, plan, split));
     splits.push_back(split.split);
   }
-  const auto train = std::find(splits.begin(), splits.end(), Split::train);
-  const ColorSums& reference = made[train == splits.end() ? 0 : static_cast<std::size_t>(train - splits.begin())].sums;
+  const Statistics reference = reference_statistics(options, plan, made);
   for (const MadeSplit& split : made) seal(options, plan, split, reference);
   ImportReport report{.splits = std::vector<SplitReport>(made.size()),
                       .class_names = plan.class_names,

@@ -73,7 +73,8 @@ ImportReport import_cifar100(const ImportOptions& options);
 /// `validation` and `test` beside it; or a file SOURCE of lines PATH<TAB>LABEL. Classes are the folder names in byte order, or
 /// `class_names` (a choice and order of folder names). What a file is, is seen by its content. Train is stored in a shuffled
 /// order (fixed, keyed by the position), so that neighbours on disk are of mixed classes; the other splits in byte order of
-/// class and file name, or in the list's order.
+/// class and file name, or in the list's order. A list of another split goes by the classes and statistics of the training
+/// split that OUTPUT holds already.
 ///
 /// Encoded (jpeg, png): every file is decoded whole to check it and then stored as it is, or converted: what has another
 /// encoding, CMYK, 16 bits, transparency, an EXIF orientation, a longer shorter side than `resize_short`. Ranks make shards each

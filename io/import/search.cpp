@@ -80,6 +80,17 @@ class Search : public ScanSink {
   bool has_jpeg_ = false, pngs_differ_ = false;
 };
 
+/// A list of test pictures need not name every class: where the output holds the training split already, its classes count.
+std::vector<std::string> classes_of_list(const ImportOptions& options) {
+  if (options.list_split == Split::train) return options.class_names;
+  const auto train = stored_train_header(options);
+  if (!train) return options.class_names;
+  if (!options.class_names.empty() && options.class_names != train->class_names)
+    throw UsageError(fmt::format("{} holds a train split of other classes ({} of them); leave class-names away, or give the same",
+                                 options.output.string(), train->class_names.size()));
+  return train->class_names;
+}
+
 void check_options(const ImportOptions& options) {
   if (options.encoding != "auto" && options.encoding != "jpeg" && options.encoding != "png" && options.encoding != "raw")
     throw UsageError(fmt::format("encoding is \"{}\", expected auto, jpeg, png or raw", options.encoding));
@@ -106,7 +117,7 @@ ImportPlan search_pictures(const ImportOptions& options, SearchReport& report) {
   ImportPlan plan;
   plan.class_names = fs::is_directory(options.source)
                          ? scan_image_folder(options.source, options.class_names, search)
-                         : scan_list(options.source, options.class_names, options.list_split, search);
+                         : scan_list(options.source, classes_of_list(options), options.list_split, search);
   search.finish();
   plan.form = {options.encoding == "auto" ? search.encoding() : options.encoding, options.channels, options.resize_short,
                options.quality};
@@ -124,6 +135,12 @@ ImportPlan search_pictures(const ImportOptions& options, SearchReport& report) {
   for (const std::string& name : plan.class_names) key += name + '\0';
   plan.key = hex(Sha256().update(key).finish());
   return plan;
+}
+
+std::optional<ShardHeader> stored_train_header(const ImportOptions& options) {
+  const std::vector<fs::path> shards = find_shards(options.output, Split::train);
+  if (shards.empty()) return std::nullopt;
+  return read_shard_header(hdf5::open_file(shards.front()).get());
 }
 
 std::string text_of(const ImportPlan& plan) {

@@ -9,6 +9,7 @@
 #include "core/random/permutation.h"
 #include "io/import/convert.h"
 #include "io/import/import.h"
+#include "io/shard.h"
 
 namespace convoy {
 
@@ -42,6 +43,9 @@ std::filesystem::path shard_part(const ImportOptions& options, Split split, int 
 
 /// Throws DataError where there are no pictures, UsageError for options that do not fit.
 ImportPlan search_pictures(const ImportOptions& options, SearchReport& report);
+
+/// Of a training split that the output holds already; an import that brings no other goes by its classes and statistics.
+std::optional<ShardHeader> stored_train_header(const ImportOptions& options);
 
 /// Plans as text, from rank to rank.
 std::string text_of(const ImportPlan& plan);

@@ -306,6 +306,25 @@ TEST_F(ImageImport, AListNamesFilesAndLabels) {
   EXPECT_HAS(error_of<DataError>([&] { import_image_folder(o); }), "label \"w\"");
 }
 
+TEST_F(ImageImport, AListOfTestPicturesGoesByTheTrainingSplit) {
+  for (int i = 0; i < 3; ++i) put_jpeg(std::to_string(i) + ".jpg", 30 + i, 40, i);
+  put("train.tsv", "0.jpg\tape\n1.jpg\tbee\n2.jpg\tcow\n");
+  put("test.tsv", "2.jpg\tcow\n");
+  ImportOptions o = options();
+  o.source = source_.path() / "train.tsv";
+  import_image_folder(o);
+  o.source = source_.path() / "test.tsv";
+  o.list_split = Split::test;
+  EXPECT_EQ(import_image_folder(o).class_names, (std::vector<std::string>{"ape", "bee", "cow"}));
+  const auto train = open_dataset(at(output_.path())), test = open_dataset(at(output_.path(), Split::test));
+  EXPECT_EQ(test->label(0), 2);
+  EXPECT_EQ(test->info().channel_mean, train->info().channel_mean);
+  EXPECT_EQ(test->info().color_vectors, train->info().color_vectors);
+  o.overwrite = true;
+  o.class_names = {"cow"};
+  EXPECT_HAS(error_of<UsageError>([&] { import_image_folder(o); }), "other classes");
+}
+
 TEST_F(ImageImport, OptionsThatAreNoneAreRefused) {
   put_many(1);
   ImportOptions o = options();
