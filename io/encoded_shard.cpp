@@ -100,7 +100,7 @@ void EncodedShardWriter::add(std::span<const std::byte> picture, std::int32_t la
 
 std::int64_t EncodedShardWriter::samples() const { return static_cast<std::int64_t>(state_->labels.size()); }
 
-void EncodedShardWriter::finish(const std::string& key, const ColorSums& sums, std::span<const std::int64_t> class_counts) {
+void EncodedShardWriter::finish(const ColorSums& sums, std::span<const std::int64_t> class_counts) {
   State& s = *state_;
   s.flush();
   {
@@ -112,7 +112,6 @@ void EncodedShardWriter::finish(const std::string& key, const ColorSums& sums, s
     hdf5::write_dataset(file.get(), "crc32c", Tensor::view(s.crcs.data(), Shape{rows}, DType::u32));
     hdf5::write_numbers<std::uint64_t>(file.get(), "pixel_sums", sums.numbers());
     hdf5::write_numbers<std::int64_t>(file.get(), "class_counts", class_counts);
-    hdf5::write_text(file.get(), "import_key", key);
     file.close();
   }
   sync_to_disk(s.path);
@@ -121,10 +120,6 @@ void EncodedShardWriter::finish(const std::string& key, const ColorSums& sums, s
 
 namespace {
 
-bool is_of_import(const hdf5::File& file, const std::string& key) {
-  return hdf5::has_attribute(file.get(), "import_key") && hdf5::read_text(file.get(), "import_key") == key;
-}
-
 FinishedShard facts_in(const hdf5::File& file, int channels) {
   const Shape rows = hdf5::shape_of(hdf5::open_dataset(file.get(), "labels"));
   return {rows[0], ColorSums::from_numbers(channels, hdf5::read_numbers<std::uint64_t>(file.get(), "pixel_sums")),
@@ -132,9 +127,8 @@ FinishedShard facts_in(const hdf5::File& file, int channels) {
 }
 
 /// Throws for anything that is not as finish() left it.
-std::optional<FinishedShard> read_finished(const fs::path& path, const std::string& key, int channels) {
+std::optional<FinishedShard> read_finished(const fs::path& path, int channels) {
   const hdf5::File file = hdf5::open_file(path);
-  if (!is_of_import(file, key)) return std::nullopt;
   const Tensor offsets = hdf5::read_dataset(file.get(), "image_offsets");
   const Tensor labels = hdf5::read_dataset(file.get(), "labels"), crcs = hdf5::read_dataset(file.get(), "crc32c");
   const hdf5::Dataset bytes = hdf5::open_dataset(file.get(), "image_bytes");
@@ -157,23 +151,21 @@ std::optional<FinishedShard> read_finished(const fs::path& path, const std::stri
 
 }  // namespace
 
-std::optional<FinishedShard> find_finished_shard(const fs::path& path, const std::string& key, int channels) {
+std::optional<FinishedShard> find_finished_shard(const fs::path& path, int channels) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return std::nullopt;
   try {
-    rehearse(path.string(), [&] { read_finished(path, key, channels); });
-    return read_finished(path, key, channels);
+    rehearse(path.string(), [&] { read_finished(path, channels); });
+    return read_finished(path, channels);
   } catch (const Error&) {
     return std::nullopt;  // cut off while it was written: it is made again
   }
 }
 
-std::optional<FinishedShard> facts_of_finished_shard(const fs::path& path, const std::string& key, int channels) {
+std::optional<FinishedShard> facts_of_finished_shard(const fs::path& path, int channels) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return std::nullopt;
-  const hdf5::File file = hdf5::open_file(path);
-  if (!is_of_import(file, key)) return std::nullopt;
-  return facts_in(file, channels);
+  return facts_in(hdf5::open_file(path), channels);
 }
 
 std::vector<std::uint32_t> crcs_of_finished_shard(const fs::path& path) {
@@ -187,7 +179,7 @@ void seal_shard(const fs::path& path, const ShardHeader& header) {
   {
     PartialFile file(path, hdf5::DescriptorFile::Mode::change);
     for (const std::string& name : hdf5::attribute_names(file.get()))  // of an import that was cut off while it sealed
-      if (name != "import_key" && name != "pixel_sums" && name != "class_counts")
+      if (name != "pixel_sums" && name != "class_counts")
         CONVOY_HDF5(H5Adelete(file.get(), name.c_str()));
     write_shard_header(file.get(), header);
     file.close();

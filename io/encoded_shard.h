@@ -31,19 +31,19 @@ class EncodedShardWriter {
   /// Throws LibraryError.
   void add(std::span<const std::byte> picture, std::int32_t label);
   std::int64_t samples() const;
-  /// Writes the file and brings it to the disk; `key` says of which import it is.
-  void finish(const std::string& key, const ColorSums& sums, std::span<const std::int64_t> class_counts);
+  /// Writes the file and brings it to the disk.
+  void finish(const ColorSums& sums, std::span<const std::int64_t> class_counts);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// A finished shard of the import `key`, every checksum of it verified; nullopt: there is none.
-std::optional<FinishedShard> find_finished_shard(const std::filesystem::path& path, const std::string& key, int channels);
+/// A finished shard, every checksum of it verified; nullopt: there is none.
+std::optional<FinishedShard> find_finished_shard(const std::filesystem::path& path, int channels);
 
 /// The same, not verified: for a shard that this import has made or verified.
-std::optional<FinishedShard> facts_of_finished_shard(const std::filesystem::path& path, const std::string& key, int channels);
+std::optional<FinishedShard> facts_of_finished_shard(const std::filesystem::path& path, int channels);
 
 /// The crc32c of every sample of a finished shard.
 std::vector<std::uint32_t> crcs_of_finished_shard(const std::filesystem::path& path);

@@ -32,8 +32,9 @@ class ShardMaker {
   /// Whether it was there already.
   bool make(const SplitPlan& split, int shard) {
     const fs::path path = partial_path(options_, split, shard);
-    const fs::path part_path = shard_part(options_, split.split, shard);
-    if (fs::exists(part_path) && find_finished_shard(path, plan_.key, plan_.form.channels)) return true;
+    // Which import a shard is of, is told by the name of its part of the report, which is written first.
+    const fs::path part_path = shard_part(options_, plan_, split.split, shard);
+    if (fs::exists(part_path) && find_finished_shard(path, plan_.form.channels)) return true;
     const FileList list(list_of(options_, split.split));
     const StorageOrder order(split);
     EncodedShardWriter writer(path);
@@ -56,7 +57,7 @@ class ShardMaker {
       }
     }
     part.write();
-    if (is_whole && writer.samples() > 0) writer.finish(plan_.key, sums, class_counts);
+    if (is_whole && writer.samples() > 0) writer.finish(sums, class_counts);
     return false;
   }
 
@@ -92,7 +93,7 @@ MadeSplit gather(const ImportOptions& options, const ImportPlan& plan, const Spl
   MadeSplit made{.plan = split, .sums = ColorSums(plan.form.channels), .class_counts = std::vector<std::int64_t>(plan.class_names.size())};
   for (int shard = 0; shard < split.shards; ++shard) {
     const fs::path path = partial_path(options, split, shard);
-    auto finished = facts_of_finished_shard(path, plan.key, plan.form.channels);
+    auto finished = facts_of_finished_shard(path, plan.form.channels);
     if (!finished) continue;  // no file of it could be read, and that was allowed
     made.partial_files.push_back(path);
     made.samples += finished->samples;

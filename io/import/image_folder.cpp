@@ -93,7 +93,7 @@ void join_report(const ImportOptions& options, const ImportPlan& plan, ImportRep
   append(search_part(options), false);
   for (const SplitPlan& split : plan.splits)
     for (int shard = 0; shard < split.shards; ++shard)
-      append(shard_part(options, split.split, shard), plan.form.encoding != "raw");
+      append(shard_part(options, plan, split.split, shard), plan.form.encoding != "raw");
   joined.commit();
   report.report_file = options.output / "import-report.tsv";
   search.bad_count = report.bad;

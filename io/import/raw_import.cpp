@@ -82,7 +82,7 @@ class RawImport {
 
   std::vector<std::int64_t> good_files(const SplitPlan& split) {
     const FileList list(list_of(options_, split.split));
-    ReportPart part(shard_part(options_, split.split, 0));
+    ReportPart part(shard_part(options_, plan_, split.split, 0));
     std::vector<std::int64_t> good;
     for (std::int64_t i = 0; i < list.size(); ++i) {
       std::string fault;
@@ -103,7 +103,7 @@ class RawImport {
       throw DataError(fmt::format("{}: the {} split holds no picture that can be read", options_.source.string(), name_of(split.split)));
     const FileList list(list_of(options_, split.split));
     const StorageOrder order(split);
-    ReportPart part(shard_part(options_, split.split, 0));
+    ReportPart part(shard_part(options_, plan_, split.split, 0));
     ShardWriter* writer = nullptr;
     for (std::int64_t position = 0; position < split.files; ++position) {
       const std::int64_t index = order(position);

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kKeyDigits = 16;  // of the key, in names of files
+
 /// Writes lists and the report's first part; learns what kinds of files there are.
 class Search : public ScanSink {
  public:
@@ -101,13 +103,22 @@ void check_options(const ImportOptions& options) {
   if (options.resize_short < 0) throw UsageError(fmt::format("resize-short is {}, expected 0 or more", options.resize_short));
 }
 
+/// Parts of reports by which an older import would take this one's shards for its own.
+void remove_other_parts(const ImportOptions& options, const ImportPlan& plan) {
+  const std::string own = "-" + plan.key.substr(0, kKeyDigits) + ".tsv";
+  for (const fs::directory_entry& entry : fs::directory_iterator(work_folder(options)))
+    if (entry.path().extension() == ".tsv" && entry.path() != search_part(options) &&
+        !entry.path().filename().string().ends_with(own))
+      fs::remove(entry.path());
+}
+
 }  // namespace
 
 fs::path work_folder(const ImportOptions& options) { return options.output / ".import"; }
 fs::path list_of(const ImportOptions& options, Split split) { return work_folder(options) / name_of(split); }
 fs::path search_part(const ImportOptions& options) { return work_folder(options) / "search.tsv"; }
-fs::path shard_part(const ImportOptions& options, Split split, int shard) {
-  return work_folder(options) / fmt::format("{}-{:05}.tsv", name_of(split), shard);
+fs::path shard_part(const ImportOptions& options, const ImportPlan& plan, Split split, int shard) {
+  return work_folder(options) / fmt::format("{}-{:05}-{}.tsv", name_of(split), shard, plan.key.substr(0, kKeyDigits));
 }
 
 ImportPlan search_pictures(const ImportOptions& options, SearchReport& report) {
@@ -134,6 +145,7 @@ ImportPlan search_pictures(const ImportOptions& options, SearchReport& report) {
   }
   for (const std::string& name : plan.class_names) key += name + '\0';
   plan.key = hex(Sha256().update(key).finish());
+  remove_other_parts(options, plan);
   return plan;
 }
 

@@ -39,7 +39,7 @@ std::filesystem::path work_folder(const ImportOptions& options);
 /// Where the list of a split lies (FileList's base), and the parts of the report.
 std::filesystem::path list_of(const ImportOptions& options, Split split);
 std::filesystem::path search_part(const ImportOptions& options);
-std::filesystem::path shard_part(const ImportOptions& options, Split split, int shard);
+std::filesystem::path shard_part(const ImportOptions& options, const ImportPlan& plan, Split split, int shard);
 
 /// Throws DataError where there are no pictures, UsageError for options that do not fit.
 ImportPlan search_pictures(const ImportOptions& options, SearchReport& report);

@@ -279,6 +279,12 @@ TEST_F(ImageImport, OtherFilesOrOptionsBeginAnew) {
   cut_off();
   EXPECT_EQ(import_image_folder(o).resumed_shards, 3);
   cut_off();
+  cut_off();  // with resize_short = 20
+  o.resize_short = 30;
+  cut_off();
+  o.resize_short = 20;
+  EXPECT_EQ(import_image_folder(o).resumed_shards, 0) << "the shards that lie there are those of the import between";
+  cut_off();
   put_jpeg("train/cat/0.jpg", 40, 60, 77);  // the same extents, another picture
   EXPECT_EQ(import_image_folder(o).resumed_shards, 0);
 }
