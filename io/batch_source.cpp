@@ -33,6 +33,7 @@ class Transforms {
   }
 
   RandomKey epoch_key(std::int64_t epoch) const { return key_.child(static_cast<std::uint64_t>(epoch)); }
+  bool is_random() const { return has_choice_; }
 
   void draw(const RandomKey& sample_key, std::int32_t* row) const {
     std::fill_n(row, 4, 0);
@@ -76,11 +77,16 @@ class SampleReader {
         views_(dataset.info(), options.view, std::array{dataset.info().sample[0], dataset.info().sample[1]}.data()),
         colors_(dataset.info(), options.color),
         cutout_(dataset.info(), options.cutout, crop_of(dataset.info(), options).data()),
-        mixup_(dataset.info(), options.mixup) {}
+        mixup_(dataset.info(), options.mixup),
+        is_random_(transforms_.is_random() || views_.is_random() || colors_.exists() || cutout_.exists()) {}
 
   RandomKey epoch_key(std::int64_t epoch) const { return transforms_.epoch_key(epoch); }
 
   void read(const RandomKey& epoch_key, std::int64_t index, std::byte* image, std::int32_t* label, std::int32_t* transform) const {
+    if (!is_random_) {
+      std::fill_n(transform, 4, 0);
+      return dataset_.read(index, image, label);
+    }
     const RandomKey sample = epoch_key.child(static_cast<std::uint64_t>(dataset_.id(index)));
     if (views_.is_random())
       dataset_.read_view(index, [&](std::int64_t height, std::int64_t width) { return views_.draw(sample, height, width); },
@@ -124,6 +130,7 @@ class SampleReader {
   ColorChange colors_;
   Cutout cutout_;
   Mixup mixup_;
+  bool is_random_;
 };
 
 class TrainingSource : public BatchSource {
