@@ -67,6 +67,20 @@ ViewOptions view_options(const Config& config) {
 
 }  // namespace
 
+void check_view_options(const Config& config) {
+  const auto view = config.get<std::string>("data.view");
+  for (const auto& [option, owner] : {std::pair{"data.area", "random-resized-crop"}, {"data.aspect", "random-resized-crop"},
+                                      {"data.short-side", "resize-crop"}})
+    if (config.given(option) && view != owner)
+      throw UsageError(fmt::format("{} belongs to data.view = {}, but it is {}", option, owner, view));
+  DatasetOptions options;
+  set_view(config, options);
+  DatasetInfo pictures;
+  pictures.has_views = options.size[0] > 0;
+  pictures.sample = Shape{options.size[0], options.size[1], 3};
+  check_augmentation(pictures, {.view = view_options(config)});
+}
+
 void set_view(const Config& config, DatasetOptions& options) {
   const auto size = config.get<std::vector<std::int64_t>>("data.size");
   if (size.size() > 2)

@@ -16,6 +16,10 @@ Split split_of(const std::string& name);
 /// where something does not fit them.
 AugmentOptions augment_options(const Config& config, const DatasetInfo& info, std::uint64_t seed);
 
+/// What is wrong with the options of views whatever the data are: numbers, ranges, options of a view that was not chosen.
+/// Throws UsageError.
+void check_view_options(const Config& config);
+
 /// data.size and data.resize-short.
 void set_view(const Config& config, DatasetOptions& options);
 

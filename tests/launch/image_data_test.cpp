@@ -130,7 +130,9 @@ TEST_F(ImageData, MistakesAreToldBeforeAnythingStarts) {
       {"--data.size=28 --data.view=resize-crop --data.short-side=20,40", "data.short-side is 20,40"},
       {"--data.size=28 --data.view=random-resized-crop --data.area=1", "data.area is \"1\""},
       {"--data.size=28 --data.resize-short=20", "data.resize-short is 20"},
-      {"--data.size=28,28,28", "data.size has 3 numbers"}};
+      {"--data.size=28,28,28", "data.size has 3 numbers"},
+      {"--data.size=28 --data.area=0.1,1", "data.area belongs to data.view = random-resized-crop, but it is centre"},
+      {"--data.view=random-resized-crop --optim.nesterov --optim.momentum=0", "2 mistakes:"}};
   for (const auto& [options, words] : mistakes) {
     const Outcome refused = train("run", options);
     EXPECT_EQ(refused.status, 2) << options << ": " << refused.err;
