@@ -49,6 +49,8 @@ std::unique_ptr<BatchRing::Buffer> BatchRing::make_buffer() const {
   batch.images = Tensor(images_, dtype_);
   batch.labels = Tensor(Shape{rows}, DType::i32);
   batch.weights = Tensor(Shape{rows}, DType::f32);
+  batch.partner_labels = Tensor(Shape{rows}, DType::i32);
+  batch.partner_weights = Tensor(Shape{rows}, DType::f32);
   batch.transforms = Tensor(Shape{rows, 4}, DType::i32);
   batch.keys = Tensor(Shape{rows, 2}, DType::u64);
   batch.indices.resize(static_cast<std::size_t>(rows));

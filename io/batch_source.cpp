@@ -8,6 +8,7 @@
 
 #include "core/random/philox.h"
 #include "core/tensor/error.h"
+#include "io/augmentation.h"
 
 namespace convoy {
 namespace {
@@ -32,11 +33,12 @@ class Transforms {
   }
 
   RandomKey epoch_key(std::int64_t epoch) const { return key_.child(static_cast<std::uint64_t>(epoch)); }
+  bool is_random() const { return has_choice_; }
 
-  void draw(const RandomKey& epoch_key, std::int64_t id, std::int32_t* row) const {
+  void draw(const RandomKey& sample_key, std::int32_t* row) const {
     std::fill_n(row, 4, 0);
     if (!has_choice_) return;
-    const PhiloxBlock words = epoch_key.child(static_cast<std::uint64_t>(id)).block(0);
+    const PhiloxBlock words = sample_key.block(0);
     for (std::size_t axis = 0; axis < axes_; ++axis) {
       const std::uint64_t choice = (std::uint64_t{words[axis]} * static_cast<std::uint64_t>(choices_[axis])) >> 32;
       row[axis] = static_cast<std::int32_t>(static_cast<std::int64_t>(choice) - pad_[axis]);
@@ -58,13 +60,86 @@ std::byte* row_of(Tensor& tensor, std::int64_t row, std::size_t row_bytes) {
   return tensor.bytes() + static_cast<std::size_t>(row) * row_bytes;
 }
 
+/// Extents of the image as cropped; the first two axes.
+std::array<std::int64_t, 2> crop_of(const DatasetInfo& info, const AugmentOptions& options) {
+  std::array<std::int64_t, 2> crop{1, 1};
+  for (int axis = 0; axis < std::min(info.sample.rank() - 1, 2); ++axis)
+    crop[static_cast<std::size_t>(axis)] = options.crop[axis] ? options.crop[axis] : info.sample[axis];
+  return crop;
+}
+
+/// Reads one sample of the training stream and does to it what is drawn for it.
+class SampleReader {
+ public:
+  SampleReader(const Dataset& dataset, const AugmentOptions& options)
+      : dataset_(dataset),
+        transforms_(dataset.info().sample, options),
+        views_(dataset.info(), options.view, std::array{dataset.info().sample[0], dataset.info().sample[1]}.data()),
+        colors_(dataset.info(), options.color),
+        cutout_(dataset.info(), options.cutout, crop_of(dataset.info(), options).data()),
+        mixup_(dataset.info(), options.mixup),
+        is_random_(transforms_.is_random() || views_.is_random() || colors_.exists() || cutout_.exists()) {}
+
+  RandomKey epoch_key(std::int64_t epoch) const { return transforms_.epoch_key(epoch); }
+
+  void read(const RandomKey& epoch_key, std::int64_t index, std::byte* image, std::int32_t* label, std::int32_t* transform) const {
+    if (!is_random_) {
+      std::fill_n(transform, 4, 0);
+      return dataset_.read(index, image, label);
+    }
+    const RandomKey sample = epoch_key.child(static_cast<std::uint64_t>(dataset_.id(index)));
+    if (views_.is_random())
+      dataset_.read_view(index, [&](std::int64_t height, std::int64_t width) { return views_.draw(sample, height, width); },
+                         image, label);
+    else
+      dataset_.read(index, image, label);
+    transforms_.draw(sample, transform);
+    auto* pixels = reinterpret_cast<std::uint8_t*>(image);
+    if (colors_.exists()) colors_.apply(sample, pixels);
+    if (cutout_.exists()) cutout_.apply(sample, transform, pixels);
+  }
+
+  /// Once all rows were read; `keys` [b, 2]: epoch and id.
+  void mix(MicroBatch& batch) const {
+    if (!mixup_.exists()) return;
+    const auto keys = batch.keys.values<std::uint64_t>();
+    const auto labels = batch.labels.values<std::int32_t>();
+    auto weights = batch.weights.values<float>(), partner_weights = batch.partner_weights.values<float>();
+    auto partner_labels = batch.partner_labels.values<std::int32_t>();
+    const auto share_of = [&](std::size_t row) {
+      return mixup_.draw(epoch_key(static_cast<std::int64_t>(keys[2 * row])).child(keys[2 * row + 1]));
+    };
+    std::ranges::copy(labels, partner_labels.begin());
+    std::ranges::fill(partner_weights, 0.0f);
+    for (std::size_t row = 0; row + 1 < labels.size(); row += 2) {
+      const int shares[] = {share_of(row), share_of(row + 1)};
+      auto* first = reinterpret_cast<std::uint8_t*>(batch.images.bytes()) + row * dataset_.image_bytes();
+      mixup_.mix(first, first + dataset_.image_bytes(), shares[0], shares[1]);
+      for (std::size_t i = 0; i < 2; ++i) {
+        partner_labels[row + i] = labels[row + 1 - i];
+        weights[row + i] = static_cast<float>(shares[i]) / 256;
+        partner_weights[row + i] = static_cast<float>(256 - shares[i]) / 256;
+      }
+    }
+  }
+
+ private:
+  const Dataset& dataset_;
+  Transforms transforms_;
+  ViewSampler views_;
+  ColorChange colors_;
+  Cutout cutout_;
+  Mixup mixup_;
+  bool is_random_;
+};
+
 class TrainingSource : public BatchSource {
  public:
   TrainingSource(const Dataset& dataset, const TrainingStream& stream)
       : dataset_(dataset),
         stream_(stream),
         order_(stream.order_seed, dataset.info().samples, stream.order),
-        transforms_(dataset.info().sample, stream.augment) {
+        reader_(dataset, stream.augment) {
     const std::int64_t n = dataset.info().samples;
     if (stream.batch < 1 || stream.batch > n)
       throw UsageError(fmt::format("a global batch of {} from {} samples; choose 1 to {}", stream.batch, n, n));
@@ -102,23 +177,22 @@ class TrainingSource : public BatchSource {
     auto transforms = batch.transforms.values<std::int32_t>();
     std::ranges::fill(batch.weights.values<float>(), 1.0f);
     std::int64_t epoch = order_.epoch_at(first);
-    RandomKey epoch_key = transforms_.epoch_key(epoch);
+    RandomKey epoch_key = reader_.epoch_key(epoch);
     for (std::int64_t row = 0; row < rows() && !stop.load(std::memory_order_relaxed); ++row) {
       const auto r = static_cast<std::size_t>(row);
-      if (order_.epoch_at(first + row) != epoch) epoch_key = transforms_.epoch_key(++epoch);
-      const std::int64_t id = dataset_.id(batch.indices[r]);
-      dataset_.read(batch.indices[r], row_of(batch.images, row, dataset_.image_bytes()), &labels[r]);
-      transforms_.draw(epoch_key, id, &transforms[4 * r]);
+      if (order_.epoch_at(first + row) != epoch) epoch_key = reader_.epoch_key(++epoch);
+      reader_.read(epoch_key, batch.indices[r], row_of(batch.images, row, dataset_.image_bytes()), &labels[r], &transforms[4 * r]);
       keys[2 * r] = static_cast<std::uint64_t>(epoch);
-      keys[2 * r + 1] = static_cast<std::uint64_t>(id);
+      keys[2 * r + 1] = static_cast<std::uint64_t>(dataset_.id(batch.indices[r]));
     }
+    if (!stop.load(std::memory_order_relaxed)) reader_.mix(batch);
   }
 
  private:
   const Dataset& dataset_;
   TrainingStream stream_;
   SampleOrder order_;
-  Transforms transforms_;
+  SampleReader reader_;
 };
 
 class EvaluationSource : public BatchSource {

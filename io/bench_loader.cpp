@@ -1,13 +1,12 @@
 #include "io/bench_loader.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "io/bench_parts.h"
 #include "io/files.h"
 #include "io/hdf5.h"
 #include "io/shard.h"
@@ -20,26 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostBytes = std::int64_t{256} << 20;
 constexpr std::uint64_t kSeed = 1;
-
-/// A folder that goes with its owner.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const fs::path& parent) {
-    std::string name = ((parent.empty() ? fs::temp_directory_path() : parent) / "convoy-bench-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw LibraryError(fmt::format("{}: cannot be made: {}", name, system_message(errno)));
-    path_ = name;
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 void make_dataset(const fs::path& folder, const Shape& sample, std::int64_t samples) {
   ShardWriter writer(folder, {.split = Split::train,
@@ -88,20 +67,6 @@ class PlainFiles {
   std::vector<FileDescriptor> files_;
   std::vector<Place> places_;
 };
-
-/// Calls `batch` (which takes the number of the micro-batch) until `seconds` have passed; samples per second.
-template <typename Batch>
-double rate(double seconds, std::int64_t rows, Batch batch) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  std::chrono::duration<double> passed{0};
-  std::int64_t done = 0;
-  for (; passed.count() < seconds; ++done) {
-    batch(done);
-    passed = Clock::now() - start;
-  }
-  return static_cast<double>(done * rows) / passed.count();
-}
 
 }  // namespace
 

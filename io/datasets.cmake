@@ -1,9 +1,14 @@
 # Data sets on disk: HDF5, shards, importers, the loader.
 set(datasets_sources
+  augmentation.cpp
   batch_ring.cpp
   batch_source.cpp
+  bench_decode.cpp
   bench_loader.cpp
+  bench_parts.cpp
+  color_sums.cpp
   crc32c.cpp
+  encoded_shard.cpp
   files.cpp
   foreign_dataset.cpp
   hdf5.cpp
@@ -12,11 +17,19 @@ set(datasets_sources
   hdf5_reader.cpp
   inside.cpp
   inspect.cpp
+  jpeg.cpp
+  jpeg_encode.cpp
+  jpeg_errors.cpp
+  jpeg_exif.cpp
   ledger.cpp
   library_version.cpp
   loader.cpp
+  partial_file.cpp
   parts_dataset.cpp
+  picture_bytes.cpp
+  picture_viewer.cpp
   rehearsal.cpp
+  resample.cpp
   sample_order.cpp
   sample_store.cpp
   shard.cpp
@@ -25,13 +38,20 @@ set(datasets_sources
   sharded_dataset.cpp
   staging.cpp
   statistics.cpp
+  viewed_dataset.cpp
   import/byte_source.cpp
   import/cifar.cpp
+  import/convert.cpp
+  import/encoded_import.cpp
+  import/file_list.cpp
   import/folder_scan.cpp
   import/idx.cpp
   import/image_folder.cpp
   import/importers.cpp
+  import/raw_import.cpp
+  import/report_part.cpp
+  import/search.cpp
   import/session.cpp)
-set_source_files_properties(shard_writer.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")
+set_source_files_properties(shard.cpp PROPERTIES COMPILE_DEFINITIONS CONVOY_VERSION="${PROJECT_VERSION}")
 # GCC's second scheduling pass pulls the two kinds of work in crc32c's main loop apart, which costs 15 % of its speed.
 set_source_files_properties(crc32c.cpp PROPERTIES COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns2>")

@@ -56,6 +56,18 @@ FileDescriptor open_for_reading(const std::filesystem::path& path) {
   return descriptor;
 }
 
+std::vector<std::byte> read_whole(const std::filesystem::path& path) {
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;
+  const FileDescriptor descriptor = open_for_reading(path);
+  const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path));
+  if (size > kMostBytes) throw DataError(fmt::format("{}: {} bytes; at most {} are read", path.string(), size, kMostBytes));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  std::string why;
+  if (!read_exactly(descriptor.get(), bytes.data(), bytes.size(), 0, why))
+    throw DataError(fmt::format("{}: cannot be read: {}", path.string(), why));
+  return bytes;
+}
+
 bool read_exactly(int descriptor, std::byte* out, std::size_t size_bytes, std::int64_t offset, std::string& why) {
   while (size_bytes > 0) {
     const ssize_t got = ::pread(descriptor, out, size_bytes, offset);

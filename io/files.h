@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace convoy {
 
@@ -31,6 +32,8 @@ FileDescriptor open_for_reading(const std::filesystem::path& path);
 /// Reads exactly `size_bytes` from `offset`. Returns false, with the reason in `why`, when the file ends before or the
 /// system reports an error. Any number of threads at once.
 bool read_exactly(int descriptor, std::byte* out, std::size_t size_bytes, std::int64_t offset, std::string& why);
+/// A whole file, at most 1 GiB. Throws DataError.
+std::vector<std::byte> read_whole(const std::filesystem::path& path);
 /// Brings a file's or a folder's content to the disk. Throws LibraryError.
 void sync_to_disk(const std::filesystem::path& path);
 /// The system's words for an errno.

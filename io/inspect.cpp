@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "core/tensor/error.h"
+#include "io/color_sums.h"
 #include "io/crc32c.h"
+#include "io/picture_bytes.h"
 #include "io/rehearsal.h"
 #include "io/shard.h"
 #include "io/shard_reader.h"
@@ -24,14 +26,15 @@ void report_progress(const ProgressSink& progress, const std::string& what, std:
 
 /// Every sample, then the dataset as a whole.
 void verify_images(const fs::path& file, const Shard& shard, VerifyReport& report, const ProgressSink& progress) {
-  const std::size_t image_bytes = static_cast<std::size_t>(shard.sample.elements()) * size_of(shard.dtype);
-  std::vector<std::byte> image(image_bytes);
+  std::vector<std::byte> image;
   std::uint32_t whole = 0;
   const std::int64_t bad_before = report.bad_samples;
   const auto rows = static_cast<std::int64_t>(shard.labels.size());
   for (std::int64_t row = 0; row < rows; ++row) {
     const auto r = static_cast<std::size_t>(row);
     std::string what;
+    const std::size_t image_bytes = shard.images->size_bytes(row);
+    image.resize(image_bytes);
     if (shard.images->read(row, image.data(), what)) {
       whole = crc32c(image.data(), image_bytes, whole);
       const std::uint32_t found = crc32c(&shard.labels[r], sizeof shard.labels[r], crc32c(image.data(), image_bytes));
@@ -134,22 +137,38 @@ VerifyReport inspect_verify(const fs::path& folder, std::optional<Split> split, 
 }
 
 StatsReport inspect_stats(const Dataset& dataset, const ProgressSink& progress) {
-  StatsReport report{.info = dataset.info(), .channels = {}, .class_counts = {}};
+  StatsReport report{.info = dataset.info(), .channels = {}, .color_values = {}, .color_vectors = {}, .class_counts = {}};
   const DatasetInfo& info = report.info;
   report.class_counts.resize(info.class_names.size());
-  ChannelStatistics statistics(info.dtype, info.sample[-1]);
-  std::vector<std::byte> image(dataset.image_bytes());
-  const std::int64_t pixels = info.sample.elements(0, info.sample.rank() - 1);
+  const int channels = static_cast<int>(info.sample[-1]);
+  ChannelStatistics statistics(info.dtype, channels);
+  ColorSums colors(channels);
+  const bool has_colors = info.dtype == DType::u8 && channels == 3;
+  std::vector<std::byte> bytes;
   for (std::int64_t index = 0; index < info.samples; ++index) {
     std::int32_t label = 0;
-    dataset.read(index, image.data(), &label);
-    if (!statistics.add(image.data(), pixels))
+    dataset.read_stored(index, bytes, &label);
+    std::int64_t pixels = info.sample.elements(0, info.sample.rank() - 1);
+    const std::byte* image = bytes.data();
+    Tensor picture;
+    if (!info.encoding.empty()) {
+      picture = decode_picture(bytes, dataset.where(index), channels);
+      image = picture.bytes();
+      pixels = picture.shape().elements(0, 2);
+    }
+    if (!statistics.add(image, pixels))
       throw DataError(dataset.where(index) + ": the image holds a value that is not a finite number");
+    if (has_colors) colors.add(reinterpret_cast<const std::uint8_t*>(image), pixels);
     ++report.class_counts[static_cast<std::size_t>(label)];
     report_progress(progress, "statistics", index + 1, info.samples);
   }
   const auto mean = statistics.mean(), deviation = statistics.deviation();
   const auto minimum = statistics.minimum(), maximum = statistics.maximum();
+  if (has_colors) {
+    ColorSums::Basis basis = colors.basis();
+    report.color_values = std::move(basis.values);
+    report.color_vectors = std::move(basis.vectors);
+  }
   for (std::size_t c = 0; c < mean.size(); ++c) report.channels.push_back({mean[c], deviation[c], minimum[c], maximum[c]});
   return report;
 }

@@ -50,6 +50,9 @@ struct ChannelStats {
 struct StatsReport {
   DatasetInfo info;
   std::vector<ChannelStats> channels;
+  /// Of pictures of uint8 with 3 channels: the eigenvalues of the channels' covariance, largest first, and the unit
+  /// eigenvectors, one after the other (data.color-noise).
+  std::vector<double> color_values, color_vectors;
   std::vector<std::int64_t> class_counts;    // [class_names.size()]
 };
 /// Reads every image of an opened split (foreign HDF5 too). Throws DataError for a damaged sample.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "io/augment.h"
 #include "io/dataset.h"
 
 namespace convoy {
@@ -39,23 +40,14 @@ class SampleOrder {
   std::unique_ptr<State> state_;
 };
 
-/// How to draw transforms. Training: with the Philox block w = RandomKey(seed, "augment").child(epoch).child(id).block(0),
-/// axis a of extent E starts its crop of extent c at ((w[a] * (E + 2 pad - c + 1)) >> 32) - pad, and the last
-/// spatial axis is mirrored when `flip` and the top bit of w[3] is set. Evaluation: floor((E - c) / 2) and no flip.
-struct AugmentOptions {
-  std::int64_t crop[3] = {0, 0, 0};       // extents of the crop per axis; 0: the whole axis
-  std::int64_t pad[3] = {0, 0, 0};        // virtual border on both sides from which crops are drawn
-  bool flip = false;                      // mirror along the last spatial axis with probability 1/2
-  std::uint64_t seed = 0;                 // seed.augment
-};
-
 /// One micro-batch. Tensors have b = micro-batch rows.
 struct MicroBatch {
   std::int64_t step = 0;                  // or the block number of an evaluation
   int index = 0;                          // virtual worker
-  Tensor images;                          // [b, s.., c] as stored
+  Tensor images;                          // [b, s.., c] as stored; views with their colours changed
   Tensor labels;                          // i32 [b]
   Tensor weights;                         // f32 [b]; 0 for padding rows
+  Tensor partner_labels, partner_weights; // i32, f32 [b]: mixup's second label, with 1 less the first one's weight; else 0
   Tensor transforms;                      // i32 [b, 4]: offsets and flips (op prepare)
   Tensor keys;                            // u64 [b, 2]: epoch, sample id (op dropout)
   std::vector<std::int64_t> indices;      // sample index per row; -1 for padding rows

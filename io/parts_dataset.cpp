@@ -13,6 +13,7 @@
 #include "io/hdf5.h"
 #include "io/hdf5_contents.h"
 #include "io/rehearsal.h"
+#include "io/viewed_dataset.h"
 
 namespace convoy {
 namespace {
@@ -30,27 +31,26 @@ class PartsDataset : public Dataset {
 
   const DatasetInfo& info() const override { return content_.info; }
   std::size_t image_bytes() const override { return image_bytes_; }
+
+  void read_view(std::int64_t index, const ChooseView&, std::byte*, std::int32_t*) const override {
+    throw Error(where(index) + ": a view was asked for, but the data set was opened without a size");
+  }
   std::int64_t id(std::int64_t index) const override { return ids_.empty() ? index : ids_[std::size_t(index)]; }
   std::int32_t label(std::int64_t index) const override { return content_.labels[std::size_t(id(index))]; }
 
   void read(std::int64_t index, std::byte* image, std::int32_t* label) const override {
-    if (index < 0 || index >= content_.info.samples)
-      throw Error(fmt::format("sample {} of a split of {} samples was asked for", index, content_.info.samples));
-    const std::int64_t stored = id(index);
-    const DatasetPart& part = part_of(stored);
-    *label = content_.labels[std::size_t(stored)];
-    trace::doing(trace::Activity::input, names_[std::size_t(&part - content_.parts.data())],
-                 static_cast<std::int64_t>(image_bytes_));
-    std::string why;
-    if (!part.images->read(stored - part.first, image, why))
-      throw DataError(fmt::format("{}: cannot be read: {}", where(index), why));
-    if (content_.crcs.empty()) return;
-    const std::uint32_t expected = content_.crcs[std::size_t(stored)];
-    const std::uint32_t found = crc32c(label, sizeof *label, crc32c(image, image_bytes_));
-    if (found != expected)
-      throw DataError(fmt::format("{}: damaged: its CRC-32C is {:08x}, but {:08x} was stored. Run `convoy data verify` for "
-                                  "the full list, then copy or import this file again",
-                                  where(index), found, expected));
+    if (!content_.info.encoding.empty())
+      throw UsageError(fmt::format("{} holds encoded pictures: give the extents of samples with --data.size=N", where(index)));
+    const Place place = find(index);
+    *label = content_.labels[std::size_t(place.stored)];
+    read_and_verify(index, place, image, image_bytes_, *label);
+  }
+
+  void read_stored(std::int64_t index, std::vector<std::byte>& bytes, std::int32_t* label) const override {
+    const Place place = find(index);
+    *label = content_.labels[std::size_t(place.stored)];
+    bytes.resize(place.part.images->size_bytes(place.stored - place.part.first));
+    read_and_verify(index, place, bytes.data(), bytes.size(), *label);
   }
 
   std::string where(std::int64_t index) const override {
@@ -60,6 +60,33 @@ class PartsDataset : public Dataset {
   }
 
  private:
+  struct Place {
+    std::int64_t stored;
+    const DatasetPart& part;
+  };
+
+  Place find(std::int64_t index) const {
+    if (index < 0 || index >= content_.info.samples)
+      throw Error(fmt::format("sample {} of a split of {} samples was asked for", index, content_.info.samples));
+    const std::int64_t stored = id(index);
+    return {stored, part_of(stored)};
+  }
+
+  void read_and_verify(std::int64_t index, const Place& place, std::byte* out, std::size_t size_bytes, std::int32_t label) const {
+    trace::doing(trace::Activity::input, names_[std::size_t(&place.part - content_.parts.data())],
+                 static_cast<std::int64_t>(size_bytes));
+    std::string why;
+    if (!place.part.images->read(place.stored - place.part.first, out, why))
+      throw DataError(fmt::format("{}: cannot be read: {}", where(index), why));
+    if (content_.crcs.empty()) return;
+    const std::uint32_t expected = content_.crcs[std::size_t(place.stored)];
+    const std::uint32_t found = crc32c(&label, sizeof label, crc32c(out, size_bytes));
+    if (found != expected)
+      throw DataError(fmt::format("{}: damaged: its CRC-32C is {:08x}, but {:08x} was stored. Run `convoy data verify` for "
+                                  "the full list, then copy or import this file again",
+                                  where(index), found, expected));
+  }
+
   /// The user knows the original, not its staged copy.
   std::filesystem::path original_of(const std::filesystem::path& file) const {
     for (const auto& original : content_.originals)
@@ -83,6 +110,7 @@ std::string fingerprint_of(const DatasetContent& content) {
   Sha256 hash;
   hash.update(fmt::format("convoy-data-1\n{} {} {}\n", content.info.samples, name_of(content.info.dtype),
                           content.info.sample.str()));
+  if (!content.info.encoding.empty()) hash.update(content.info.encoding + "\n");
   hash.update(content.crcs.data(), content.crcs.size() * sizeof content.crcs[0]);
   hash.update(content.content_digest);
   return hex(hash.finish());
@@ -170,7 +198,9 @@ std::unique_ptr<Dataset> open_dataset(const DatasetOptions& options) {
     in_place.stage = StageMode::none;
     open_as_named(in_place, true);
   });
-  return open_as_named(options, false);
+  auto dataset = open_as_named(options, false);
+  if (options.size[0] == 0 && options.size[1] == 0) return dataset;
+  return make_viewed_dataset(std::move(dataset), options);
 }
 
 }  // namespace convoy

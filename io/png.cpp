@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -155,8 +156,7 @@ void check_picture(const Tensor& picture) {
 }
 
 // Writes and closes; returns what went wrong, empty if nothing did.
-std::string write_to(const std::filesystem::path& path, const Tensor& picture) {
-  File file(std::fopen(path.c_str(), "wb"));
+std::string write_to(File file, const Tensor& picture) {
   if (!file) return reason(errno);
   Writer writer;
   writer.file = file.get();
@@ -228,11 +228,22 @@ Tensor read_png(const std::filesystem::path& path, const PngLimits& limits) {
   return decode_png(bytes, path.string(), limits);
 }
 
+std::vector<std::byte> encode_png(const Tensor& picture) {
+  check_picture(picture);
+  char* memory = nullptr;
+  std::size_t size = 0;
+  const std::string problem = write_to(File(::open_memstream(&memory, &size)), picture);
+  const std::unique_ptr<char, decltype(&std::free)> owner(memory, &std::free);
+  if (!problem.empty()) throw LibraryError(fmt::format("a picture cannot be written as PNG: {}", problem));
+  const auto* first = reinterpret_cast<const std::byte*>(memory);
+  return {first, first + size};
+}
+
 void write_png(const std::filesystem::path& path, const Tensor& picture) {
   check_picture(picture);
   std::filesystem::path part = path;
   part += ".part";
-  std::string problem = write_to(part, picture);
+  std::string problem = write_to(File(std::fopen(part.c_str(), "wb")), picture);
   std::error_code status;
   if (problem.empty()) {
     std::filesystem::rename(part, path, status);

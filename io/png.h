@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/tensor/tensor.h"
 
@@ -24,6 +25,9 @@ Tensor decode_png(std::span<const std::byte> file, const std::string& name, cons
 
 /// The same from a file; a file that cannot be read is a DataError too.
 Tensor read_png(const std::filesystem::path& path, const PngLimits& limits = {});
+
+/// The same bytes as write_png's file.
+std::vector<std::byte> encode_png(const Tensor& picture);
 
 /// Writes [h, w] or [h, w, 1] as gray, [h, w, 3] as RGB, uint8, under a temporary name that is then renamed.
 /// Throws UsageError for other tensors, LibraryError naming the path if it cannot be written.

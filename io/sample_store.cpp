@@ -35,6 +35,7 @@ class PreadStore : public SampleStore {
     }
     return read_exactly(file_.get(), out, row_bytes_, offset, why);
   }
+  std::size_t size_bytes(std::int64_t) const override { return row_bytes_; }
   bool uses_hdf5() const override { return false; }
 
  private:
@@ -61,12 +62,34 @@ class Hdf5Store : public SampleStore {
     }
     return true;
   }
+  std::size_t size_bytes(std::int64_t) const override { return static_cast<std::size_t>(row_.elements()) * size_of(dtype_); }
   bool uses_hdf5() const override { return true; }
 
  private:
   hdf5::Dataset dataset_;
   Shape row_;
   DType dtype_;
+};
+
+class EncodedStore : public SampleStore {
+ public:
+  EncodedStore(const std::filesystem::path& path, std::int64_t start, std::vector<std::uint64_t> offsets)
+      : file_(open_for_reading(path)), start_(start), offsets_(std::move(offsets)) {}
+
+  bool read(std::int64_t row, std::byte* out, std::string& why) const override {
+    const auto first = static_cast<std::int64_t>(offsets_[static_cast<std::size_t>(row)]);
+    return read_exactly(file_.get(), out, size_bytes(row), start_ + first, why);
+  }
+  std::size_t size_bytes(std::int64_t row) const override {
+    const auto r = static_cast<std::size_t>(row);
+    return offsets_[r + 1] - offsets_[r];
+  }
+  bool uses_hdf5() const override { return false; }
+
+ private:
+  FileDescriptor file_;
+  std::int64_t start_;
+  std::vector<std::uint64_t> offsets_;
 };
 
 /// Chunks must hold whole rows and pass no filter; every chunk must exist.
@@ -110,6 +133,23 @@ std::unique_ptr<SampleStore> open_store(const std::filesystem::path& path, hdf5:
   // A single chunk is a single piece, as contiguous storage is.
   const auto row_bytes = static_cast<std::size_t>(shape.elements(1, shape.rank())) * size_of(dtype);
   return std::make_unique<PreadStore>(path, row_bytes, std::move(*placement));
+}
+
+std::unique_ptr<SampleStore> open_encoded_store(const std::filesystem::path& path, const hdf5::Dataset& image_bytes,
+                                                std::vector<std::uint64_t> offsets) {
+  const auto fail = [&](const std::string& what) {
+    throw DataError(fmt::format("{}: {}. Import it again", hdf5::where(image_bytes.get()), what));
+  };
+  const Shape shape = hdf5::shape_of(image_bytes);
+  const auto placement = find_placement(image_bytes, shape, DType::u8);
+  if (shape.rank() != 1 || !placement || placement->offsets.size() != 1)
+    fail("expected contiguous uint8 of one axis; another program has rewritten this file");
+  if (offsets.front() != 0 || offsets.back() != static_cast<std::uint64_t>(shape[0]))
+    fail(fmt::format("image_offsets go from {} to {}, but there are {} bytes", offsets.front(), offsets.back(), shape[0]));
+  for (std::size_t i = 1; i < offsets.size(); ++i)
+    if (offsets[i] <= offsets[i - 1])
+      fail(fmt::format("sample {} ends at {} but begins at {} (image_offsets)", i - 1, offsets[i], offsets[i - 1]));
+  return std::make_unique<EncodedStore>(path, placement->offsets[0], std::move(offsets));
 }
 
 }  // namespace convoy

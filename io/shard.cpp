@@ -10,6 +10,7 @@
 
 #include "core/tensor/error.h"
 #include "io/crc32c.h"
+#include "io/files.h"
 #include "io/inside.h"
 
 namespace convoy {
@@ -55,6 +56,8 @@ std::string_view name_of(Split split) {
   }
   return "?";
 }
+
+std::string created_by() { return "convoy " CONVOY_VERSION; }
 
 std::string shard_name(Split split, std::int64_t index, std::int64_t count) {
   return fmt::format("{}-{:05}-of-{:05}.h5", name_of(split), index, count);
@@ -121,6 +124,18 @@ std::vector<Split> splits_in(const fs::path& folder) {
   return found;
 }
 
+std::vector<fs::path> publish_shards(const fs::path& folder, Split split, const std::vector<fs::path>& partial_files) {
+  for (const fs::path& old : shards_present(folder, split)) fs::remove(old);
+  sync_to_disk(folder);
+  std::vector<fs::path> names(partial_files.size());
+  for (std::size_t i = names.size(); i-- > 0;) {
+    names[i] = folder / shard_name(split, static_cast<std::int64_t>(i), static_cast<std::int64_t>(names.size()));
+    fs::rename(partial_files[i], names[i]);
+  }
+  sync_to_disk(folder);
+  return names;
+}
+
 std::int64_t first_sample(std::int64_t index, std::int64_t count, std::int64_t samples) {
   return static_cast<std::int64_t>(static_cast<__int128>(index) * samples / count);
 }
@@ -140,6 +155,14 @@ void write_shard_header(hid_t file, const ShardHeader& header) {
   hdf5::write_numbers<double>(file, "channel_std", header.channel_std);
   hdf5::write_text(file, "source", header.source);
   hdf5::write_text(file, "created_by", header.created_by);
+  if (!header.encoding.empty()) {
+    hdf5::write_text(file, "encoding", header.encoding);
+    hdf5::write_number(file, "channels", header.channels);
+  }
+  if (!header.color_values.empty()) {
+    hdf5::write_numbers<double>(file, "color_values", header.color_values);
+    hdf5::write_numbers<double>(file, "color_vectors", header.color_vectors);
+  }
   hdf5::write_text(file, "set_sha256", header.set_sha256);
 }
 
@@ -167,6 +190,21 @@ ShardHeader read_shard_header(hid_t file) {
   header.channel_std = hdf5::read_numbers<double>(file, "channel_std");
   header.source = hdf5::read_text(file, "source");
   header.created_by = hdf5::read_text(file, "created_by");
+  if (hdf5::has_attribute(file, "encoding")) {
+    header.encoding = hdf5::read_text(file, "encoding");
+    header.channels = hdf5::read_number<std::int64_t>(file, "channels");
+    if (header.encoding != "jpeg" && header.encoding != "png")
+      fail(file, fmt::format("attribute \"encoding\" is \"{}\"; this convoy reads jpeg and png", header.encoding));
+    if (header.channels != 1 && header.channels != 3)
+      fail(file, fmt::format("attribute \"channels\" is {}; expected 1 or 3", header.channels));
+  }
+  if (hdf5::has_attribute(file, "color_values")) {
+    header.color_values = hdf5::read_numbers<double>(file, "color_values");
+    header.color_vectors = hdf5::read_numbers<double>(file, "color_vectors");
+    if (header.color_values.size() != 3 || header.color_vectors.size() != 9)
+      fail(file, fmt::format("{} color_values and {} color_vectors; expected 3 and 9", header.color_values.size(),
+                             header.color_vectors.size()));
+  }
   header.set_sha256 = hdf5::read_text(file, "set_sha256");
   return header;
 }

@@ -26,8 +26,14 @@ struct ShardHeader {
   std::vector<std::string> class_names;
   std::vector<double> channel_mean, channel_std;  // of the training split, in stored units
   std::string source, created_by;
+  std::string encoding;                           // "jpeg", "png"; empty: pixels
+  std::int64_t channels = 0;                      // of encoded pictures, once decoded: 1 or 3
+  std::vector<double> color_values, color_vectors;  // as in DatasetInfo; may be empty
   std::string set_sha256;  // hex, over the crc32c of every sample of the set in order: tells shards of two imports apart
 };
+
+/// "convoy 0.1.0": the attribute created_by.
+std::string created_by();
 
 /// "train-00002-of-00004.h5".
 std::string shard_name(Split split, std::int64_t index, std::int64_t count);
@@ -46,6 +52,11 @@ std::vector<std::filesystem::path> find_shards(const std::filesystem::path& fold
 std::vector<std::filesystem::path> shards_present(const std::filesystem::path& folder, Split split);
 /// The splits that a folder holds at least one shard of.
 std::vector<Split> splits_in(const std::filesystem::path& folder);
+
+/// Gives finished shards their names, from the last to the first, once an older set of the split has been taken away: at no
+/// moment does a reader find a mixture, or a set that is not whole. Returns the names.
+std::vector<std::filesystem::path> publish_shards(const std::filesystem::path& folder, Split split,
+                                                  const std::vector<std::filesystem::path>& partial_files);
 
 /// Samples of shard `index`: [first, last) of the set's, floor(index N / count) on.
 std::int64_t first_sample(std::int64_t index, std::int64_t count, std::int64_t samples);

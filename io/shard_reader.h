@@ -10,11 +10,11 @@ namespace convoy {
 
 struct Shard {
   ShardHeader header;
-  Shape sample;                          // [s.., c]
+  Shape sample;                          // [s.., c]; [0, 0, c] for encoded pictures
   DType dtype = DType::u8;
   std::vector<std::int32_t> labels;      // [num_samples], each in [0, class_names.size())
   std::vector<std::uint32_t> crcs;       // [num_samples]
-  std::uint32_t images_crc = 0;          // of the whole dataset `images`
+  std::uint32_t images_crc = 0;          // of the whole dataset `images` or `image_bytes`
   std::unique_ptr<SampleStore> images;
 };
 

@@ -1,10 +1,8 @@
 #include "io/shard_writer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "core/random/sha256.h"
@@ -12,7 +10,7 @@
 #include "io/crc32c.h"
 #include "io/files.h"
 #include "io/hdf5.h"
-#include "io/hdf5_descriptor.h"
+#include "io/partial_file.h"
 #include "io/shard.h"
 #include "io/statistics.h"
 
@@ -44,37 +42,6 @@ void remove_partial_files(const fs::path& folder, Split split) {
   }
 }
 
-/// A shard in the making. HDF5 writes it through a descriptor of ours, for it crashes when its own writes fail.
-class PartialFile {
- public:
-  PartialFile(fs::path path, hdf5::DescriptorFile::Mode mode)
-      : path_(std::move(path)), descriptor_(open_for_writing(path_, mode)), file_(descriptor_.get(), path_, mode) {}
-  hid_t get() const { return file_.get(); }
-  /// Throws LibraryError if any write so far failed.
-  void check() const {
-    if (file_.error() != 0)
-      throw LibraryError(fmt::format("{}: cannot be written: {}. Make room there, or choose another --output; nothing of "
-                                     "this import is left behind",
-                                     path_.string(), system_message(file_.error())));
-  }
-  void close() {
-    file_.close();
-    check();
-  }
-
- private:
-  static FileDescriptor open_for_writing(const fs::path& path, hdf5::DescriptorFile::Mode mode) {
-    const int flags = mode == hdf5::DescriptorFile::Mode::create ? O_CREAT | O_EXCL : 0;
-    FileDescriptor descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666));
-    if (!descriptor.valid()) throw LibraryError(fmt::format("{}: cannot be made: {}", path.string(), system_message(errno)));
-    return descriptor;
-  }
-
-  fs::path path_;
-  FileDescriptor descriptor_;
-  hdf5::DescriptorFile file_;
-};
-
 }  // namespace
 
 struct ShardWriter::State {
@@ -95,6 +62,8 @@ struct ShardWriter::State {
   fs::path folder;
   SplitSpec spec;
   ChannelStatistics statistics;
+  ColorSums colors{3};
+  bool has_colors = false;      // pictures of uint8 with 3 channels
   std::size_t image_bytes = 0;
   std::vector<std::int64_t> class_counts;
   std::vector<fs::path> partial_files;
@@ -160,6 +129,7 @@ ShardWriter::ShardWriter(const fs::path& folder, SplitSpec spec) {
   remove_partial_files(folder, s.spec.split);
   s.image_bytes = static_cast<std::size_t>(s.spec.sample.elements()) * size_of(s.spec.dtype);
   s.class_counts.resize(s.spec.class_names.size());
+  s.has_colors = s.spec.dtype == DType::u8 && s.spec.sample.rank() == 3 && s.spec.sample[2] == 3;
   const auto rows = std::clamp<std::size_t>(kBlockBytes / std::max<std::size_t>(s.image_bytes, 1), 1, 4096);
   s.block = Tensor(rows_of(s.spec.sample, static_cast<std::int64_t>(rows)), s.spec.dtype);
 }
@@ -176,6 +146,7 @@ void ShardWriter::add(const std::byte* image, std::int32_t label, const std::str
                                 where, label, s.class_counts.size(), s.class_counts.size() - 1));
   if (!s.statistics.add(image, s.spec.sample.elements(0, s.spec.sample.rank() - 1)))
     throw DataError(fmt::format("{}: the image holds a value that is not a finite number", where));
+  if (s.has_colors) s.colors.add(reinterpret_cast<const std::uint8_t*>(image), s.spec.sample.elements(0, 2));
   if (!s.file) s.start_shard();
   std::memcpy(s.block.bytes() + static_cast<std::size_t>(s.block_rows) * s.image_bytes, image, s.image_bytes);
   s.crcs.push_back(crc32c(&label, sizeof label, crc32c(image, s.image_bytes)));
@@ -189,7 +160,11 @@ void ShardWriter::add(const std::byte* image, std::int32_t label, const std::str
 std::vector<double> ShardWriter::channel_mean() const { return state_->statistics.mean(); }
 std::vector<double> ShardWriter::channel_std() const { return state_->statistics.deviation(); }
 
-void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double>& deviation) {
+ColorSums::Basis ShardWriter::color_basis() const {
+  return state_->has_colors ? state_->colors.basis() : ColorSums::Basis{};
+}
+
+void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double>& deviation, const ColorSums::Basis& basis) {
   State& s = *state_;
   if (s.added != s.spec.samples)
     throw Error(fmt::format("{}: {} samples were announced, {} came", s.folder.string(), s.spec.samples, s.added));
@@ -207,7 +182,10 @@ void ShardWriter::seal(const std::vector<double>& mean, const std::vector<double
                                     .channel_mean = mean,
                                     .channel_std = deviation,
                                     .source = s.spec.source,
-                                    .created_by = "convoy " CONVOY_VERSION,
+                                    .created_by = created_by(),
+                                    .encoding = {},
+                                    .color_values = basis.values,
+                                    .color_vectors = basis.vectors,
                                     .set_sha256 = set_sha256});
     file.close();
     sync_to_disk(path);
@@ -224,18 +202,9 @@ SplitReport ShardWriter::commit() {
                      .channel_mean = channel_mean(),
                      .channel_std = channel_std(),
                      .class_counts = s.class_counts};
-  for (const fs::directory_entry& entry : fs::directory_iterator(s.folder))
-    if (const auto old = parse_shard_name(entry.path().filename().string()); old && old->split == s.spec.split)
-      fs::remove(entry.path());
-  sync_to_disk(s.folder);
-  for (std::int64_t index = s.spec.shards - 1; index >= 0; --index)
-    fs::rename(s.partial_files[static_cast<std::size_t>(index)], s.folder / shard_name(s.spec.split, index, s.spec.shards));
-  sync_to_disk(s.folder);
+  report.files = publish_shards(s.folder, s.spec.split, s.partial_files);
   s.committed = true;
-  for (std::int64_t index = 0; index < s.spec.shards; ++index) {
-    report.files.push_back(s.folder / shard_name(s.spec.split, index, s.spec.shards));
-    report.size_bytes += static_cast<std::int64_t>(fs::file_size(report.files.back()));
-  }
+  for (const fs::path& file : report.files) report.size_bytes += static_cast<std::int64_t>(fs::file_size(file));
   return report;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/tensor/shape.h"
+#include "io/color_sums.h"
 #include "io/dataset.h"
 
 namespace convoy {
@@ -49,9 +50,11 @@ class ShardWriter {
   /// Of the samples so far.
   std::vector<double> channel_mean() const;
   std::vector<double> channel_std() const;
-  /// After the last sample: writes the attributes and brings every byte to the disk. `mean` and `deviation` are those of
-  /// the training split.
-  void seal(const std::vector<double>& mean, const std::vector<double>& deviation);
+  /// Of the samples so far; empty but for pictures of uint8 with 3 channels.
+  ColorSums::Basis color_basis() const;
+  /// After the last sample: writes the attributes and brings every byte to the disk. `mean`, `deviation` and `basis` are those
+  /// of the training split.
+  void seal(const std::vector<double>& mean, const std::vector<double>& deviation, const ColorSums::Basis& basis = {});
   /// Gives the shards their names.
   SplitReport commit();
 

@@ -26,7 +26,9 @@ void check_against_first(const fs::path& file, const ShardHeader& header, const 
     fail(file, fmt::format("attribute shard_index is {}, but this is file {} of its set", header.shard_index, index));
   if (header.shard_count != first.shard_count || header.total_samples != first.total_samples ||
       header.task != first.task || header.class_names != first.class_names ||
-      header.channel_mean != first.channel_mean || header.channel_std != first.channel_std)
+      header.channel_mean != first.channel_mean || header.channel_std != first.channel_std ||
+      header.encoding != first.encoding || header.channels != first.channels ||
+      header.color_values != first.color_values || header.color_vectors != first.color_vectors)
     fail(file, "its attributes differ from those of the first shard: the files come from two imports");
 }
 
@@ -91,6 +93,9 @@ std::unique_ptr<Dataset> open_shards(const DatasetOptions& options) {
   info.class_names = first.class_names;
   info.channel_mean = first.channel_mean;
   info.channel_std = first.channel_std;
+  info.encoding = first.encoding;
+  info.color_values = first.color_values;
+  info.color_vectors = first.color_vectors;
   info.shards = static_cast<int>(files.size());
   return make_parts_dataset(std::move(content), selection, options.validation);
 }

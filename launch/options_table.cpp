@@ -126,6 +126,35 @@ std::vector<OptionSpec> data_options() {
        .commands = takers("train, plan")},
       {.name = "data.threads", .type = integer, .value = "1", .help = "threads that read ahead, per rank",
        .commands = takers("train, plan, evaluate"), .least = 1, .most = 256},
+      {.name = "data.size", .type = integers, .help = "extents that pictures are brought to while they are read (224 or "
+       "224x224); needed for encoded ones. Empty: images as they are stored", .commands = takers("train, plan, bench loader"),
+       .least = 1, .most = 65500},
+      {.name = "data.resize-short", .type = integer, .value = "0", .help = "evaluation brings the shorter side to so many "
+       "pixels and takes data.size from the centre (0: as large a part as its form allows)",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 65500},
+      {.name = "data.view", .type = choice, .value = "centre", .help = "what training shows of a picture: its centre as in "
+       "evaluation; random-resized-crop: a part of random area and aspect; resize-crop: the shorter side is brought to a random "
+       "length, then a random part of data.size", .commands = takers("train, plan, bench loader"), .choices = {"centre",
+       "random-resized-crop", "resize-crop"}},
+      {.name = "data.area", .type = text, .value = "0.08,1", .help = "random-resized-crop: least and greatest share of the "
+       "picture's area", .commands = takers("train, plan, bench loader")},
+      {.name = "data.aspect", .type = text, .value = "3/4,4/3", .help = "random-resized-crop: least and greatest width / height",
+       .commands = takers("train, plan, bench loader")},
+      {.name = "data.short-side", .type = integers, .value = "256", .help = "resize-crop: pixels of the shorter side, or the "
+       "least and the greatest (256,512)", .commands = takers("train, plan, bench loader"), .least = 1, .most = 65500},
+      {.name = "data.brightness", .type = real, .value = "0", .help = "a random factor up to so far from 1, of all channels",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 10},
+      {.name = "data.contrast", .type = real, .value = "0", .help = "likewise, of the distance to the image's mean luminance",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 10},
+      {.name = "data.saturation", .type = real, .value = "0", .help = "likewise, of the distance to the pixel's luminance",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 10},
+      {.name = "data.color-noise", .type = real, .value = "0", .help = "AlexNet's: a random shift along the principal "
+       "components of the data set's colours, of so many standard deviations (0.1)",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 10},
+      {.name = "data.cutout", .type = integer, .value = "0", .help = "side of a random square of the mean colour (0: none)",
+       .commands = takers("train, plan, bench loader"), .least = 0, .most = 65500},
+      {.name = "data.mixup", .type = real, .value = "0", .help = "alpha: samples and their labels are mixed in pairs, with shares "
+       "of the distribution Beta(alpha, alpha) (0: none)", .commands = takers("train, plan"), .least = 0, .most = 1},
       {.name = "data.crop", .type = integers, .help = "extent of a random crop per axis (28 or 28x28; empty: "
        "the whole image)", .commands = takers("train, plan, bench loader"), .least = 1, .most = kMostInt},
       {.name = "data.pad", .type = integers, .help = "border of zeros around the image from which crops may "

@@ -26,7 +26,7 @@ std::vector<OptionSpec> tool_options() {
       // data import
       {.name = "from", .type = choice, .help = "form of the input", .commands = takers("data import"),
        .choices = {"idx", "cifar10", "cifar100", "image-folder"}},
-      {.name = "input", .type = path, .help = "folder that holds the files to import",
+      {.name = "input", .type = path, .help = "folder that holds the files to import; image-folder: or a list, PATH and LABEL",
        .commands = takers("data import")},
       {.name = "output", .type = path, .help = "folder to write the shards to",
        .commands = takers("data import")},
@@ -37,6 +37,17 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("data import")},
       {.name = "overwrite", .type = yes_no, .value = "no", .help = "replace splits that the output folder "
        "already holds", .commands = takers("data import")},
+      {.name = "encoding", .type = choice, .value = "auto", .help = "image-folder: how pictures are stored; raw: as pixels, all "
+       "of one size; auto: raw where all are PNG of one size and kind, else jpeg where there is one, else png",
+       .commands = takers("data import"), .choices = {"auto", "jpeg", "png", "raw"}},
+      {.name = "channels", .type = choice, .value = "3", .help = "image-folder: of encoded pictures, once decoded: 3 (RGB) or 1 "
+       "(gray)", .commands = takers("data import"), .choices = {"1", "3"}},
+      {.name = "resize-short", .type = integer, .value = "0", .help = "image-folder: pictures whose shorter side is longer are "
+       "brought to so many pixels there (0: none are)", .commands = takers("data import"), .least = 0, .most = 65500},
+      {.name = "quality", .type = integer, .value = "95", .help = "image-folder: of JPEG that is written", .commands =
+       takers("data import"), .least = 1, .most = 100},
+      {.name = "split", .type = choice, .value = "train", .help = "image-folder: the split that the pictures of a list are",
+       .commands = takers("data import"), .choices = {"train", "validation", "test"}},
       {.name = "skip-bad", .type = yes_no, .value = "no", .help = "image-folder: leave unreadable images out, "
        "and say so, instead of failing", .commands = takers("data import")},
 
@@ -54,7 +65,7 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("evaluate"), .choices = {"1", "10", "dense"}},
       {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
        "else its latest)", .commands = takers("predict")},
-      {.name = "input", .type = path, .help = "folder of PNG images", .commands = takers("predict")},
+      {.name = "input", .type = path, .help = "folder of JPEG and PNG images", .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for the table (empty: stdout)",
        .commands = takers("predict")},
       {.name = "output", .type = path, .help = "folder for confusion.png and mistakes.png (empty: the run's)",
@@ -73,6 +84,8 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("bench loader"), .least = 1, .most = 1 << 20},
       {.name = "input", .type = integers, .value = "28,28,1", .help = "extents and channels of the images to "
        "make where data.path is empty", .commands = takers("bench loader"), .least = 1, .most = 65536},
+      {.name = "decode", .type = choice, .value = "none", .help = "jpeg: measure decoding: data.path holds encoded pictures, or "
+       "some of input's extents (375x500x3) are made", .commands = takers("bench loader"), .choices = {"none", "jpeg"}},
       {.name = "steps", .type = integer, .value = "20", .help = "steps per measurement",
        .commands = takers("bench step"), .least = 1, .most = 1e6},
       {.name = "virtual-workers", .type = integer, .value = "1", .help = "micro-batches of the batch",

@@ -1,5 +1,6 @@
 // Reverse-mode differentiation on the graph (Griewank & Walther 2008, chapter 3): walks the ops backwards from the
 // loss; each op's rule appends backward ops; a value used by several ops gets the sum of its gradients.
+#include <algorithm>
 #include <map>
 
 #include "core/graph/passes.h"
@@ -41,14 +42,14 @@ class Contributions {
   std::map<int, std::vector<Value>> parts_;
 };
 
-void differentiate_op(Graph& graph, int index, Value loss, const std::vector<bool>& depends,
+void differentiate_op(Graph& graph, int index, const std::vector<Value>& losses, const std::vector<bool>& depends,
                       Contributions& gradients) {
   const Op op = graph.ops()[static_cast<std::size_t>(index)];  // a copy: the rule grows the list
   std::vector<Value> output_gradients;
   bool any = false;
   for (Value output : op.outputs) {
     output_gradients.push_back(gradients.sum(output));
-    any = any || output_gradients.back().exists() || output == loss;
+    any = any || output_gradients.back().exists() || std::find(losses.begin(), losses.end(), output) != losses.end();
   }
   std::vector<bool> needed;
   bool wanted = false;
@@ -68,13 +69,18 @@ void differentiate_op(Graph& graph, int index, Value loss, const std::vector<boo
 }  // namespace
 
 std::vector<ParameterGradient> differentiate(Graph& graph, Value loss) {
-  if (graph.shape(loss).elements() != 1)
-    throw UsageError("only a single number can be differentiated, but the loss has the shape " +
-                     graph.shape(loss).str());
+  return differentiate(graph, std::vector<Value>{loss});
+}
+
+std::vector<ParameterGradient> differentiate(Graph& graph, const std::vector<Value>& losses) {
+  for (Value loss : losses)
+    if (graph.shape(loss).elements() != 1)
+      throw UsageError("only a single number can be differentiated, but the loss has the shape " +
+                       graph.shape(loss).str());
   const std::vector<bool> depends = depends_on_parameters(graph);
   const int forward_ops = static_cast<int>(graph.ops().size());
   Contributions gradients(graph);
-  for (int index = forward_ops - 1; index >= 0; --index) differentiate_op(graph, index, loss, depends, gradients);
+  for (int index = forward_ops - 1; index >= 0; --index) differentiate_op(graph, index, losses, depends, gradients);
   std::vector<ParameterGradient> result;
   for (Value parameter : graph.with_role(Role::parameter)) {
     const Value gradient = gradients.sum(parameter);

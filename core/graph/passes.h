@@ -20,6 +20,8 @@ struct ParameterGradient {
   Value gradient;
 };
 std::vector<ParameterGradient> differentiate(Graph& graph, Value loss);
+/// Of the sum of several losses.
+std::vector<ParameterGradient> differentiate(Graph& graph, const std::vector<Value>& losses);
 
 /// Mixed precision: `compute` is bf16 or f16 (f32: nothing happens), the graph is of f32. `prepare` writes `compute`, every
 /// op is inferred anew with the types that takes_narrow() says, and a cast stands before the first op that needs a value in

@@ -56,6 +56,18 @@ Forward forward(Graph& graph, const Task& task) {
   return result;
 }
 
+struct Scores {
+  Value loss, weight, top1, top5;
+};
+
+Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Value weights) {
+  const std::int64_t five = std::min<std::int64_t>(5, task.classes);
+  return {graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {logits, labels, weights}),
+          graph.add(OpKind::sum_weights, {}, {weights}),
+          graph.add(OpKind::top_k, TopKAttributes{1}, {logits, labels, weights}),
+          graph.add(OpKind::top_k, TopKAttributes{five}, {logits, labels, weights})};
+}
+
 }  // namespace
 
 TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, SumRounding gradient_sums) {
@@ -66,13 +78,25 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   graph.normalised_micro_batches = task.normalised_micro_batches;
   const Forward made = forward(graph, task);
   training.inputs = made.inputs;
-  const Value labels = made.inputs.labels, weights = made.inputs.weights;
-  training.loss = graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {made.logits, labels, weights});
-  training.weight = graph.add(OpKind::sum_weights, {}, {weights});
-  training.top1 = graph.add(OpKind::top_k, TopKAttributes{1}, {made.logits, labels, weights});
-  training.top5 = graph.add(OpKind::top_k, TopKAttributes{std::min<std::int64_t>(5, task.classes)},
-                            {made.logits, labels, weights});
-  training.gradients = differentiate(graph, training.loss);
+  Scores scores = add_scores(graph, task, made.logits, made.inputs.labels, made.inputs.weights);
+  std::vector<Value> losses{scores.loss};
+  if (task.mixes) {
+    // Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2: lambda l(y) + (1 - lambda) l(y of the partner);
+    // lambda is the weight of the first label.
+    training.inputs.partner_labels = graph.add_input("partner_labels", {task.micro_batch}, DType::i32);
+    training.inputs.partner_weights = graph.add_input("partner_weights", {task.micro_batch}, graph.real());
+    const Scores partner =
+        add_scores(graph, task, made.logits, training.inputs.partner_labels, training.inputs.partner_weights);
+    losses.push_back(partner.loss);
+    const auto sum = [&](Value a, Value b) { return graph.add(OpKind::add, {}, {a, b}); };
+    scores = {sum(scores.loss, partner.loss), sum(scores.weight, partner.weight), sum(scores.top1, partner.top1),
+              sum(scores.top5, partner.top5)};
+  }
+  training.loss = scores.loss;
+  training.weight = scores.weight;
+  training.top1 = scores.top1;
+  training.top5 = scores.top5;
+  training.gradients = differentiate(graph, losses);
   for (const ParameterGradient& entry : training.gradients) training.leaves.push_back(entry.gradient);
   for (const RunningStatistic& statistic : graph.running_statistics()) training.leaves.push_back(statistic.sample);
   for (Value metric : {training.loss, training.weight, training.top1, training.top5})

@@ -21,6 +21,7 @@ struct Task {
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
   std::int64_t normalised_micro_batches = 0;  // Graph's
+  bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
 };
@@ -29,6 +30,7 @@ struct Task {
 /// gradients are not scaled: the training graph has it in f16 alone.
 struct TaskInputs {
   Value images, transforms, labels, weights, keys, loss_scale;
+  Value partner_labels, partner_weights;  // the second label (i32 [b]) and its weight (f32 [b]); training with Task::mixes alone
 };
 
 struct TrainingGraph {

@@ -1,76 +1,64 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <fstream>
+#include <memory>
 
-#include "core/random/permutation.h"
 #include "core/tensor/error.h"
-#include "io/import/folder_scan.h"
+#include "io/atomic_file.h"
+#include "io/import/encoded_import.h"
+#include "io/import/raw_import.h"
+#include "io/import/search.h"
 #include "io/import/session.h"
-#include "io/png.h"
+#include "io/shard.h"
 
 namespace convoy {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Reads pictures that must all be like the first one that could be read.
-class LikePictures {
+/// The ranks of an import: they agree after every part of the work, so that none waits for one that failed.
+class Ranks {
  public:
-  /// An invalid tensor, with the reason in `fault`: damaged, or unlike the first.
-  Tensor read(const fs::path& file, std::string& fault) {
-    Tensor picture;
+  explicit Ranks(const ImportOptions& options) : options_(options) {}
+  bool is_first() const { return options_.rank == 0; }
+
+  /// Runs `work` and throws on every rank where it threw on any: each its own error, or the first of the others'.
+  void agree(const std::function<void()>& work) const {
+    std::exception_ptr own;
+    std::string told;
     try {
-      picture = read_png(file);
+      work();
+    } catch (const UsageError& error) {
+      own = std::current_exception();
+      told = std::string("U") + error.what();
     } catch (const DataError& error) {
-      fault = error.what();
-      return {};
+      own = std::current_exception();
+      told = std::string("D") + error.what();
+    } catch (const std::exception& error) {
+      own = std::current_exception();
+      told = std::string("L") + error.what();
     }
-    if (first_.empty()) {
-      first_ = file.string();
-      shape_ = picture.shape();
-      dtype_ = picture.dtype();
+    const std::vector<std::string> all = gather(told);
+    if (own) std::rethrow_exception(own);
+    for (const std::string& error : all) {
+      if (error.empty()) continue;
+      const std::string message = error.substr(1);
+      if (error[0] == 'U') throw UsageError(message);
+      if (error[0] == 'D') throw DataError(message);
+      throw LibraryError(message);
     }
-    if (picture.shape() == shape_ && picture.dtype() == dtype_) return picture;
-    fault = fmt::format("{}: {} {}, expected {} {} like {}. Bring all images to one size and channel count first",
-                        file.string(), name_of(picture.dtype()), picture.shape().str(), name_of(dtype_), shape_.str(), first_);
-    return {};
   }
-  const Shape& shape() const { return shape_; }
-  DType dtype() const { return dtype_; }
+
+  std::vector<std::string> gather(const std::string& mine) const {
+    return options_.ranks > 1 ? options_.all_gather(mine) : std::vector<std::string>{mine};
+  }
 
  private:
-  std::string first_;
-  Shape shape_;
-  DType dtype_ = DType::u8;
+  const ImportOptions& options_;
 };
 
-/// Makes the first file in scan order that can be read the one that all others must be like.
-void choose_reference(const FolderScan& scan, LikePictures& pictures) {
-  std::string fault;
-  for (const FolderSplit& split : scan.splits)
-    for (const FolderImage& image : split.images)
-      if (pictures.read(image.file, fault).valid()) return;
-}
-
-/// Decodes everything once; moves files that fail from the splits to `bad`.
-void set_bad_apart(FolderScan& scan, LikePictures& pictures, ImportSession& session) {
-  for (FolderSplit& split : scan.splits) {
-    std::vector<FolderImage> good;
-    std::int64_t done = 0;
-    for (const FolderImage& image : split.images) {
-      std::string fault;
-      if (pictures.read(image.file, fault).valid())
-        good.push_back(image);
-      else
-        scan.bad.push_back({image.file, fault});
-      session.progress(fmt::format("{}: checking", name_of(split.split)), ++done, std::int64_t(split.images.size()));
-    }
-    split.images = std::move(good);
-  }
-}
-
-[[noreturn]] void refuse(const fs::path& source, std::vector<SkippedFile> bad) {
+[[noreturn]] void refuse(const fs::path& source, std::int64_t count, std::vector<SkippedFile> bad, const fs::path& report) {
   constexpr std::size_t kListed = 10;
   std::ranges::sort(bad, {}, [](const SkippedFile& file) { return file.file.native(); });
   std::string list;
@@ -78,66 +66,102 @@ void set_bad_apart(FolderScan& scan, LikePictures& pictures, ImportSession& sess
     const std::string file = bad[i].file.string();
     list += "\n  " + (bad[i].reason.starts_with(file) ? bad[i].reason : file + ": " + bad[i].reason);
   }
-  if (bad.size() > kListed) list += fmt::format("\n  and {} more", bad.size() - kListed);
-  throw DataError(fmt::format("{}: {} bad files. Mend or remove them, or leave them out with --skip-bad:{}",
-                              source.string(), bad.size(), list));
+  if (count > static_cast<std::int64_t>(kListed)) list += fmt::format("\n  and {} more, in {}", count - std::int64_t(kListed), report.string());
+  throw DataError(fmt::format("{}: {} bad files. Mend or remove them, or leave them out with --skip-bad:{}", source.string(),
+                              count, list));
 }
 
-/// Order on disk: shuffled for train, as scanned for the others.
-std::vector<std::size_t> storage_order(Split split, std::size_t count) {
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (split != Split::train || count == 0) return order;
-  const Permutation shuffled(RandomKey(0, "import"), count);
-  std::transform(order.begin(), order.end(), order.begin(), shuffled);
-  return order;
+/// Joins the parts of the report; counts their rows and lists the first bad files.
+void join_report(const ImportOptions& options, const ImportPlan& plan, ImportReport& report, SearchReport& search) {
+  TemporaryFile joined(options.output / "import-report.tsv");
+  const auto append = [&](const fs::path& part, bool counts_bad) {
+    std::string text;
+    read_report_part(part, [&](const ReportRow& row) {
+      text += fmt::format("{}\t{}\t{}\n", row.file, name_of(row.fate), row.why);
+      switch (row.fate) {
+        case Fate::bad: ++report.bad; break;
+        case Fate::left_out: ++report.left_out; break;
+        case Fate::converted: ++report.converted; break;
+        case Fate::kept: ++report.kept_odd; break;
+      }
+      if (row.fate == Fate::bad && counts_bad && search.bad.size() < kSkippedListed) search.bad.push_back({row.file, row.why});
+    });
+    joined.write(text.data(), text.size());
+  };
+  const std::string head = "file\twhat\twhy\n";
+  joined.write(head.data(), head.size());
+  append(search_part(options), false);
+  for (const SplitPlan& split : plan.splits)
+    for (int shard = 0; shard < split.shards; ++shard)
+      append(shard_part(options, plan, split.split, shard), plan.form.encoding != "raw");
+  joined.commit();
+  report.report_file = options.output / "import-report.tsv";
+  search.bad_count = report.bad;
 }
 
-void import_split(const FolderSplit& split, const FolderScan& scan, const fs::path& source, LikePictures& pictures,
-                  ImportSession& session, std::vector<SkippedFile>& bad) {
-  const std::vector<std::size_t> order = storage_order(split.split, split.images.size());
-  ShardWriter* writer = nullptr;
-  std::int64_t done = 0;
-  for (std::size_t i : order) {
-    const FolderImage& image = split.images[i];
-    std::string fault;
-    const Tensor picture = pictures.read(image.file, fault);
-    session.progress(fmt::format("{}: importing", name_of(split.split)), ++done, std::int64_t(order.size()));
-    if (!picture.valid()) bad.push_back({image.file, fault});
-    if (!bad.empty()) continue;  // go on reading only to name every bad file
-    if (!writer)
-      writer = &session.add_split({.split = split.split,
-                                   .sample = picture.shape(),
-                                   .dtype = picture.dtype(),
-                                   .samples = std::int64_t(order.size()),
-                                   .class_names = scan.class_names,
-                                   .source = "image folder " + source.filename().string()});
-    writer->add(picture.bytes(), image.label, image.file.string());
-  }
+/// What only the import itself needs. `shards`: also those that are finished and have no names yet.
+void remove_work(const ImportOptions& options, const ImportPlan& plan, bool shards) {
+  std::error_code ignored;
+  fs::remove_all(work_folder(options), ignored);
+  for (const SplitPlan& split : plan.splits)
+    for (int shard = 0; shards && shard < split.shards; ++shard)
+      fs::remove(options.output / (shard_name(split.split, shard, split.shards) + kPartialSuffix), ignored);
+}
+
+ImportReport finish(const ImportOptions& options, const ImportPlan& plan, ImportSession& session, SearchReport& search) {
+  ImportReport facts, report;
+  if (plan.form.encoding == "raw") report = import_raw(options, plan, session, search);
+  join_report(options, plan, facts, search);
+  if (facts.bad > 0 && !options.skip_bad) refuse(options.source, facts.bad, search.bad, facts.report_file);
+  if (plan.form.encoding != "raw") report = finish_encoded(options, plan, session);
+  remove_work(options, plan, true);
+  report.bad = facts.bad;
+  report.left_out = facts.left_out;
+  report.converted = facts.converted;
+  report.kept_odd = facts.kept_odd;
+  report.report_file = facts.report_file;
+  report.skipped = std::move(search.bad);
+  report.skipped.insert(report.skipped.end(), search.other.begin(), search.other.end());
+  report.hidden = search.hidden;
+  return report;
 }
 
 }  // namespace
 
-ImportReport import_image_folder(const ImportOptions& options) {
-  ImportSession session(options);
-  FolderScan scan = scan_image_folder(options.source, options.class_names);
-  for (const FolderSplit& split : scan.splits) session.expect_free(split.split);
-  LikePictures pictures;
-  choose_reference(scan, pictures);
-  if (options.skip_bad) set_bad_apart(scan, pictures, session);
-  std::vector<SkippedFile> bad;
-  if (!options.skip_bad) bad = scan.bad;
-  for (const FolderSplit& split : scan.splits) {
-    if (split.images.empty() && bad.empty())
-      throw DataError(fmt::format("{}: the {} split holds no PNG files that can be read", options.source.string(),
-                                  name_of(split.split)));
-    import_split(split, scan, options.source, pictures, session, bad);
-  }
-  if (!bad.empty()) refuse(options.source, bad);
-  ImportReport report = session.finish(scan.class_names, pictures.shape(), pictures.dtype());
-  report.skipped = std::move(scan.bad);
-  report.skipped.insert(report.skipped.end(), scan.other.begin(), scan.other.end());
-  report.hidden = scan.hidden;
+ImportReport import_image_folder(const ImportOptions& given) {
+  ImportOptions options = given;
+  options.takes_list = true;
+  const Ranks ranks(options);
+  std::unique_ptr<ImportSession> session;
+  SearchReport search;
+  ImportPlan plan;
+  ranks.agree([&] {
+    if (!ranks.is_first()) return;
+    session = std::make_unique<ImportSession>(options);
+    try {
+      plan = search_pictures(options, search);
+      for (const SplitPlan& split : plan.splits) session->expect_free(split.split);
+    } catch (...) {
+      remove_work(options, {}, false);
+      throw;
+    }
+  });
+  plan = plan_from(ranks.gather(ranks.is_first() ? text_of(plan) : "").front());
+  std::int64_t resumed = 0;
+  if (plan.form.encoding != "raw") ranks.agree([&] { make_encoded_shards(options, plan, resumed); });
+  std::int64_t resumed_in_all = 0;
+  for (const std::string& count : ranks.gather(std::to_string(resumed))) resumed_in_all += std::stoll(count);
+  ImportReport report;
+  ranks.agree([&] {
+    if (!ranks.is_first()) return;
+    try {
+      report = finish(options, plan, *session, search);
+    } catch (const DataError&) {  // that another try would meet again
+      remove_work(options, plan, true);
+      throw;
+    }
+  });
+  report.resumed_shards = resumed_in_all;
   return report;
 }
 

@@ -26,6 +26,16 @@ struct ImportOptions {
   std::vector<std::string> class_names;  // empty: the importer's default
   bool overwrite = false;                // replace splits that `output` already holds
   bool skip_bad = false;                 // image-folder: leave bad files out, and report them, instead of failing
+  // image-folder alone:
+  std::string encoding = "auto";         // of the stored pictures: jpeg, png, raw (pixels), auto
+  int channels = 3;                      // of encoded pictures, once decoded: 1 or 3
+  std::int64_t resize_short = 0;         // the shorter side is brought to so many pixels where it is longer; 0: as it is
+  int quality = 95;                      // of JPEG that is written
+  Split list_split = Split::train;       // what the pictures of a list are
+  bool takes_list = false;               // set by the importer: `source` may be a file
+  int rank = 0, ranks = 1;               // image-folder: the shards are divided among so many processes
+  /// Every rank's text, to every rank; may be empty where ranks is 1.
+  std::function<std::vector<std::string>(const std::string&)> all_gather;
   ProgressSink progress;                 // may be empty
 };
 
@@ -39,8 +49,12 @@ struct ImportReport {
   std::vector<std::string> class_names;
   Shape sample;                          // [h, w, c]
   DType dtype = DType::u8;
-  std::vector<SkippedFile> skipped;      // bad files (with skip_bad) and files that are no pictures
+  std::vector<SkippedFile> skipped;      // bad files (with skip_bad) and files that are no pictures; the first 1,000
   std::int64_t hidden = 0;               // files and folders whose name starts with a dot
+  std::string encoding;                  // jpeg, png; empty: pixels
+  std::int64_t bad = 0, left_out = 0, converted = 0, kept_odd = 0;  // rows of report_file
+  std::int64_t resumed_shards = 0;       // found finished, from an import that was cut off
+  std::filesystem::path report_file;     // FILE<TAB>WHAT<TAB>WHY of every file that is not there as it came; may be empty
 };
 
 /// MNIST's format (IDX, also Fashion-MNIST and EMNIST): NAME-images-idx3-ubyte beside NAME-labels-idx1-ubyte, each plain or
@@ -55,12 +69,22 @@ ImportReport import_cifar10(const ImportOptions& options);
 /// CIFAR-100's binary version: train.bin, test.bin, the 100 fine labels, names from fine_label_names.txt.
 ImportReport import_cifar100(const ImportOptions& options);
 
-/// PNG files in class folders: SOURCE/CLASS/*.png (all train), or SOURCE/train/CLASS/*.png with folders `val` or
-/// `validation` and `test` beside it. Classes are the folder names in byte order, or `class_names` (a choice and order of
-/// folder names). Whether a file is a PNG is seen by its content. All images have the size, channel count and depth of the
-/// first. Train is stored in a shuffled order (fixed, keyed by the position), so that neighbours on disk are of mixed
-/// classes; the other splits in byte order of class and file name.
-/// Throws DataError naming the bad files.
+/// JPEG and PNG files in class folders: SOURCE/CLASS/* (all train), or SOURCE/train/CLASS/* with folders `val` or
+/// `validation` and `test` beside it; or a file SOURCE of lines PATH<TAB>LABEL. Classes are the folder names in byte order, or
+/// `class_names` (a choice and order of folder names). What a file is, is seen by its content. Train is stored in a shuffled
+/// order (fixed, keyed by the position), so that neighbours on disk are of mixed classes; the other splits in byte order of
+/// class and file name, or in the list's order. A list of another split goes by the classes and statistics of the training
+/// split that OUTPUT holds already.
+///
+/// Encoded (jpeg, png): every file is decoded whole to check it and then stored as it is, or converted: what has another
+/// encoding, CMYK, 16 bits, transparency, an EXIF orientation, a longer shorter side than `resize_short`. Ranks make shards each
+/// on its own; one that is finished is kept, and found again, verified, by the next import of the same files and
+/// options. Memory does not grow with the number of files, but by 16 bytes a sample of one shard and with the names of
+/// one folder. raw: pixels as decoded, which must all have the size, channel count and depth of the first; by rank 0 alone.
+/// auto: raw where all files are PNG of one size and kind, else jpeg where there is one, else png.
+///
+/// OUTPUT/import-report.tsv tells of every file that is not stored as it came: FILE<TAB>WHAT<TAB>WHY, WHAT one of bad, left
+/// out, converted, kept. Throws DataError naming the first bad files, without skip_bad: then no shard is left.
 ImportReport import_image_folder(const ImportOptions& options);
 
 /// The importers by the name that `convoy data import --from=` takes.

@@ -11,7 +11,7 @@ const std::vector<Importer>& importers() {
       {"idx", "MNIST's format, plain or gzip: MNIST, Fashion-MNIST, EMNIST", &import_idx},
       {"cifar10", "CIFAR-10, binary version", &import_cifar10},
       {"cifar100", "CIFAR-100, binary version, fine labels", &import_cifar100},
-      {"image-folder", "PNG files in class folders, with or without split folders", &import_image_folder}};
+      {"image-folder", "JPEG and PNG files in class folders, with or without split folders, or a list of files", &import_image_folder}};
   return all;
 }
 

@@ -40,7 +40,7 @@ bool is_unfinished(const fs::path& folder, Split split) {
 
 ImportSession::ImportSession(const ImportOptions& options) : options_(options), lock_(lock_output(options.output)) {
   remove_dead_temporaries(options.output);
-  if (!fs::is_directory(options.source))
+  if (!fs::is_directory(options.source) && !(options.takes_list && fs::is_regular_file(options.source)))
     throw DataError(fmt::format("{}: no such folder; --input names the folder of the original files",
                                 options.source.string()));
   if (options.shards < 0) throw UsageError(fmt::format("{} shards; choose at least 1", options.shards));
@@ -76,19 +76,24 @@ ImportReport ImportSession::finish(const std::vector<std::string>& class_names, 
   const auto reference = train == splits_.end() ? 0 : train - splits_.begin();
   const std::vector<double> mean = writers_[static_cast<std::size_t>(reference)].channel_mean();
   const std::vector<double> deviation = writers_[static_cast<std::size_t>(reference)].channel_std();
-  for (ShardWriter& writer : writers_) writer.seal(mean, deviation);
+  const ColorSums::Basis basis = writers_[static_cast<std::size_t>(reference)].color_basis();
+  for (ShardWriter& writer : writers_) writer.seal(mean, deviation, basis);
   ImportReport report{.splits = {}, .class_names = class_names, .sample = sample, .dtype = dtype, .skipped = {}};
   report.splits.resize(writers_.size());
+  publish(splits_, [&](std::size_t i) { report.splits[i] = writers_[i].commit(); });
+  return report;
+}
+
+void ImportSession::publish(const std::vector<Split>& splits, const std::function<void(std::size_t)>& name_split) {
   std::string names;
-  for (Split split : splits_) names += fmt::format("{}\n", name_of(split));
+  for (Split split : splits) names += fmt::format("{}\n", name_of(split));
   write_file_atomically(marker_of(options_.output), names);
   // The training split comes last: where it is complete, so are the others, and nobody trains beside half an import.
   for (const bool is_train : {false, true})
-    for (std::size_t i = 0; i < writers_.size(); ++i)
-      if ((splits_[i] == Split::train) == is_train) report.splits[i] = writers_[i].commit();
+    for (std::size_t i = 0; i < splits.size(); ++i)
+      if ((splits[i] == Split::train) == is_train) name_split(i);
   fs::remove(marker_of(options_.output));
   sync_folder(options_.output);
-  return report;
 }
 
 std::vector<std::string> read_lines(const fs::path& file) {

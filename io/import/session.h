@@ -18,9 +18,11 @@ class ImportSession {
   void expect_free(Split split) const;
   /// A writer for one split. `spec.shards` and `spec.source` are filled in.
   ShardWriter& add_split(SplitSpec spec);
+  /// Calls `name_split` with the position of every split, train last, which gives its finished shards their names. Killed in
+  /// between, the import leaves no train split without the others, and can be run again.
+  void publish(const std::vector<Split>& splits, const std::function<void(std::size_t)>& name_split);
   void progress(const std::string& what, std::int64_t done, std::int64_t total);
-  /// Seals all splits with the statistics of train (or of the first split where there is no train), then names them, train
-  /// last. Killed at any moment, it leaves no train split without the others, and can be run again.
+  /// Seals all splits with the statistics of train (or of the first split where there is no train), then publishes them.
   ImportReport finish(const std::vector<std::string>& class_names, const Shape& sample, DType dtype);
 
  private:

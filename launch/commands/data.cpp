@@ -5,28 +5,24 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
-#include "io/import/import.h"
 #include "io/inspect.h"
 #include "launch/commands/commands.h"
+#include "launch/commands/data_output.h"
 #include "launch/data_options.h"
 #include "launch/errors.h"
 #include "launch/printable.h"
 
 namespace convoy {
-namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-/// Names of files may hold bytes that are not UTF-8: they become U+FFFD.
 void print_json(const Json& json) { fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace)); }
 
 bool wants_json(const Config& config) { return config.get<std::string>("format") == "json"; }
 
-/// The value of an option that has no sensible default.
 fs::path needed(const Config& config, const std::string& name) {
   const auto path = config.get<fs::path>(name);
   if (path.empty()) {
@@ -35,7 +31,6 @@ fs::path needed(const Config& config, const std::string& name) {
   return path;
 }
 
-/// On a terminal a line that is rewritten, elsewhere one line for each finished piece of work.
 ProgressSink progress_on_stderr() {
   return [terminal = isatty(STDERR_FILENO) == 1](const Progress& progress) {
     const bool finished = progress.done == progress.total;
@@ -60,57 +55,12 @@ std::vector<std::int64_t> extents_of(const Shape& shape) {
   return {shape.extents().begin(), shape.extents().end()};
 }
 
-void print_import_json(const ImportReport& report) {
-  Json json = {{"class_names", report.class_names}, {"sample", extents_of(report.sample)},
-               {"dtype", name_of(report.dtype)},    {"splits", Json::array()},
-               {"skipped", Json::array()},          {"hidden", report.hidden}};
-  for (const SplitReport& split : report.splits) {
-    json["splits"].push_back({{"split", name_of(split.split)},
-                              {"samples", split.samples},
-                              {"bytes", split.size_bytes},
-                              {"files", path_list(split.files)},
-                              {"channel_mean", split.channel_mean},
-                              {"channel_std", split.channel_std},
-                              {"class_counts", split.class_counts}});
-  }
-  for (const SkippedFile& skipped : report.skipped) {
-    json["skipped"].push_back({{"file", skipped.file.string()}, {"reason", skipped.reason}});
-  }
-  print_json(json);
+std::string kind_text(const std::string& encoding, const Shape& sample, DType dtype) {
+  return encoding.empty() ? fmt::format("{} {}", sample.str(), name_of(dtype))
+                          : fmt::format("{} pictures of {} channels", encoding, sample[-1]);
 }
 
-void print_import_text(const ImportReport& report) {
-  for (const SplitReport& split : report.splits) {
-    const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
-    fmt::print("{:<10}  {} samples of {} {}, {} shards, {}; {} classes of {} to {} samples\n",
-               name_of(split.split), split.samples, report.sample.str(), name_of(report.dtype),
-               split.files.size(), bytes_text(split.size_bytes), report.class_names.size(), *fewest, *most);
-  }
-  for (const SkippedFile& skipped : report.skipped) {
-    fmt::print(stderr, "[data] left out {}\n", printable(fmt::format("{}: {}", skipped.file.string(), skipped.reason)));
-  }
-  if (report.hidden > 0) fmt::print(stderr, "[data] left out {} hidden files and folders\n", report.hidden);
-}
-
-int import(const Config& config) {
-  const auto from = config.get<std::string>("from");
-  if (from.empty()) {
-    std::vector<std::string> known;
-    for (const Importer& importer : importers()) known.emplace_back(importer.name);
-    throw UsageError(fmt::format("from is missing: the form of the input, one of {}", fmt::join(known, ", ")));
-  }
-  ImportOptions options;
-  options.source = needed(config, "input");
-  options.output = needed(config, "output");
-  options.shards = config.get<int>("shards");
-  options.class_names = config.get<std::vector<std::string>>("class-names");
-  options.overwrite = config.get<bool>("overwrite");
-  options.skip_bad = config.get<bool>("skip-bad");
-  options.progress = progress_on_stderr();
-  const ImportReport report = find_importer(from).run(options);
-  (wants_json(config) ? print_import_json : print_import_text)(report);
-  return kDone;
-}
+namespace {
 
 Json info_json(const SplitInfo& split) {
   return {{"split", name_of(split.split)},
@@ -118,6 +68,9 @@ Json info_json(const SplitInfo& split) {
           {"samples", split.info.samples},
           {"sample", extents_of(split.info.sample)},
           {"dtype", name_of(split.info.dtype)},
+          {"encoding", split.info.encoding},
+          {"color_values", split.info.color_values},
+          {"color_vectors", split.info.color_vectors},
           {"shards", split.info.shards},
           {"bytes", split.size_bytes},
           {"class_names", split.info.class_names},
@@ -134,7 +87,7 @@ void print_info(const SplitInfo& split) {
   fmt::print("{}\n", name_of(split.split));
   fmt::print("  {:<12} {} ({}), {} shards, {}\n", "samples", info.samples, info.task, info.shards,
              bytes_text(split.size_bytes));
-  fmt::print("  {:<12} {} {}\n", "images", info.sample.str(), name_of(info.dtype));
+  fmt::print("  {:<12} {}\n", "images", kind_text(info.encoding, info.sample, info.dtype));
   fmt::print("  {:<12} {}: {}\n", "classes", info.class_names.size(),
              printable(fmt::format("{}", fmt::join(info.class_names, ", "))));
   fmt::print("  {:<12} mean {:.4g}, deviation {:.4g} (per channel, of the training split)\n", "channels",
@@ -216,6 +169,8 @@ void print_stats(const StatsReport& report, bool as_json) {
     json["classes"].push_back({{"name", report.info.class_names.at(i)}, {"samples", report.class_counts[i]}});
   }
   if (as_json) {
+    json["color_values"] = report.color_values;
+    json["color_vectors"] = report.color_vectors;
     print_json(json);
     return;
   }
@@ -226,6 +181,10 @@ void print_stats(const StatsReport& report, bool as_json) {
     fmt::print("{:<8} {:>12.5g} {:>12.5g} {:>12.5g} {:>12.5g}\n", i, channel.mean, channel.deviation,
                channel.minimum, channel.maximum);
   }
+  for (std::size_t i = 0; i < report.color_values.size(); ++i)
+    fmt::print("{}{:<12.5g} {:.4f}\n", i == 0 ? "\ncolour covariance: eigenvalue, eigenvector\n" : "", report.color_values[i],
+               fmt::join(report.color_vectors.begin() + static_cast<std::ptrdiff_t>(3 * i),
+                         report.color_vectors.begin() + static_cast<std::ptrdiff_t>(3 * i + 3), " "));
   fmt::print("\n{:>8} {:>7}  class\n", "samples", "share");
   for (std::size_t i = 0; i < report.class_counts.size(); ++i) {
     const double share = static_cast<double>(report.class_counts[i]) / static_cast<double>(report.info.samples);
@@ -243,29 +202,6 @@ int stats(const Config& config) {
   const auto dataset = open_dataset(options);
   print_stats(inspect_stats(*dataset, progress_on_stderr()), wants_json(config));
   return kDone;
-}
-
-Action import_action() {
-  return {
-      .path = "data import",
-      .summary = "make sharded HDF5 from MNIST (IDX), CIFAR-10/100 or PNG files in class folders",
-      .usage = "data import --from=FORM --input=DIR --output=DIR [--shards=N] [--class-names=A,B,...]",
-      .description =
-          "Reads DIR and writes one set of shards for each split it finds: OUTPUT/train-00000-of-00004.h5 and "
-          "so "
-          "on, with a checksum for every sample and the training split's mean and deviation per channel. All "
-          "splits appear at once, after every file was read without fault, or none.\n\n"
-          "idx: NAME-images-idx3-ubyte beside NAME-labels-idx1-ubyte, plain or gzip; 'train' in the name is "
-          "the "
-          "training split, 't10k' or 'test' the test split, 'validation' or 'val' the validation split.\n\n"
-          "cifar10, cifar100: the binary versions (data_batch_1.bin, ...; train.bin, test.bin).\n\n"
-          "image-folder: INPUT/CLASS/*.png, all training; or INPUT/train/CLASS/*.png with folders validation "
-          "(or "
-          "val) and test beside train. All images have one size.",
-      .examples =
-          "convoy data import --from=idx --input=mnist --output=data/mnist --shards=4\n"
-          "convoy data import --from=image-folder --input=photos --output=data/photos --skip-bad",
-      .run = import};
 }
 
 Action info_action() {

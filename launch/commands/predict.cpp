@@ -3,13 +3,18 @@
 
 #include <algorithm>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/metrics/top_k.h"
 #include "core/tensor/error.h"
+#include "io/files.h"
 #include "io/inside.h"
+#include "io/picture_bytes.h"
+#include "io/picture_viewer.h"
 #include "io/png.h"
 #include "launch/commands/commands.h"
+#include "launch/data_options.h"
 #include "launch/printable.h"
 #include "launch/train/plans.h"
 #include "launch/train/predictor.h"
@@ -29,7 +34,7 @@ struct Results {
   std::vector<std::string> failures;   // one message per file that could not be read
 };
 
-/// All PNG files below the folder, in byte order; hidden ones are left out, as the importer does.
+/// All JPEG and PNG files below the folder, in byte order; hidden ones are left out, as the importer does.
 std::vector<std::filesystem::path> find_images(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder))
     throw DataError(fmt::format("--input={}: there is no such folder", folder.string()));
@@ -37,17 +42,49 @@ std::vector<std::filesystem::path> find_images(const std::filesystem::path& fold
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     std::string ending = entry.path().extension().string();
     std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (ending != ".png" || entry.path().filename().string().starts_with(".")) continue;
+    if ((ending != ".png" && ending != ".jpg" && ending != ".jpeg") || entry.path().filename().string().starts_with(".")) continue;
     refuse_link_out(folder, entry.path());
     if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  if (files.empty()) throw DataError(fmt::format("--input={}: no .png files in this folder", folder.string()));
+  if (files.empty()) throw DataError(fmt::format("--input={}: no .jpg, .jpeg or .png files in this folder", folder.string()));
   return files;
 }
 
-Tensor read_image(const std::filesystem::path& file, const TrainedModel& model) {
-  Tensor image = read_png(file);
+/// As evaluation reads samples: the centre of a picture of any size, or an image of the very extents.
+class ImageReader {
+ public:
+  explicit ImageReader(const TrainedModel& model) : model_(model) {
+    if (!model.data.has_views) return;
+    set_view(model.config, view_);
+    viewer_ = std::make_unique<PictureViewer>(view_.size, static_cast<int>(model.task.image[-1]));
+  }
+
+  Tensor read(const std::filesystem::path& file) {
+    if (!viewer_) return read_exact(file);
+    Tensor image(model_.task.image, DType::u8);
+    const auto centre = [this](std::int64_t height, std::int64_t width) {
+      return centre_view(height, width, view_.size, view_.resize_short);
+    };
+    viewer_->show(file, centre, image.bytes());
+    return image;
+  }
+
+ private:
+  Tensor read_exact(const std::filesystem::path& file) const;
+
+  const TrainedModel& model_;
+  DatasetOptions view_;
+  std::unique_ptr<PictureViewer> viewer_;
+};
+
+Tensor ImageReader::read_exact(const std::filesystem::path& file) const {
+  const TrainedModel& model = model_;
+  const std::vector<std::byte> bytes = read_whole(file);
+  const auto channels = model.task.image[-1];
+  Tensor image = is_jpeg(bytes) && (channels == 1 || channels == 3)
+                     ? upright(decode_jpeg(bytes, file.string(), static_cast<int>(channels)), exif_orientation(bytes))
+                     : decode_png(bytes, file.string());
   if (image.shape() != model.task.image || image.dtype() != model.task.stored)
     throw DataError(fmt::format("{}: {} {} where the model takes {} {}", file.string(), name_of(image.dtype()),
                                 image.shape().str(), name_of(model.task.stored), model.task.image.str()));
@@ -59,6 +96,7 @@ Results predict_all(const std::vector<std::filesystem::path>& files, const std::
   Results results;
   const StateMemory memory(model.state, backend.device());
   Predictor predictor(model, memory, backend);
+  ImageReader reader(model);
   std::vector<Tensor> images;
   std::vector<std::string> names;
   const auto flush = [&] {
@@ -70,7 +108,7 @@ Results predict_all(const std::vector<std::filesystem::path>& files, const std::
   };
   for (const auto& file : files) {
     try {
-      images.push_back(read_image(file, model));
+      images.push_back(reader.read(file));
       names.push_back(std::filesystem::relative(file, folder).string());
     } catch (const DataError& error) {
       results.failures.emplace_back(error.what());
@@ -155,7 +193,7 @@ int predict(const Config& config) {
 void check(const Config& config) {
   if (config.get<std::string>("checkpoint").empty())
     throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
-  if (config.get<std::filesystem::path>("input").empty()) throw UsageError("--input is missing: a folder of PNG images");
+  if (config.get<std::filesystem::path>("input").empty()) throw UsageError("--input is missing: a folder of JPEG or PNG images");
 }
 
 }  // namespace
@@ -167,7 +205,8 @@ Command predict_command() {
             .summary = "classify the images of a folder",
             .usage = "predict --checkpoint=PATH --input=DIR [--output=DIR] [--top=5] [--format=text|json]",
             .description =
-                "Reads every PNG file below DIR, each of the extents and channels that the model was trained on, and "
+                "Reads every JPEG and PNG file below DIR: pictures of any size where the model was trained with data.size, of "
+                "which it takes the centre as evaluation does; else images of the extents that it was trained on. It "
                 "writes a table: file, then the likeliest classes with their probabilities. Text is tab-separated. The table "
                 "goes to stdout, or into predictions.tsv or predictions.json in --output. Images that cannot be read are "
                 "named on stderr and the exit status is then 3; the others are classified. It computes in the precision that "

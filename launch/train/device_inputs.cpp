@@ -14,13 +14,16 @@ const Tensor& tensor_of(const MicroBatch& batch, const TaskInputs& inputs, Value
   if (value == inputs.transforms) return batch.transforms;
   if (value == inputs.labels) return batch.labels;
   if (value == inputs.weights) return batch.weights;
+  if (value == inputs.partner_labels) return batch.partner_labels;
+  if (value == inputs.partner_weights) return batch.partner_weights;
   return batch.keys;
 }
 
 }  // namespace
 
 DeviceInputs::DeviceInputs(const TrainingGraph& training, Device& device) : device_(device), inputs_(training.inputs) {
-  for (Value value : {inputs_.images, inputs_.transforms, inputs_.labels, inputs_.weights, inputs_.keys}) {
+  for (Value value : {inputs_.images, inputs_.transforms, inputs_.labels, inputs_.weights, inputs_.keys,
+                      inputs_.partner_labels, inputs_.partner_weights}) {
     if (!value.exists()) continue;
     const TensorDesc& desc = training.graph.info(value).desc;
     const std::size_t bytes = static_cast<std::size_t>(desc.shape.elements()) * size_of(desc.dtype);

@@ -8,6 +8,7 @@
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
+#include "io/library_version.h"
 #include "launch/data_options.h"
 #include "launch/check.h"
 #include "launch/options.h"
@@ -100,6 +101,7 @@ DatasetOptions dataset_options(const Config& config, Split split) {
   options.validation = config.get<double>("data.validation");
   options.images = config.get<std::string>("data.images");
   options.labels = config.get<std::string>("data.labels");
+  set_view(config, options);
   if (config.command() != "evaluate") set_stage(config.get<std::string>("data.stage"), options);
   return options;
 }
@@ -115,12 +117,17 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.augment = augment_options(config, info, spec.seeds.augment);
   spec.task = task_of(config, info, spec.augment);
   spec.task.dropout_seed = spec.seeds.dropout;
+  spec.task.mixes = spec.augment.mixup > 0;
   spec.order = config.get<std::string>("data.order");
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   if (config.get<std::string>("model.batch-norm") == "global") spec.task.normalised_micro_batches = spec.virtual_workers;
   spec.samples = info.samples;
+  if (spec.task.mixes && spec.task.micro_batch < 2)
+    throw UsageError(fmt::format("data.mixup mixes pairs of one micro-batch, but train.batch={} in {} micro-batches leaves one "
+                                 "sample in each; choose a larger batch or fewer virtual-workers",
+                                 spec.batch, spec.virtual_workers));
   if (spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
     throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,
@@ -195,8 +202,10 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   if (depends_on_length(schedule)) record["schedule.steps"] = std::to_string(spec.epoch_steps);
   record["optimizer"] = fmt::format("sgd momentum={} nesterov={} decay={} decay-biases={}", spec.sgd.momentum,
                                     spec.sgd.nesterov, spec.sgd.decay, spec.sgd.decay_biases);
-  record["augment"] = fmt::format("crop={} pad={} flip={}", fmt::join(spec.augment.crop, ","),
-                                  fmt::join(spec.augment.pad, ","), spec.augment.flip);
+  record["augment"] = describe(spec.augment);
+  if (data.has_views && !data.encoding.empty()) record["data.decoder"] = decoder_version(data.encoding);
+  if (const auto shorter = config.get<std::int64_t>("data.resize-short"); shorter > 0)
+    record["data.resize-short"] = std::to_string(shorter);
   record["seeds"] = fmt::format("init={} order={} augment={} dropout={}", spec.seeds.init, spec.seeds.order,
                                 spec.seeds.augment, spec.seeds.dropout);
   return record;

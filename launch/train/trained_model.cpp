@@ -28,6 +28,15 @@ DatasetInfo data_from(const RunRecord& record, const std::string& file) {
     info.channel_std = nlohmann::json::parse(fact(record, "data.deviation", file)).get<std::vector<double>>();
     info.samples = std::stoll(fact(record, "data.samples", file));
     info.fingerprint = fact(record, "data.fingerprint", file);
+    if (record.contains("data.views")) {
+      info.has_views = true;
+      info.encoding = fact(record, "data.views", file);
+    }
+    if (record.contains("data.colors")) {
+      const auto colors = nlohmann::json::parse(fact(record, "data.colors", file)).get<std::vector<std::vector<double>>>();
+      info.color_values = colors.at(0);
+      info.color_vectors = colors.at(1);
+    }
   } catch (const nlohmann::json::exception& error) {
     throw DataError(fmt::format("{}: the run record's facts about the data cannot be read: {}", file, error.what()));
   } catch (const std::logic_error& error) {
@@ -48,6 +57,8 @@ void record_data(const DatasetInfo& info, RunRecord& record) {
   record["data.deviation"] = nlohmann::json(info.channel_std).dump();
   record["data.samples"] = std::to_string(info.samples);
   record["data.fingerprint"] = info.fingerprint;
+  if (info.has_views) record["data.views"] = info.encoding;
+  if (!info.color_values.empty()) record["data.colors"] = nlohmann::json({info.color_values, info.color_vectors}).dump();
 }
 
 TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over) {

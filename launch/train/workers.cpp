@@ -55,6 +55,10 @@ void Workers::bind_batch(Lane& lane, const MicroBatch& batch) {
   lane.program->bind_memory(inputs.transforms, const_cast<std::byte*>(batch.transforms.bytes()));
   lane.program->bind_memory(inputs.labels, const_cast<std::byte*>(batch.labels.bytes()));
   lane.program->bind_memory(inputs.weights, const_cast<std::byte*>(batch.weights.bytes()));
+  if (inputs.partner_labels.exists()) {
+    lane.program->bind_memory(inputs.partner_labels, const_cast<std::byte*>(batch.partner_labels.bytes()));
+    lane.program->bind_memory(inputs.partner_weights, const_cast<std::byte*>(batch.partner_weights.bytes()));
+  }
   if (inputs.keys.exists()) lane.program->bind_memory(inputs.keys, const_cast<std::byte*>(batch.keys.bytes()));
 }
 

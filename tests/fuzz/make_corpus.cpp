@@ -9,7 +9,10 @@
 #include "io/checkpoint_samples.h"
 #include "io/dataset_fixture.h"
 #include "io/hdf5.h"
+#include "io/import/import.h"
+#include "io/jpeg.h"
 #include "io/png.h"
+#include "io/test_pictures.h"
 #include "launch/config.h"
 
 namespace convoy {
@@ -113,6 +116,28 @@ void make_png(const fs::path& corpus) {
     write_bytes(corpus / "image_folder" / name, std::string(name) + ".png\n" + bytes_of(corpus / "png" / (std::string(name) + ".png")));
 }
 
+void make_jpeg(const fs::path& corpus) {
+  const std::string color = text_of_bytes(encode_jpeg(test_picture(19, 23), 80));
+  write_bytes(corpus / "jpeg/color.jpg", color);
+  write_bytes(corpus / "jpeg/gray.jpg", text_of_bytes(encode_jpeg(test_picture(9, 33, 1), 60)));
+  write_bytes(corpus / "jpeg/turned.jpg", with_orientation(color, 6));
+  write_bytes(corpus / "image_folder/photo", "photo.jpg\n" + color);
+}
+
+/// Pictures as they lie in an encoded data set.
+void make_encoded_shard(const fs::path& corpus) {
+  const TemporaryFolder source, output;
+  fs::create_directory(source.path() / "cat");
+  for (int i = 0; i < 4; ++i)
+    write_bytes(source.path() / "cat" / std::to_string(i), text_of_bytes(encode_jpeg(test_picture(8 + i, 11, 3, i), 70)));
+  ImportOptions options;
+  options.source = source.path();
+  options.output = output.path();
+  options.shards = 1;
+  import_image_folder(options);
+  fs::copy_file(output.path() / "train-00000-of-00001.h5", corpus / "shard/jpeg.h5");
+}
+
 void make_shards(const fs::path& corpus) {
   const TemporaryFolder folder;
   make_split(folder.path(), Split::train, 11, 1, Shape{3, 2, 1});
@@ -163,14 +188,16 @@ void make_checkpoints(const fs::path& folder) {
 
 void make_all(const fs::path& corpus) {
   fs::remove_all(corpus);
-  for (const char* target : {"config", "command_line", "run_folder", "idx", "cifar", "png", "image_folder", "shard", "foreign",
+  for (const char* target : {"config", "command_line", "run_folder", "idx", "cifar", "png", "jpeg", "image_folder", "shard", "foreign",
                              "checkpoint"})
     fs::create_directories(corpus / target);
   make_texts(corpus);
   make_idx(corpus / "idx");
   make_cifar(corpus / "cifar");
   make_png(corpus);
+  make_jpeg(corpus);
   make_shards(corpus);
+  make_encoded_shard(corpus);
   make_foreign(corpus / "foreign/h5py.h5", H5F_LIBVER_EARLIEST, false, H5T_STD_U8LE);  // as h5py writes by default
   make_foreign(corpus / "foreign/packed.h5", H5F_LIBVER_EARLIEST, true, H5T_STD_U16BE);
   make_foreign(corpus / "foreign/latest.h5", H5F_LIBVER_LATEST, true, H5T_IEEE_F32LE);

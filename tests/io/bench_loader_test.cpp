@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "dataset_fixture.h"
+#include "io/bench_decode.h"
 
 namespace convoy {
 namespace {
@@ -39,6 +40,32 @@ TEST(BenchLoader, ReadsAGivenSetAndRejectsForeignOnes) {
   EXPECT_EQ(bench_loader(options).samples, 20);
   options.data.images = options.data.labels = "/x";
   EXPECT_THROW(bench_loader(options), UsageError);
+}
+
+TEST(BenchDecode, MeasuresEachContenderOnPicturesOfItsOwn) {
+  const TemporaryFolder folder;
+  DecodeBenchOptions options;
+  options.data.size[0] = options.data.size[1] = 16;
+  options.picture = Shape{40, 50, 3};
+  options.samples = 6;
+  options.folder = folder.path();
+  options.rows = 3;
+  options.seconds = 0.002;
+  options.repetitions = 2;
+  options.augment = {.flip = true, .view = {.kind = ViewKind::random_resized_crop}};
+  std::int64_t rows = 0;
+  options.consume = [&](const MicroBatch& batch) { rows += batch.images.shape()[0]; };
+  const DecodeBenchResult result = bench_decode(options);
+  EXPECT_EQ(result.sample, (Shape{16, 16, 3}));
+  for (const auto* rounds : {&result.stored, &result.whole, &result.loader, &result.consumed}) {
+    ASSERT_EQ(rounds->size(), 2u);
+    for (double rate : *rounds) EXPECT_GT(rate, 0);
+  }
+  EXPECT_GT(rows, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  make_split(folder.path(), Split::train, 20, 2);
+  options.data.path = folder.path();
+  EXPECT_HAS(error_of<UsageError>([&] { bench_decode(options); }), "needs JPEG pictures");
 }
 
 TEST(BenchLoader, MedianIsTheMiddle) {

@@ -338,6 +338,16 @@ TEST_F(ImportCifar, TenBecomesChannelsLastInTheOrderOfItsBatches) {
   EXPECT_EQ(open_dataset(at(output_.path(), Split::test))->info().samples, 5);
 }
 
+TEST_F(ImportCifar, ColoursAreKnownByTheirPrincipalComponents) {
+  put("data_batch_1.bin", cifar_records(0, 7, 1));
+  import_cifar10(options());
+  const auto train = open_dataset(at(output_.path()));
+  const StatsReport stats = inspect_stats(*train, {});
+  ASSERT_EQ(stats.color_values.size(), 3u);
+  EXPECT_EQ(train->info().color_values, stats.color_values);
+  EXPECT_EQ(train->info().color_vectors, stats.color_vectors);
+}
+
 TEST_F(ImportCifar, HundredTakesTheFineLabel) {
   put("train.bin", cifar_records(0, 3, 2));
   const ImportReport report = import_cifar100(options());
@@ -375,6 +385,9 @@ TEST_F(ImportImageFolder, ReadsClassFoldersWithSplits) {
   EXPECT_EQ(report.class_names, (std::vector<std::string>{"Ape", "zebra"}));
   EXPECT_EQ(report.hidden, 1);
   EXPECT_EQ(report.skipped.size(), 2u);
+  const std::string rows = bytes_of(report.report_file);
+  for (const char* name : {".hidden.png\tleft out\thidden", "Thumbs.db\tleft out\tnot a picture", "notes.txt\tleft out\tlies beside"})
+    EXPECT_HAS(rows, name);
   const auto train = open_dataset(at(output_.path()));
   ASSERT_EQ(train->info().samples, 18);
   std::vector<std::byte> image(60);
@@ -410,10 +423,12 @@ TEST_F(ImportImageFolder, BadFilesAreAllNamed) {
   put("b/6.png", whole.substr(0, whole.size() / 2));
   ImportOptions o = options();
   o.class_names = {"a", "b"};
+  o.encoding = "raw";
   const std::string message = error_of<DataError>([&] { import_image_folder(o); });
   EXPECT_HAS(message, "4 bad files");
-  for (const char* name : {"5.jpg: not a PNG", "6.png"}) EXPECT_HAS(message, name);
-  EXPECT_TRUE(output_is_empty());
+  for (const char* name : {"5.jpg: not a picture", "6.png"}) EXPECT_HAS(message, name);
+  EXPECT_EQ(std::distance(fs::directory_iterator(output_.path()), fs::directory_iterator()), 1) << "the report alone";
+  EXPECT_HAS(bytes_of(output_.path() / "import-report.tsv"), "6.png\tbad\t");
   o.skip_bad = true;
   const ImportReport report = import_image_folder(o);
   EXPECT_EQ(report.skipped.size(), 4u);

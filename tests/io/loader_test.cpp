@@ -101,7 +101,7 @@ class LoaderTest : public ::testing::Test {
   /// All that a micro-batch holds, as bytes.
   static std::string content(const MicroBatch& b) {
     std::string all = std::to_string(b.step) + "/" + std::to_string(b.index) + ":";
-    for (const Tensor* t : {&b.images, &b.labels, &b.weights, &b.transforms, &b.keys})
+    for (const Tensor* t : {&b.images, &b.labels, &b.weights, &b.transforms, &b.keys, &b.partner_labels, &b.partner_weights})
       all.append(reinterpret_cast<const char*>(t->bytes()), t->size_bytes());
     all.append(reinterpret_cast<const char*>(b.indices.data()), b.indices.size() * sizeof b.indices[0]);
     return all;

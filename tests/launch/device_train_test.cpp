@@ -77,6 +77,18 @@ TEST_F(DeviceTraining, GivesTheHostsBitsOnOneToFourRanks) {
   }
 }
 
+TEST_F(DeviceTraining, MixesSamplesAsTheHostDoes) {
+  const std::string options = kResNet + " --data.mixup=0.5 --data.cutout=4 --data.brightness=0.2";
+  const std::string expected = host_digest("host-mixed", options);
+  EXPECT_NE(expected, host_digest("host-resnet", kResNet));
+  for (int ranks : {1, 2}) {
+    const std::string run = "mixed" + std::to_string(ranks);
+    const Outcome outcome = on_device(ranks, run, options);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest(run), expected) << ranks << " ranks";
+  }
+}
+
 TEST_F(DeviceTraining, GivesTheHostsBitsFromDeviceToDevice) {
   const std::string mlp = with(kMlp, "--train.steps=10");
   const struct {

@@ -5,6 +5,7 @@
 #include "core/backend/backend.h"
 #include "core/graph/layers.h"
 #include "core/graph/passes.h"
+#include "core/graph/program.h"
 #include "core/tensor/error.h"
 #include "support/gradient_check.h"
 #include "support/run_op.h"
@@ -59,6 +60,38 @@ TEST(LossGradient, OfASampleOfWeightZeroIsExactlyZero) {
       run_op(OpKind::softmax_cross_entropy_backward, LossAttributes{},
              {tensor_of({2, 2}, {0.25, 0.75, 0.5, 0.5}), integers_of({2}, {1, 0}), tensor_of({2}, {0, 1})})[0];
   EXPECT_EQ(values_of(gradient), (std::vector<double>{0, 0, -0.5, 0.5}));
+}
+
+/// Two labels with weights a and b are one soft target: the gradient is (a + b) p - a y1 - b y2.
+TEST(Differentiation, OfSeveralLossesIsThatOfTheirSum) {
+  Graph graph(DType::f64);
+  Tensor logits = tensor_of({2, 3}, {0.5, -1, 2, 0.25, 0.75, -0.5});
+  const Value parameter = graph.add_parameter("logits", {2, 3}, {});
+  std::vector<Value> inputs{parameter}, losses;
+  std::vector<Tensor> given{logits};
+  for (const char* name : {"first", "second"}) {
+    const bool first = name == std::string("first");
+    const Value labels = graph.add_input(std::string(name) + " labels", {2}, DType::i32);
+    const Value weights = graph.add_input(std::string(name) + " weights", {2}, DType::f64);
+    losses.push_back(graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {parameter, labels, weights}));
+    inputs.insert(inputs.end(), {labels, weights});
+    given.push_back(integers_of({2}, first ? std::vector<std::int32_t>{0, 2} : std::vector<std::int32_t>{1, 2}));
+    given.push_back(tensor_of({2}, first ? std::vector<double>{0.75, 0.5} : std::vector<double>{0.25, 0.5}));
+  }
+  const std::vector<ParameterGradient> gradients = differentiate(graph, losses);
+  ASSERT_EQ(gradients.size(), 1u);
+  const std::unique_ptr<Backend> backend = make_reference_backend();
+  Program program(graph, *backend, ProgramOptions{.keep = {gradients[0].gradient}});
+  for (std::size_t i = 0; i < inputs.size(); ++i) program.bind_memory(inputs[i], given[i].bytes());
+  program.run();
+  const double targets[2][3] = {{0.75, 0.25, 0}, {0, 0, 1}};
+  for (std::size_t row = 0; row < 2; ++row) {
+    double sum = 0;
+    for (std::size_t c = 0; c < 3; ++c) sum += std::exp(logits.values<double>()[3 * row + c]);
+    for (std::size_t c = 0; c < 3; ++c)
+      EXPECT_NEAR(program.data<double>(gradients[0].gradient)[3 * row + c],
+                  std::exp(logits.values<double>()[3 * row + c]) / sum - targets[row][c], 1e-12);
+  }
 }
 
 TEST(Differentiation, RefusesToBeginAtAnOpThatIsNoLoss) {
