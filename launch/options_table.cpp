@@ -2,6 +2,7 @@
 #include "launch/options_table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -168,19 +169,28 @@ std::vector<OptionSpec> data_options() {
 }
 
 std::vector<OptionSpec> own_model_options() {
-  std::vector<OptionSpec> rows;
+  struct Use {
+    std::string help;
+    std::vector<std::string> models;  // that describe it so
+  };
+  std::vector<std::pair<std::string, std::vector<Use>>> uses;  // by option
   for (const ModelEntry& model : models()) {
     for (const ModelOption& option : model.options) {
       const std::string name = fmt::format("model.{}", option.name);
-      const std::string help =
-          fmt::format("{}: {} ({} unless given)", model.name, option.help, option.fallback);
-      const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r.name == name; });
-      if (row == rows.end()) {
-        rows.push_back({.name = name, .type = text, .help = help, .commands = takers(kModel)});
-      } else {
-        row->help += "; " + help;
-      }
+      const std::string help = fmt::format("{} ({} unless given)", option.help, option.fallback);
+      auto row = std::find_if(uses.begin(), uses.end(), [&](const auto& r) { return r.first == name; });
+      if (row == uses.end()) row = uses.insert(uses.end(), {name, {}});
+      auto use = std::find_if(row->second.begin(), row->second.end(), [&](const Use& u) { return u.help == help; });
+      if (use == row->second.end()) use = row->second.insert(use, Use{help, {}});
+      use->models.push_back(model.name);
     }
+  }
+  std::vector<OptionSpec> rows;
+  for (const auto& [name, each] : uses) {
+    std::string help;
+    for (const Use& use : each)
+      help += fmt::format("{}{}: {}", help.empty() ? "" : "; ", fmt::join(use.models, ", "), use.help);
+    rows.push_back({.name = name, .type = text, .help = help, .commands = takers(kModel)});
   }
   return rows;
 }

@@ -9,14 +9,6 @@
 namespace convoy {
 namespace {
 
-double parse_rate(const std::string& text) {
-  char* end = nullptr;
-  const double rate = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end || !(rate >= 0 && rate < 1))
-    throw UsageError("model.dropout lies in [0, 1), but \"" + text + "\" was given");
-  return rate;
-}
-
 ActivationKind parse_activation(const std::string& text) {
   return text == "tanh" ? ActivationKind::tanh : text == "sigmoid" ? ActivationKind::sigmoid : ActivationKind::relu;
 }
@@ -24,7 +16,7 @@ ActivationKind parse_activation(const std::string& text) {
 }  // namespace
 
 Value mlp(Graph& graph, Value x, std::int64_t classes, const ModelOptions& options) {
-  const double rate = parse_rate(options.at("dropout"));
+  const double rate = parse_rate("dropout", options.at("dropout"));
   const ActivationKind kind = parse_activation(options.at("activation"));
   int layer = 1;
   for (std::int64_t units : parse_numbers("hidden", options.at("hidden"))) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <mutex>
 
 #include "core/models/zoo.h"
 #include "core/tensor/error.h"
@@ -12,45 +14,19 @@
 namespace convoy {
 namespace {
 
-template <int kDepth>
-Value resnet_of_depth(Graph& graph, Value x, std::int64_t classes, const ModelOptions&) {
-  return resnet_small(graph, x, classes, kDepth);
+const std::vector<ModelEntry>& table() {
+  static const std::vector<ModelEntry> entries = make_model_table();
+  return entries;
 }
 
-constexpr std::string_view kResNetSource = "He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2";
-
-const std::vector<ModelEntry>& table() {
-  static const std::vector<ModelEntry> entries{
-      {"lenet-5",
-       "digits: 2 convolutions, 2 subsamplings, 3 dense layers; 60,000 parameters",
-       "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, section II.B",
-       {32, 32, 1},
-       10,
-       {{"variant", "1998", "1998: sparse C3, trainable subsampling, fixed output codes; modern: full C3, max "
-                            "pooling, ReLU, trainable output",
-         {"1998", "modern"}}},
-       lenet5},
-      {"mlp",
-       "dense layers only",
-       "Rumelhart et al. 1986, Learning representations by back-propagating errors",
-       {28, 28, 1},
-       10,
-       {{"hidden", "256,128", "units of the hidden layers, separated by commas", {}},
-        {"activation", "relu", "after every hidden layer", {"relu", "tanh", "sigmoid"}},
-        {"dropout", "0", "share of each hidden layer's units dropped while training, [0, 1)", {}}},
-       mlp},
-      {"resnet-20", "residual network for small images, 20 layers", kResNetSource, {32, 32, 3}, 10, {},
-       resnet_of_depth<20>},
-      {"resnet-32", "residual network for small images, 32 layers", kResNetSource, {32, 32, 3}, 10, {},
-       resnet_of_depth<32>},
-      {"resnet-44", "residual network for small images, 44 layers", kResNetSource, {32, 32, 3}, 10, {},
-       resnet_of_depth<44>},
-      {"resnet-56", "residual network for small images, 56 layers", kResNetSource, {32, 32, 3}, 10, {},
-       resnet_of_depth<56>},
-      {"resnet-110", "residual network for small images, 110 layers", kResNetSource, {32, 32, 3}, 10, {},
-       resnet_of_depth<110>},
-  };
-  return entries;
+/// Those that were asked for by name and are in no table; they stay where they are.
+const ModelEntry* remembered_of_family(std::string_view name) {
+  static std::mutex mutex;
+  static std::map<std::string, ModelEntry, std::less<>> found;
+  const std::lock_guard lock(mutex);
+  if (const auto entry = found.find(name); entry != found.end()) return &entry->second;
+  std::optional<ModelEntry> made = model_of_family(name);
+  return made ? &found.emplace(std::string(name), std::move(*made)).first->second : nullptr;
 }
 
 }  // namespace
@@ -60,6 +36,7 @@ std::span<const ModelEntry> models() { return table(); }
 const ModelEntry& find_model(std::string_view name) {
   for (const ModelEntry& entry : table())
     if (entry.name == name) return entry;
+  if (const ModelEntry* entry = remembered_of_family(name)) return *entry;
   std::vector<std::string_view> known;
   for (const ModelEntry& entry : table()) known.push_back(entry.name);
   throw UsageError(fmt::format("there is no model \"{}\"; known are {}", name, fmt::join(known, ", ")));
@@ -99,6 +76,14 @@ std::vector<std::int64_t> parse_numbers(std::string_view option, std::string_vie
     text = comma == std::string_view::npos ? "" : text.substr(comma + 1);
   }
   return numbers;
+}
+
+double parse_rate(std::string_view option, const std::string& text) {
+  char* end = nullptr;
+  const double rate = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end || !(rate >= 0 && rate < 1))
+    throw UsageError(fmt::format("model.{} lies in [0, 1), but \"{}\" was given", option, text));
+  return rate;
 }
 
 }  // namespace convoy

@@ -1,7 +1,9 @@
 #pragma once
 // The zoo: one explicit table. A model is a function from a graph and its input to logits; its file reads like its
 // paper's table.
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,18 +25,19 @@ struct ModelOption {
 using ModelOptions = std::map<std::string, std::string, std::less<>>;
 
 struct ModelEntry {
-  std::string_view name;
-  std::string_view summary;    // one line
+  std::string name;
+  std::string summary;         // one line
   std::string_view source;     // the paper
   Shape input;                 // extents [s.., c] of the paper
   std::int64_t classes;        // of the paper
   std::vector<ModelOption> options;
   /// x [n, s.., c] -> logits [n, classes].
-  Value (*build)(Graph& graph, Value x, std::int64_t classes, const ModelOptions& options);
+  std::function<Value(Graph& graph, Value x, std::int64_t classes, const ModelOptions& options)> build;
 };
 
 std::span<const ModelEntry> models();
-/// Throws UsageError listing the known names.
+/// Also networks of a family by numbers that models() does not list: densenet-40-24, wide-resnet-22-8. Throws UsageError
+/// listing the known names.
 const ModelEntry& find_model(std::string_view name);
 /// Defaults overridden by `given`; unknown names and values outside the choices are UsageErrors.
 ModelOptions complete_options(const ModelEntry& model, const std::map<std::string, std::string>& given);

@@ -1,1 +1,2 @@
-set(models_sources registry.cpp lenet.cpp mlp.cpp resnet_small.cpp summary.cpp summary_text.cpp training.cpp)
+set(models_sources densenet.cpp lenet.cpp mlp.cpp registry.cpp resnet.cpp resnet_small.cpp shortcut.cpp summary.cpp
+  summary_text.cpp table.cpp training.cpp vgg.cpp wide_resnet.cpp)

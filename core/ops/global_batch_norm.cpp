@@ -32,8 +32,9 @@ TensorDesc pairs_of(const TensorDesc& x, DType real) { return {{2 * x.shape[-1]}
 }  // namespace
 
 /// x, running mean -> [2 c].
-Outputs infer_batch_norm_moments(const Attributes&, Inputs in) {
+Outputs infer_batch_norm_moments(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_moments";
+  as<std::monostate>(kOp, attributes);
   require_inputs(kOp, in, {"x", "running mean"});
   const DType real = require_data(kOp, OpKind::batch_norm_moments, in);
   require_shapes(kOp, in, {1});
@@ -52,8 +53,9 @@ Outputs infer_batch_norm_global(const Attributes& attributes, Inputs in) {
 }
 
 /// x, mean, inverse_deviation, dy -> [2 c].
-Outputs infer_batch_norm_global_sums(const Attributes&, Inputs in) {
+Outputs infer_batch_norm_global_sums(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_global_sums";
+  as<std::monostate>(kOp, attributes);
   require_inputs(kOp, in, {"x", "mean", "inverse_deviation", "dy"});
   const DType real = require_data(kOp, OpKind::batch_norm_global_sums, in);
   require_shapes(kOp, in, {1, 2});

@@ -27,9 +27,9 @@ int list(const Config& config) {
     return 0;
   }
   for (const ModelEntry& model : models()) {
-    fmt::print("{:<12} {}\n{:<12} {}\n", model.name, model.summary, "", model.source);
+    fmt::print("{:<21} {}\n{:<21} {}\n", model.name, model.summary, "", model.source);
     for (const ModelOption& option : model.options)
-      fmt::print("{:<12}   --model.{}={}   {}\n", "", option.name, option.fallback, option.help);
+      fmt::print("{:<21}   --model.{}={}   {}\n", "", option.name, option.fallback, option.help);
   }
   return 0;
 }

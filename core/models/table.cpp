@@ -1,0 +1,183 @@
+// The table of networks, and the families whose numbers stand in their names.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "core/models/zoo.h"
+#include "core/tensor/error.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::string_view kResNet = "He et al. 2016, Deep Residual Learning for Image Recognition, table 1";
+constexpr std::string_view kSmallResNet = "He et al. 2016, Deep Residual Learning for Image Recognition, section 4.2";
+constexpr std::string_view kWide = "Zagoruyko & Komodakis 2016, Wide Residual Networks";
+constexpr std::string_view kVgg =
+    "Simonyan & Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition, table 1";
+constexpr std::string_view kDense = "Huang et al. 2017, Densely Connected Convolutional Networks";
+
+const Shape kLarge{224, 224, 3}, kSmall{32, 32, 3};
+
+ModelOption shortcut_option(std::string_view fallback) {
+  return {"shortcut", fallback, "of blocks whose shape changes: A zero channels, B a projection; C projections everywhere",
+          {"A", "B", "C"}};
+}
+ModelOption dropout_option(std::string_view help) { return {"dropout", "0", help, {}}; }
+
+ModelEntry lenet_entry() {
+  return {"lenet-5",
+          "digits: 2 convolutions, 2 subsamplings, 3 dense layers; 60,000 parameters",
+          "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, section II.B",
+          {32, 32, 1},
+          10,
+          {{"variant", "1998", "1998: sparse C3, trainable subsampling, fixed output codes; modern: full C3, max "
+                               "pooling, ReLU, trainable output",
+            {"1998", "modern"}}},
+          lenet5};
+}
+
+ModelEntry mlp_entry() {
+  return {"mlp",
+          "dense layers only",
+          "Rumelhart et al. 1986, Learning representations by back-propagating errors",
+          {28, 28, 1},
+          10,
+          {{"hidden", "256,128", "units of the hidden layers, separated by commas", {}},
+           {"activation", "relu", "after every hidden layer", {"relu", "tanh", "sigmoid"}},
+           dropout_option("share of units or maps dropped while training, [0, 1)")},
+          mlp};
+}
+
+ModelEntry resnet_entry(const ResNetRow& row) {
+  std::vector<ModelOption> options{shortcut_option("B")};
+  if (row.bottleneck)
+    options.push_back({"stride-on", "1x1", "which convolution of a bottleneck has the stride: the first 1x1 as published, or "
+                                           "the 3x3 as most libraries have it", {"1x1", "3x3"}});
+  return {fmt::format("resnet-{}", row.layers), fmt::format("residual network, {} layers", row.layers), kResNet, kLarge, 1000,
+          options, [row](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return resnet(graph, x, classes, row,
+                          {.shortcut = shortcut_of(o), .stride_on_first = !row.bottleneck || o.at("stride-on") == "1x1",
+                           .bottleneck = row.bottleneck});
+          }};
+}
+
+ModelEntry wide_resnet_50() {
+  const ResNetRow row = resnet_table()[2];
+  return {"wide-resnet-50-2", "resnet-50 whose 3 x 3 convolutions are twice as wide", kWide, kLarge, 1000, {},
+          [row](Graph& graph, Value x, std::int64_t classes, const ModelOptions&) {
+            return resnet(graph, x, classes, row, {.stride_on_first = false, .bottleneck = true, .widening = 2});
+          }};
+}
+
+ModelEntry plain_entry(const ResNetRow& row) {
+  return {fmt::format("plain-{}", row.layers), fmt::format("resnet-{} without shortcuts", row.layers), kResNet, kLarge, 1000, {},
+          [row](Graph& graph, Value x, std::int64_t classes, const ModelOptions&) {
+            return resnet(graph, x, classes, row, {.shortcut = Shortcut::none});
+          }};
+}
+
+ModelEntry small_resnet_entry(int layers, bool plain) {
+  if (plain)
+    return {fmt::format("plain-{}", layers), fmt::format("resnet-{} without shortcuts", layers), kSmallResNet, kSmall, 10, {},
+            [layers](Graph& graph, Value x, std::int64_t classes, const ModelOptions&) {
+              return resnet_small(graph, x, classes, layers, Shortcut::none);
+            }};
+  return {fmt::format("resnet-{}", layers), fmt::format("residual network for small images, {} layers", layers), kSmallResNet,
+          kSmall, 10, {shortcut_option("A")},
+          [layers](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return resnet_small(graph, x, classes, layers, shortcut_of(o));
+          }};
+}
+
+ModelEntry wide_entry(int depth, int widening) {
+  if (depth < 10 || (depth - 4) % 6 || widening < 1)
+    throw UsageError(fmt::format("a wide residual net for small images has 6 n + 4 layers (10, 16, 22, 28, 40) and is 1 or more "
+                                 "times as wide, not {} layers and {} times", depth, widening));
+  return {fmt::format("wide-resnet-{}-{}", depth, widening),
+          fmt::format("pre-activation residual network for small images, {} layers, {} times as wide", depth, widening), kWide,
+          kSmall, 10, {dropout_option("share of units or maps dropped while training, [0, 1)")},
+          [depth, widening](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return wide_resnet(graph, x, classes, depth, widening, parse_rate("dropout", o.at("dropout")));
+          }};
+}
+
+ModelEntry vgg_entry(std::string name, VggColumn column, std::string summary) {
+  return {std::move(name), std::move(summary), kVgg, kLarge, 1000,
+          {{"normalization", "none", "behind every convolution", {"none", "batch-norm"}}},
+          [column](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return vgg(graph, x, classes, column, o.at("normalization") == "batch-norm");
+          }};
+}
+
+ModelEntry large_densenet(int layers, std::int64_t growth, std::vector<int> blocks) {
+  return {fmt::format("densenet-{}", layers), fmt::format("densely connected network, {} layers, growth {}", layers, growth),
+          kDense, kLarge, 1000, {dropout_option("share of units or maps dropped while training, [0, 1)")},
+          [growth, blocks](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return densenet(graph, x, classes,
+                            {.growth = growth, .layers = blocks, .bottleneck = true, .compression = 0.5, .large_images = true,
+                             .dropout = parse_rate("dropout", o.at("dropout"))});
+          }};
+}
+
+/// `bc`: with bottlenecks and compression.
+ModelEntry small_densenet(int layers, int growth, bool bc) {
+  const int step = bc ? 6 : 3;
+  if (layers < 4 + step || (layers - 4) % step || growth < 1)
+    throw UsageError(fmt::format("a densenet{} for small images has {} n + 4 layers and a growth of at least 1, not {} and {}",
+                                 bc ? "-bc" : "", step, layers, growth));
+  return {fmt::format("densenet-{}{}-{}", bc ? "bc-" : "", layers, growth),
+          fmt::format("densely connected network for small images, {} layers, growth {}", layers, growth), kDense, kSmall, 10,
+          {dropout_option("share of units or maps dropped while training, [0, 1)")},
+          [=](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return densenet(graph, x, classes,
+                            {.growth = growth, .layers = std::vector<int>(3, (layers - 4) / step), .bottleneck = bc,
+                             .compression = bc ? 0.5 : 1, .dropout = parse_rate("dropout", o.at("dropout"))});
+          }};
+}
+
+/// The two whole numbers of "A-B".
+std::optional<std::pair<int, int>> two_numbers(std::string_view text) {
+  int a = 0, b = 0;
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, a);
+  if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return {};
+  const auto second = std::from_chars(first.ptr + 1, end, b);
+  if (second.ec != std::errc{} || second.ptr != end || a < 1 || b < 1 || a > 100000 || b > 100000) return {};
+  return std::pair(a, b);
+}
+
+}  // namespace
+
+std::vector<ModelEntry> make_model_table() {
+  std::vector<ModelEntry> entries{lenet_entry(), mlp_entry()};
+  entries.push_back(vgg_entry("vgg-11", VggColumn::A, "8 convolutions, 3 dense layers (column A)"));
+  entries.push_back(vgg_entry("vgg-13", VggColumn::B, "10 convolutions, 3 dense layers (column B)"));
+  entries.push_back(vgg_entry("vgg-16", VggColumn::D, "13 convolutions, 3 dense layers (column D)"));
+  entries.push_back(vgg_entry("vgg-16-c", VggColumn::C, "13 convolutions, three of them 1 x 1, 3 dense layers (column C)"));
+  entries.push_back(vgg_entry("vgg-19", VggColumn::E, "16 convolutions, 3 dense layers (column E)"));
+  for (const ResNetRow& row : resnet_table()) entries.push_back(resnet_entry(row));
+  for (const ResNetRow& row : resnet_table().first(2)) entries.push_back(plain_entry(row));
+  for (int layers : {20, 32, 44, 56, 110, 1202}) entries.push_back(small_resnet_entry(layers, false));
+  for (int layers : {20, 32, 44, 56}) entries.push_back(small_resnet_entry(layers, true));
+  entries.push_back(wide_resnet_50());
+  for (const auto& [depth, widening] : {std::pair{28, 10}, {16, 4}, {40, 4}}) entries.push_back(wide_entry(depth, widening));
+  entries.push_back(large_densenet(121, 32, {6, 12, 24, 16}));
+  entries.push_back(large_densenet(161, 48, {6, 12, 36, 24}));
+  entries.push_back(large_densenet(169, 32, {6, 12, 32, 32}));
+  entries.push_back(large_densenet(201, 32, {6, 12, 48, 32}));
+  entries.push_back(small_densenet(40, 12, false));
+  entries.push_back(small_densenet(100, 12, true));
+  return entries;
+}
+
+std::optional<ModelEntry> model_of_family(std::string_view name) {
+  const auto numbers_behind = [&](std::string_view prefix) {
+    return name.starts_with(prefix) ? two_numbers(name.substr(prefix.size())) : std::nullopt;
+  };
+  if (const auto bc = numbers_behind("densenet-bc-")) return small_densenet(bc->first, bc->second, true);
+  if (const auto dense = numbers_behind("densenet-")) return small_densenet(dense->first, dense->second, false);
+  if (const auto wide = numbers_behind("wide-resnet-")) return wide_entry(wide->first, wide->second);
+  return {};
+}
+
+}  // namespace convoy
