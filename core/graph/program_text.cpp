@@ -26,7 +26,10 @@ std::string op_name(const Op& op) {
   std::string name(op_def(op.kind).name);
   if (op.kind == OpKind::conv && op.as<ConvAttributes>().activation == ActivationKind::relu) name += "+relu";
   if (op.kind == OpKind::dense && op.as<DenseAttributes>().activation == ActivationKind::relu) name += "+relu";
-  if (op.kind == OpKind::batch_norm && op.as<BatchNormAttributes>().activation == ActivationKind::relu) name += "+relu";
+  if (const auto* norm = std::get_if<BatchNormAttributes>(&op.attributes)) {
+    if (norm->residual) name += "+add";
+    if (norm->activation == ActivationKind::relu) name += "+relu";
+  }
   return name;
 }
 
