@@ -15,7 +15,8 @@ namespace convoy::cuda {
 namespace {
 
 constexpr int kGroup = 8;                              // rows whose moments a thread takes at once
-constexpr int kApplyAhead = 4;
+template <bool kResidual>
+constexpr int kApplyAhead = kResidual ? 2 : 4;          // rows: as many packs in flight; more would spill registers
 constexpr int kFewBlocks = 16;                         // ranges of rows that the last kernel joins by itself
 
 /// Moments of W channels: numbers [0, W) are means, [W, 2 W) sums of squared differences from them, 2 W is the count.
@@ -192,7 +193,7 @@ __global__ void __launch_bounds__(kRowThreads, 3)
   for (int f = 0; f < 3; ++f)
 #pragma unroll
     for (int w = 0; w < W; ++w) factors[f][w] = shared[f][column + w];
-  walk_rows<kApplyAhead>(cut, place, [&](std::int64_t at) { return terms.load(at); },
+  walk_rows<kApplyAhead<kResidual>>(cut, place, [&](std::int64_t at) { return terms.load(at); },
                          [&](const auto& loaded, std::int64_t at) {
                            Pack<T, W> result;
 #pragma unroll
@@ -218,7 +219,7 @@ struct Forward {
   Forward(const BatchNormAttributes& a, const Shape& x)
       : attributes(a),
         sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kGroup, kSumBlocks)),
-        apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead, kApplyBlocks)) {}
+        apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead<kResidual>, kApplyBlocks)) {}
 
   std::size_t partials_bytes() const {
     return round_up_256(static_cast<std::size_t>(2 * sums.row_blocks * sums.channels) * sizeof(float));
