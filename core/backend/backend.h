@@ -39,7 +39,8 @@ class Kernel {
   virtual void run(const KernelArguments& arguments) = 0;
   /// "jit:avx512_core", "loop", ...: shown by bench and by errors.
   virtual std::string implementation() const { return "loop"; }
-  /// Whether output `output` may lie in the memory of input `input` (both of one size).
+  /// Whether output `output` may lie in the memory of input `input` (both of one size). Where several pairs may, all may at once
+  /// as long as no memory serves two of them.
   virtual bool runs_in_place(int /*input*/, int /*output*/) const { return false; }
 };
 

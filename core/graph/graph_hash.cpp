@@ -33,7 +33,7 @@ struct AttributeText {
   }
   std::string operator()(const ActivationAttributes& a) const { return fmt::format("{}", static_cast<int>(a.kind)); }
   std::string operator()(const BatchNormAttributes& a) const {
-    return fmt::format("{} {}", a.epsilon, static_cast<int>(a.activation));
+    return fmt::format("{} {}{}", a.epsilon, static_cast<int>(a.activation), a.residual ? " residual" : "");
   }
   std::string operator()(const GlobalBatchNormAttributes& a) const {
     return fmt::format("{} {} {}", a.epsilon, a.micro_batches, static_cast<int>(a.activation));

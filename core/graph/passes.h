@@ -30,8 +30,9 @@ std::vector<ParameterGradient> differentiate(Graph& graph, const std::vector<Val
 /// so that all gradients are that many times larger. To be called after differentiate and before place_communication.
 void lower_precision(Graph& graph, DType compute, const std::vector<Value>& wide);
 
-/// Fuses conv / dense / batch_norm with the ReLU that alone follows (forward ops only; the backward ops read the
-/// activation's output, which keeps its value id). Removes ops whose results nobody reads, but for `keep`.
+/// Fuses conv / dense / batch_norm with the ReLU that alone follows, and batch_norm with relu(y + residual) where the sum is
+/// of two terms and read by the ReLU alone; batch_norm_backward with the ReLU's backward op before it. In f32 the bits are
+/// those of the single ops; in a narrow type the sum is rounded once, behind the ReLU. Value ids stay. Removes ops whose results nobody reads, but for `keep`.
 void fuse(Graph& graph);
 void remove_unused(Graph& graph, const std::vector<Value>& keep);
 

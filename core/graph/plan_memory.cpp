@@ -34,7 +34,7 @@ class Planner {
       if (op.kind == OpKind::reshape) share(op.outputs.front().id, op.inputs.front().id);
   }
 
-  /// An output takes the place of an input that dies with the op.
+  /// An output takes the place of an input that dies with the op; several outputs those of several inputs.
   void alias_in_place(const std::vector<std::vector<std::pair<int, int>>>& in_place) {
     for (std::size_t index = 0; index < in_place.size(); ++index) {
       const Op& op = graph_.ops()[index];
@@ -44,10 +44,8 @@ class Planner {
         const MemoryPlan::Place& from = plan_.places[static_cast<std::size_t>(root(source))];
         const MemoryPlan::Place& to = plan_.places[static_cast<std::size_t>(target)];
         if (from.in_arena && to.in_arena && to.alias_of < 0 && from.last_op == static_cast<int>(index) &&
-            from.size == to.size && !pinned_[static_cast<std::size_t>(root(source))] && root(source) != target) {
+            from.size == to.size && !pinned_[static_cast<std::size_t>(root(source))] && root(source) != target)
           share(target, source);
-          break;
-        }
       }
     }
   }

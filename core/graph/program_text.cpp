@@ -27,7 +27,10 @@ std::string op_name(const Op& op) {
   if (op.kind == OpKind::conv && op.as<ConvAttributes>().activation == ActivationKind::relu) name += "+relu";
   if (op.kind == OpKind::dense && op.as<DenseAttributes>().activation == ActivationKind::relu) name += "+relu";
   if (op.kind == OpKind::batch_norm_global && op.as<GlobalBatchNormAttributes>().activation == ActivationKind::relu) name += "+relu";
-  if (op.kind == OpKind::batch_norm && op.as<BatchNormAttributes>().activation == ActivationKind::relu) name += "+relu";
+  if (const auto* norm = std::get_if<BatchNormAttributes>(&op.attributes)) {
+    if (norm->residual) name += "+add";
+    if (norm->activation == ActivationKind::relu) name += "+relu";
+  }
   return name;
 }
 

@@ -105,13 +105,15 @@ struct ActivationAttributes {
 };
 
 /// Ioffe & Szegedy 2015, algorithm 1, per channel over all other axes; m = n s1 .. sk.
-/// batch_norm: x, gamma [c], beta [c] -> y, mean [c], inverse_deviation [c] = 1/sqrt(biased variance + epsilon),
-///   variance [c] (unbiased: / (m - 1); biased if m = 1).
-/// batch_norm_inference: x, gamma, beta, running mean, running variance -> y.
-/// batch_norm_backward: x, gamma, mean, inverse_deviation, dy [, y if activation] -> dx, dgamma, dbeta.
+/// batch_norm: x, gamma [c], beta [c] [, residual] -> y, mean [c], inverse_deviation [c] = 1/sqrt(biased variance + epsilon),
+///   variance [c] (unbiased: / (m - 1); biased if m = 1). residual is added before the activation.
+/// batch_norm_inference: x, gamma, beta, running mean, running variance [, residual] -> y.
+/// batch_norm_backward: x, gamma, mean, inverse_deviation, dy [, y if activation] -> dx, dgamma, dbeta [, dresidual: dy
+///   masked by the activation].
 struct BatchNormAttributes {
   double epsilon = 1e-5;
   ActivationKind activation = ActivationKind::none;  // relu set by the fuse pass
+  bool residual = false;                             // set by the fuse pass
   bool operator==(const BatchNormAttributes&) const = default;
 };
 

@@ -1,6 +1,6 @@
 // Batch normalisation (Ioffe & Szegedy 2015, algorithm 1). Attributes: BatchNormAttributes.
 //   per channel c over the m other elements: mean, biased variance v; xh = (x - mean) / sqrt(v + epsilon);
-//   y = gamma xh + beta (then the activation, once fused)
+//   y = gamma xh + beta (then + residual and the activation, once fused)
 // Cost: bytes only.
 #include "core/ops/families.h"
 
@@ -21,32 +21,47 @@ void require_channels(std::string_view op, const BatchNormAttributes& a, Inputs 
             in[0].shape[-1], in[i].shape.str());
 }
 
+/// What is added must be shaped as x; it is the last input.
+void require_residual(std::string_view op, const BatchNormAttributes& a, Inputs in) {
+  if (a.residual) require_shape(op, "residual", in.back().shape, in[0].shape);
+}
+
 }  // namespace
 
-/// x, gamma [c], beta [c] -> y, mean [c], inverse_deviation [c], unbiased variance [c].
+/// x, gamma [c], beta [c] [, residual] -> y, mean [c], inverse_deviation [c], unbiased variance [c].
 Outputs infer_batch_norm(const Attributes& attributes, Inputs in) {
   const auto& a = as<BatchNormAttributes>("batch_norm", attributes);
-  require_inputs("batch_norm", in, {"x", "gamma", "beta"});
+  if (a.residual)
+    require_inputs("batch_norm", in, {"x", "gamma", "beta", "residual"});
+  else
+    require_inputs("batch_norm", in, {"x", "gamma", "beta"});
   const DType real = require_data("batch_norm", OpKind::batch_norm, in);
   require_channels("batch_norm", a, in, 1, 2);
+  require_residual("batch_norm", a, in);
   const TensorDesc per_channel{{in[0].shape[-1]}, wide_beside(real)};
   return {in[0], per_channel, per_channel, per_channel};
 }
 
-/// x, gamma, beta, running mean, running variance -> y.
+/// x, gamma, beta, running mean, running variance [, residual] -> y.
 Outputs infer_batch_norm_inference(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_inference";
   const auto& a = as<BatchNormAttributes>(kOp, attributes);
-  require_inputs(kOp, in, {"x", "gamma", "beta", "running mean", "running variance"});
+  if (a.residual)
+    require_inputs(kOp, in, {"x", "gamma", "beta", "running mean", "running variance", "residual"});
+  else
+    require_inputs(kOp, in, {"x", "gamma", "beta", "running mean", "running variance"});
   require_data(kOp, OpKind::batch_norm_inference, in);
   require_channels(kOp, a, in, 1, 4);
+  require_residual(kOp, a, in);
   return {in[0]};
 }
 
-/// x, gamma, mean, inverse_deviation, dy [, y if there is an activation] -> dx, dgamma, dbeta.
+/// x, gamma, mean, inverse_deviation, dy [, y if there is an activation] -> dx, dgamma, dbeta [, dresidual].
 Outputs infer_batch_norm_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_backward";
   const auto& a = as<BatchNormAttributes>(kOp, attributes);
+  require(!a.residual || a.activation != ActivationKind::none, kOp,
+          "has a gradient of the residual of its own only behind an activation; without one that is dy");
   if (a.activation == ActivationKind::none)
     require_inputs(kOp, in, {"x", "gamma", "mean", "inverse_deviation", "dy"});
   else
@@ -55,14 +70,16 @@ Outputs infer_batch_norm_backward(const Attributes& attributes, Inputs in) {
   require_channels(kOp, a, in, 1, 3);
   for (std::size_t i = 4; i < in.size(); ++i) require_shape(kOp, i == 4 ? "dy" : "y", in[i].shape, in[0].shape);
   const TensorDesc per_channel{{in[0].shape[-1]}, wide_beside(real)};
-  return {in[0], per_channel, per_channel};
+  Outputs outputs{in[0], per_channel, per_channel};
+  if (a.residual) outputs.push_back(in[0]);
+  return outputs;
 }
 
 /// dgamma = sum dy xh;  dbeta = sum dy;  dx = gamma / sqrt(v + epsilon) (dy - dbeta / m - xh dgamma / m)
 /// The statistics (outputs 1 to 3) feed the running ones only; nothing flows back through them.
 void gradient_batch_norm(GradientContext& g) {
   const auto& a = g.op().as<BatchNormAttributes>();
-  require(a.activation == ActivationKind::none, "batch_norm",
+  require(a.activation == ActivationKind::none && !a.residual, "batch_norm",
           "was fused before it was differentiated; the order of "
           "passes is differentiate, then fuse");
   for (int i = 1; i <= 3; ++i)

@@ -100,8 +100,6 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::pool:
     case OpKind::pool_backward:           // dy
     case OpKind::activation:
-    case OpKind::batch_norm:              // x
-    case OpKind::batch_norm_inference:    // x
     case OpKind::batch_norm_moments:      // x
     case OpKind::batch_norm_global:       // x
     case OpKind::dropout:                 // x
@@ -112,6 +110,10 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::pad_channels:
     case OpKind::reshape:
       return input == 0;
+    case OpKind::batch_norm:              // x, residual
+      return input == 0 || input == 3;
+    case OpKind::batch_norm_inference:    // x, residual
+      return input == 0 || input == 5;
     case OpKind::batch_norm_backward:     // x, dy, y
       return input == 0 || input >= 4;
     case OpKind::batch_norm_global_sums:  // x, dy

@@ -47,7 +47,7 @@ struct ForwardScratch {
   float *mean_columns, *scale_columns, *shift_columns;  // [period]
   float *scale, *rounded_mean;                          // [c]
   Moments moments;
-  float* buffers;                                       // [threads, block] if x is narrow
+  float* buffers;                                       // [threads, 2, block] if x is narrow: x, residual
   std::size_t bytes;
 
   ForwardScratch(const Problem& problem, void* base) {
@@ -58,7 +58,7 @@ struct ForwardScratch {
     for (float** p : {&mean_columns, &scale_columns, &shift_columns}) *p = carver.take<float>(columns.period);
     for (float** p : {&scale, &rounded_mean}) *p = carver.take<float>(columns.channels);
     for (double** p : {&moments.mean, &moments.squares}) *p = carver.take<double>(columns.channels);
-    buffers = carver.take<float>(problem.buffer_floats(1));
+    buffers = carver.take<float>(problem.buffer_floats(2));
     bytes = carver.used();
   }
 };
@@ -80,12 +80,14 @@ void join_moments(const Columns& columns, const ForwardScratch& s) {
   }
 }
 
-void normalise(const Problem& p, const ForwardScratch& s, const void* x, void* y) {
+/// `residual`: null where none is fused.
+void normalise(const Problem& p, const ForwardScratch& s, const void* x, const void* residual, void* y) {
   const bool relu = p.attributes.activation == ActivationKind::relu;
   parallel_for_slots(p.threads, p.columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * p.columns.block, n = p.columns.length(b);
-    float* buffer = s.buffers + slot * p.columns.block;
-    channel_kernels().normalise(p.reals.read(x, at, n, buffer), s.mean_columns, s.scale_columns, s.shift_columns, relu,
+    float* buffer = s.buffers + 2 * slot * p.columns.block;
+    const float* added = residual == nullptr ? nullptr : p.reals.read(residual, at, n, buffer + p.columns.block);
+    channel_kernels().normalise(p.reals.read(x, at, n, buffer), s.mean_columns, s.scale_columns, s.shift_columns, added, relu,
                                 p.reals.place(y, at, buffer), n, p.columns.period);
     p.reals.put(y, at, n, buffer);
   });
@@ -96,7 +98,7 @@ void take_moments(const Problem& p, const ForwardScratch& s, const void* x) {
   const Columns& columns = p.columns;
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * columns.period, n = columns.length(b);
-    channel_kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + slot * columns.block), s.sums + at,
+    channel_kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + 2 * slot * columns.block), s.sums + at,
                               s.squares + at, s.means + at, n, columns.period);
   });
   join_moments(columns, s);
@@ -124,7 +126,7 @@ void run_forward(const Problem& p, const KernelArguments& arguments) {
   columns.spread(s.rounded_mean, s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
-  normalise(p, s, x, output<void>(arguments, 0));
+  normalise(p, s, x, p.attributes.residual ? input<void>(arguments, 3) : nullptr, output<void>(arguments, 0));
 }
 
 void run_inference(const Problem& p, const KernelArguments& arguments) {
@@ -137,7 +139,8 @@ void run_inference(const Problem& p, const KernelArguments& arguments) {
   columns.spread(input<float>(arguments, 3), s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
-  normalise(p, s, input<void>(arguments, 0), output<void>(arguments, 0));
+  normalise(p, s, input<void>(arguments, 0), p.attributes.residual ? input<void>(arguments, 5) : nullptr,
+            output<void>(arguments, 0));
 }
 
 /// x, running mean -> this micro-batch's part of the batch's moments (GlobalBatchNormAttributes).
@@ -172,7 +175,7 @@ void run_global(const Problem& p, double parts, const KernelArguments& arguments
   columns.spread(s.rounded_mean, s.mean_columns);
   columns.spread(s.scale, s.scale_columns);
   columns.spread(input<float>(arguments, 2), s.shift_columns);
-  normalise(p, s, input<void>(arguments, 0), output<void>(arguments, 0));
+  normalise(p, s, input<void>(arguments, 0), nullptr, output<void>(arguments, 0));
 }
 
 struct BackwardScratch {
@@ -197,19 +200,25 @@ struct BackwardScratch {
   }
 };
 
-/// One block of the operands as floats; y is null where no activation is fused.
+/// The gradient behind the activation: dy, and y where it is still to be masked.
+struct Arriving {
+  const void *dy, *y;
+};
+
+/// One block of the operands as floats; y is null where dy is not to be masked.
 struct BackwardBlock {
   std::int64_t at, n;
   float* dx_buffer;  // dy's: an element of dx needs none of dy behind its own
   const float *x, *dy, *y;
 
-  BackwardBlock(const Problem& p, const BackwardScratch& s, const KernelArguments& arguments, std::int64_t b, int slot)
+  BackwardBlock(const Problem& p, const BackwardScratch& s, const void* whole_x, const Arriving& arriving, std::int64_t b,
+                int slot)
       : at(b * p.columns.block), n(p.columns.length(b)) {
     float* buffer = s.buffers + 3 * slot * p.columns.block;
     dx_buffer = buffer + p.columns.block;
-    x = p.reals.read(input<void>(arguments, 0), at, n, buffer);
-    dy = p.reals.read(input<void>(arguments, 4), at, n, dx_buffer);
-    y = arguments.inputs.size() > 5 ? p.reals.read(input<void>(arguments, 5), at, n, buffer + 2 * p.columns.block) : nullptr;
+    x = p.reals.read(whole_x, at, n, buffer);
+    dy = p.reals.read(arriving.dy, at, n, dx_buffer);
+    y = arriving.y != nullptr ? p.reals.read(arriving.y, at, n, buffer + 2 * p.columns.block) : nullptr;
   }
 };
 
@@ -219,12 +228,17 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   const BackwardScratch s(p, arguments.scratch);
   const float *gamma = input<float>(arguments, 1), *mean = input<float>(arguments, 2),
               *inverse = input<float>(arguments, 3);
+  const void* x = input<void>(arguments, 0);
+  const Arriving given{input<void>(arguments, 4), arguments.inputs.size() > 5 ? input<void>(arguments, 5) : nullptr};
+  void* masked = p.attributes.residual ? output<void>(arguments, 3) : nullptr;
   columns.spread(mean, s.mean_columns);
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
-    const BackwardBlock block(p, s, arguments, b, slot);
+    const BackwardBlock block(p, s, x, given, b, slot);
     const std::int64_t part = b * columns.period;
-    channel_kernels().normalise_sums(block.x, s.mean_columns, block.dy, block.y, s.sums + part, s.products + part, block.n,
-                                     columns.period);
+    channel_kernels().normalise_sums(block.x, s.mean_columns, block.dy, block.y,
+                                     masked == nullptr ? nullptr : p.reals.place(masked, block.at, block.dx_buffer),
+                                     s.sums + part, s.products + part, block.n, columns.period);
+    if (masked != nullptr) p.reals.put(masked, block.at, block.n, block.dx_buffer);
   });
   columns.fold(s.sums, s.dbeta);
   columns.fold(s.products, s.centred);
@@ -243,8 +257,10 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   columns.spread(s.a, s.a_columns);
   columns.spread(s.b, s.b_columns);
   columns.spread(s.c, s.c_columns);
+  // dy and y are not read again where their masked product lies in memory: it may have taken the place of either.
+  const Arriving arriving = masked == nullptr ? given : Arriving{masked, nullptr};
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
-    const BackwardBlock block(p, s, arguments, b, slot);
+    const BackwardBlock block(p, s, x, arriving, b, slot);
     channel_kernels().normalise_backward(block.x, s.mean_columns, block.dy, block.y, s.a_columns, s.b_columns, s.c_columns,
                                          p.reals.place(dx, block.at, block.dx_buffer), block.n, columns.period);
     p.reals.put(dx, block.at, block.n, block.dx_buffer);
@@ -261,7 +277,7 @@ void run_global_sums(const Problem& p, const KernelArguments& arguments) {
     const std::int64_t at = b * columns.block, n = columns.length(b), part = b * columns.period;
     float* buffer = s.buffers + 3 * slot * columns.block;
     channel_kernels().normalise_sums(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
-                                     p.reals.read(input<void>(arguments, 3), at, n, buffer + columns.block), nullptr,
+                                     p.reals.read(input<void>(arguments, 3), at, n, buffer + columns.block), nullptr, nullptr,
                                      s.sums + part, s.products + part, n, columns.period);
   });
   columns.fold(s.sums, s.dbeta);
@@ -317,6 +333,14 @@ double parts_of(const OpDesc& op) {
   return static_cast<double>(std::get<GlobalBatchNormAttributes>(op.attributes).micro_batches);
 }
 
+InPlace forward_in_place(const Problem& problem, int residual) {
+  return problem.attributes.residual ? InPlace{{0, 0}, {residual, 0}} : InPlace{{0, 0}};
+}
+
+InPlace backward_in_place(const Problem& problem) {
+  return problem.attributes.residual ? InPlace{{0, 0}, {4, 3}, {4, 0}, {5, 3}} : InPlace{{0, 0}, {4, 0}};
+}
+
 }  // namespace
 
 Bound bind_batch_norm_moments(const OpDesc& op, int threads, std::string*) {
@@ -351,21 +375,21 @@ Bound bind_batch_norm(const OpDesc& op, int threads, std::string*) {
   const Problem problem = problem_of(op, threads);
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_forward(problem, arguments); },
                              .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
-                             .in_place = {{0, 0}}});
+                             .in_place = forward_in_place(problem, 3)});
 }
 
 Bound bind_batch_norm_inference(const OpDesc& op, int threads, std::string*) {
   const Problem problem = problem_of(op, threads);
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_inference(problem, arguments); },
                              .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
-                             .in_place = {{0, 0}}});
+                             .in_place = forward_in_place(problem, 5)});
 }
 
 Bound bind_batch_norm_backward(const OpDesc& op, int threads, std::string*) {
   const Problem problem = problem_of(op, threads);
   return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_backward(problem, arguments); },
                              .scratch_bytes = BackwardScratch(problem, nullptr).bytes,
-                             .in_place = {{0, 0}, {4, 0}}});
+                             .in_place = backward_in_place(problem)});
 }
 
 }  // namespace convoy::cpu

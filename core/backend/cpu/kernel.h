@@ -20,11 +20,14 @@ struct Candidate {
   std::unique_ptr<Kernel> (*bind)(const OpDesc& op, int threads, std::string* reason);
 };
 
+/// Pairs (input, output) that may share memory.
+using InPlace = std::vector<std::pair<int, int>>;
+
 struct KernelSpec {
   std::string implementation = {};
   std::function<void(const KernelArguments&)> run = {};
   std::size_t scratch_bytes = 0;
-  std::vector<std::pair<int, int>> in_place = {};  // (input, output) that may share memory
+  InPlace in_place = {};
 };
 std::unique_ptr<Kernel> make_kernel(KernelSpec spec);
 /// The same, named after the instruction set in use.

@@ -15,7 +15,8 @@ namespace convoy::cuda {
 namespace {
 
 constexpr int kGroup = 8;                              // rows whose moments a thread takes at once
-constexpr int kApplyAhead = 4;
+template <bool kResidual>
+constexpr int kApplyAhead = kResidual ? 2 : 4;          // rows: as many packs in flight; more would spill registers
 constexpr int kFewBlocks = 16;                         // ranges of rows that the last kernel joins by itself
 
 /// Moments of W channels: numbers [0, W) are means, [W, 2 W) sums of squared differences from them, 2 W is the count.
@@ -151,11 +152,29 @@ struct FromRunning {
   }
 };
 
-/// y = max(floor, scale (x - mean) + shift): floor is 0 for a ReLU, else -infinity. What comes to be fused behind it
-/// belongs where the floor is.
-template <typename T, int W, typename Source>
+/// What a row's elements are made of; the residual only where one is added.
+template <typename T, int W, bool kResidual>
+struct Terms {
+  struct Loaded {
+    Pack<T, W> x, residual;
+  };
+  const T *x, *residual;
+
+  __device__ Loaded load(std::int64_t at) const {
+    Loaded loaded;
+    loaded.x = load_pack<W>(x + at);
+    if constexpr (kResidual)
+      loaded.residual = load_pack<W>(residual + at);
+    else
+      loaded.residual = {};
+    return loaded;
+  }
+};
+
+/// y = max(floor, scale (x - mean) + shift [+ residual]): floor is 0 for a ReLU, else -infinity.
+template <typename T, int W, bool kResidual, typename Source>
 __global__ void __launch_bounds__(kRowThreads, 3)
-    normalise_rows(Source source, const float* shift, const T* x, T* y, float floor, ChannelRows cut) {
+    normalise_rows(Source source, const float* shift, Terms<T, W, kResidual> terms, T* y, float floor, ChannelRows cut) {
   __shared__ float shared[3][kBlockChannels<T>];
   const RowPlace place = row_place<W>(cut);
   for (int i = static_cast<int>(threadIdx.x); i < cut.block_lanes * W; i += kRowThreads) {
@@ -174,13 +193,14 @@ __global__ void __launch_bounds__(kRowThreads, 3)
   for (int f = 0; f < 3; ++f)
 #pragma unroll
     for (int w = 0; w < W; ++w) factors[f][w] = shared[f][column + w];
-  walk_rows<kApplyAhead>(cut, place, [&](std::int64_t at) { return load_pack<W>(x + at); },
-                         [&](const Pack<T, W>& loaded, std::int64_t at) {
+  walk_rows<kApplyAhead<kResidual>>(cut, place, [&](std::int64_t at) { return terms.load(at); },
+                         [&](const auto& loaded, std::int64_t at) {
                            Pack<T, W> result;
 #pragma unroll
                            for (int w = 0; w < W; ++w) {
-                             const float v =
-                                 math::normalise(to_float(loaded.at[w]), factors[0][w], factors[1][w], factors[2][w]);
+                             float v =
+                                 math::normalise(to_float(loaded.x.at[w]), factors[0][w], factors[1][w], factors[2][w]);
+                             if constexpr (kResidual) v += to_float(loaded.residual.at[w]);
                              result.at[w] = from_float<T>(v < floor ? floor : v);  // a NaN stays one
                            }
                            store_pack<W>(y + at, result);
@@ -191,7 +211,7 @@ float floor_of(const BatchNormAttributes& attributes) {
   return attributes.activation == ActivationKind::relu ? 0.0f : -std::numeric_limits<float>::infinity();
 }
 
-template <typename T, int W>
+template <typename T, int W, bool kResidual>
 struct Forward {
   BatchNormAttributes attributes;
   ChannelRows sums, apply;
@@ -199,7 +219,7 @@ struct Forward {
   Forward(const BatchNormAttributes& a, const Shape& x)
       : attributes(a),
         sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kGroup, kSumBlocks)),
-        apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead, kApplyBlocks)) {}
+        apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead<kResidual>, kApplyBlocks)) {}
 
   std::size_t partials_bytes() const {
     return round_up_256(static_cast<std::size_t>(2 * sums.row_blocks * sums.channels) * sizeof(float));
@@ -208,10 +228,13 @@ struct Forward {
     return partials_bytes() + static_cast<std::size_t>(2 * sums.channels) * sizeof(float);
   }
 
+  /// The residual is the last input.
   template <typename Source>
   void normalise(const KernelArguments& arguments, const Source& source, cudaStream_t stream) const {
-    launch(normalise_rows<T, W, Source>, apply.grid(), dim3(kRowThreads), stream, source, input<float>(arguments, 2),
-           input<T>(arguments, 0), output<T>(arguments, 0), floor_of(attributes), apply);
+    const int last = static_cast<int>(arguments.inputs.size()) - 1;
+    const Terms<T, W, kResidual> terms{input<T>(arguments, 0), kResidual ? input<T>(arguments, last) : nullptr};
+    launch(normalise_rows<T, W, kResidual, Source>, apply.grid(), dim3(kRowThreads), stream, source,
+           input<float>(arguments, 2), terms, output<T>(arguments, 0), floor_of(attributes), apply);
   }
 
   void train(const KernelArguments& arguments, cudaStream_t stream) const {
@@ -238,13 +261,20 @@ struct Forward {
   }
 };
 
+InPlace in_place(const OpDesc& op) {
+  const int last = static_cast<int>(op.inputs.size()) - 1;
+  return std::get<BatchNormAttributes>(op.attributes).residual ? InPlace{{0, 0}, {last, 0}} : InPlace{{0, 0}};
+}
+
 template <typename F>
 Bound with_forward(const OpDesc& op, F f) {
   const Shape& x = op.inputs[0].shape;
+  const auto& attributes = std::get<BatchNormAttributes>(op.attributes);
   return with_type(op.inputs[0].dtype, [&](auto t) {
     using T = decltype(t);
     return with_width<T>(x[-1], [&](auto width) {
-      return f(Forward<T, decltype(width)::value>(std::get<BatchNormAttributes>(op.attributes), x));
+      constexpr int W = decltype(width)::value;
+      return attributes.residual ? f(Forward<T, W, true>(attributes, x)) : f(Forward<T, W, false>(attributes, x));
     });
   });
 }
@@ -257,7 +287,7 @@ Bound bind_batch_norm(const Context& context, const OpDesc& op, std::string*) {
                                  .run = [forward](const KernelArguments& arguments,
                                                   cudaStream_t stream) { forward.train(arguments, stream); },
                                  .scratch_bytes = forward.scratch_bytes(),
-                                 .in_place = {{0, 0}}});
+                                 .in_place = in_place(op)});
   });
 }
 
@@ -266,7 +296,7 @@ Bound bind_batch_norm_inference(const Context& context, const OpDesc& op, std::s
     return make_kernel(context, {.implementation = "rows",
                                  .run = [forward](const KernelArguments& arguments,
                                                   cudaStream_t stream) { forward.infer(arguments, stream); },
-                                 .in_place = {{0, 0}}});
+                                 .in_place = in_place(op)});
   });
 }
 

@@ -44,10 +44,17 @@ struct GradientTerm {
   using Loaded = typename Operands<T, W, kMasked>::Loaded;
   Operands<T, W, kMasked> operands;
   const float* mean;
+  T* masked;  // where d goes too; null where it is not wanted
 
   __device__ Loaded load(std::int64_t at) const { return operands.load(at); }
   __device__ Pack<float, W> channel(std::int64_t c) const { return load_pack<W>(mean + c); }
-  __device__ void add(const Loaded& loaded, const Pack<float, W>& means, float (&sums)[2 * W]) const {
+  __device__ void add(const Loaded& loaded, std::int64_t at, const Pack<float, W>& means, float (&sums)[2 * W]) const {
+    if (kMasked && masked != nullptr) {
+      Pack<T, W> d;
+#pragma unroll
+      for (int w = 0; w < W; ++w) d.at[w] = from_float<T>(operands.d(loaded, w));
+      store_pack<W>(masked + at, d);
+    }
 #pragma unroll
     for (int w = 0; w < W; ++w) {
       const float d = operands.d(loaded, w);
@@ -146,10 +153,12 @@ __global__ void __launch_bounds__(kRowThreads)
 
 template <typename T, int W, bool kMasked>
 struct Backward {
+  bool residual;
   ChannelRows sums, apply;
 
-  explicit Backward(const Shape& x)
-      : sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kSumAhead, kSumBlocks)),
+  Backward(bool with_residual, const Shape& x)
+      : residual(with_residual),
+        sums(cut_rows<T, W>(x.elements() / x[-1], x[-1], kSumAhead, kSumBlocks)),
         apply(cut_rows<T, W>(x.elements() / x[-1], x[-1], kApplyAhead, kApplyBlocks)) {}
 
   std::size_t partials_bytes() const {
@@ -168,41 +177,55 @@ struct Backward {
     const JoinedSums joined{partials, sums.rows, sums.channels, sums.row_blocks, input<float>(arguments, 1),
                             input<float>(arguments, 3), output<float>(arguments, 1), output<float>(arguments, 2), factors};
     using Term = GradientTerm<T, W, kMasked>;
-    launch(sum_rows<Term>, sums.grid(), dim3(kRowThreads), stream, Term{operands, mean}, sums, partials);
-    T* dx = output<T>(arguments, 0);
-    if (dx != nullptr && sums.row_blocks <= kFewBlocks) {
-      launch(differentiate_rows<T, W, kMasked, FromSums>, apply.grid(), dim3(kRowThreads), stream, FromSums{joined}, mean,
-             operands, dx, apply);
+    T* masked = kMasked && residual ? output<T>(arguments, 3) : nullptr;
+    launch(sum_rows<Term>, sums.grid(), dim3(kRowThreads), stream, Term{operands, mean, masked}, sums, partials);
+    if (output<T>(arguments, 0) != nullptr && sums.row_blocks <= kFewBlocks) {
+      differentiate(arguments, operands, masked, FromSums{joined}, stream);
       return;
     }
     launch(finish_rows<JoinedSums>, finish_grid(sums.channels), dim3(kRowThreads), stream, joined, sums.row_blocks,
            sums.channels);
-    if (dx != nullptr)
-      launch(differentiate_rows<T, W, kMasked, FromFactors>, apply.grid(), dim3(kRowThreads), stream,
-             FromFactors{factors, sums.channels}, mean, operands, dx, apply);
+    if (output<T>(arguments, 0) != nullptr)
+      differentiate(arguments, operands, masked, FromFactors{factors, sums.channels}, stream);
+  }
+
+  /// dx. dy and y are not read again where their masked product lies in memory: it may have taken the place of either.
+  template <typename Source>
+  void differentiate(const KernelArguments& arguments, const Operands<T, W, kMasked>& operands, const T* masked,
+                     const Source& source, cudaStream_t stream) const {
+    const auto* mean = input<float>(arguments, 2);
+    T* dx = output<T>(arguments, 0);
+    if (masked != nullptr)
+      launch(differentiate_rows<T, W, false, Source>, apply.grid(), dim3(kRowThreads), stream, source, mean,
+             Operands<T, W, false>{operands.x, masked, nullptr}, dx, apply);
+    else
+      launch(differentiate_rows<T, W, kMasked, Source>, apply.grid(), dim3(kRowThreads), stream, source, mean, operands, dx,
+             apply);
   }
 };
 
 template <typename T, int W, bool kMasked>
-Bound make_backward(const Context& context, const Shape& x) {
-  const Backward<T, W, kMasked> backward(x);
+Bound make_backward(const Context& context, bool residual, const Shape& x) {
+  const Backward<T, W, kMasked> backward(residual, x);
   return make_kernel(context, {.implementation = "rows",
                                .run = [backward](const KernelArguments& arguments,
                                                  cudaStream_t stream) { backward.run(arguments, stream); },
                                .scratch_bytes = backward.scratch_bytes(),
-                               .in_place = {{0, 0}, {4, 0}}});
+                               .in_place = residual ? InPlace{{0, 0}, {4, 3}, {4, 0}, {5, 3}} : InPlace{{0, 0}, {4, 0}}});
 }
 
 }  // namespace
 
 Bound bind_batch_norm_backward(const Context& context, const OpDesc& op, std::string*) {
   const Shape& x = op.inputs[0].shape;
-  const bool masked = std::get<BatchNormAttributes>(op.attributes).activation == ActivationKind::relu;
+  const auto& attributes = std::get<BatchNormAttributes>(op.attributes);
+  const bool masked = attributes.activation == ActivationKind::relu;
   return with_type(op.inputs[0].dtype, [&](auto t) {
     using T = decltype(t);
     return with_width<T>(x[-1], [&](auto width) {
       constexpr int W = decltype(width)::value;
-      return masked ? make_backward<T, W, true>(context, x) : make_backward<T, W, false>(context, x);
+      return masked ? make_backward<T, W, true>(context, attributes.residual, x)
+                    : make_backward<T, W, false>(context, attributes.residual, x);
     });
   });
 }

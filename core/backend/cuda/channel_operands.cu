@@ -53,7 +53,7 @@ struct SumTerm {
   const T* x;
   __device__ Loaded load(std::int64_t at) const { return load_pack<W>(x + at); }
   __device__ NoChannel channel(std::int64_t) const { return {}; }
-  __device__ void add(const Loaded& loaded, NoChannel, float (&sums)[W]) const {
+  __device__ void add(const Loaded& loaded, std::int64_t, NoChannel, float (&sums)[W]) const {
 #pragma unroll
     for (int w = 0; w < W; ++w) sums[w] += to_float(loaded.at[w]);
   }
@@ -69,7 +69,7 @@ struct DotTerm {
   const T *x, *y;
   __device__ Loaded load(std::int64_t at) const { return {load_pack<W>(x + at), load_pack<W>(y + at)}; }
   __device__ NoChannel channel(std::int64_t) const { return {}; }
-  __device__ void add(const Loaded& loaded, NoChannel, float (&sums)[W]) const {
+  __device__ void add(const Loaded& loaded, std::int64_t, NoChannel, float (&sums)[W]) const {
 #pragma unroll
     for (int w = 0; w < W; ++w) sums[w] = math::fused(to_float(loaded.x.at[w]), to_float(loaded.y.at[w]), sums[w]);
   }

@@ -137,7 +137,7 @@ __device__ __forceinline__ void store_partials(const ChannelRows& cut, const Row
 ///   kWidth (W), kSums, kAhead
 ///   Loaded load(at) const               the operands at [at, at + W)
 ///   Channel channel(c) const            what is constant for channels [c, c + W)
-///   void add(const Loaded&, const Channel&, float (&sums)[kSums * W]) const
+///   void add(const Loaded&, std::int64_t at, const Channel&, float (&sums)[kSums * W]) const
 template <typename Term>
 __global__ void __launch_bounds__(kRowThreads) sum_rows(Term term, ChannelRows cut, float* partials) {
   constexpr int W = Term::kWidth, N = Term::kSums * W;
@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(kRowThreads) sum_rows(Term term, ChannelRows c
   if (place.active) {
     const auto channel = term.channel(place.channel);
     walk_rows<Term::kAhead>(cut, place, [&](std::int64_t at) { return term.load(at); },
-                            [&](const auto& loaded, std::int64_t) { term.add(loaded, channel, sums); });
+                            [&](const auto& loaded, std::int64_t at) { term.add(loaded, at, channel, sums); });
   }
   fold_block(cut, place, sums, [](float (&left)[N], const float (&right)[N]) {
 #pragma unroll

@@ -34,11 +34,14 @@ struct Candidate {
   std::unique_ptr<Kernel> (*bind)(const Context& context, const OpDesc& op, std::string* reason);
 };
 
+/// Pairs (input, output) that may share memory.
+using InPlace = std::vector<std::pair<int, int>>;
+
 struct KernelSpec {
   std::string implementation = {};
   std::function<void(const KernelArguments&, cudaStream_t)> run = {};
   std::size_t scratch_bytes = 0;
-  std::vector<std::pair<int, int>> in_place = {};  // (input, output) that may share memory
+  InPlace in_place = {};
 };
 std::unique_ptr<Kernel> make_kernel(const Context& context, KernelSpec spec);
 

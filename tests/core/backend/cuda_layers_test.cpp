@@ -13,6 +13,7 @@
 #include "core/ops/window.h"
 #include "core/tensor/narrow.h"
 #include "support/emulated_cuda.h"
+#include "support/fused_graph.h"
 
 namespace convoy::test {
 namespace {
@@ -25,6 +26,8 @@ void expect_the_bits_of_the_cpu(const ParityCase& c) {
     EXPECT_EQ(std::memcmp(found[i].bytes(), expected[i].bytes(), found[i].size_bytes()), 0)
         << c.name << ", result " << i;
 }
+
+TEST(CudaFuse, ChangesNoBitOfResidualBlocksInF32) { expect_same_bits_fused(*make_emulated_cuda_backend(), DType::f32); }
 
 TEST(CudaDropoutAndPrepare, GiveTheBitsOfTheCpu) {
   for (const ParityFamily& family : data_families())

@@ -82,24 +82,30 @@ ParityFamily batch_norm_family(const std::string& name, Shape shape, double offs
   const double rows = static_cast<double>(shape.elements() / shape[-1]);
   // x - mean has the rounding error of the mean, which is offset / spread times larger after the division.
   const double length = rows * (1 + offset * offset / (spread * spread));
+  const Tensor residual = random_single(shape, 7);
   ParityFamily family;
-  for (const ActivationKind activation : {ActivationKind::none, ActivationKind::relu}) {
-    const BatchNormAttributes attributes{.activation = activation};
-    const ParityCase forward{name, OpKind::batch_norm, attributes, {x, gamma, beta}, length, {}};
+  for (const auto& [activation, with_residual] : {std::pair(ActivationKind::none, false), std::pair(ActivationKind::none, true),
+                                                  std::pair(ActivationKind::relu, false), std::pair(ActivationKind::relu, true)}) {
+    const BatchNormAttributes attributes{.activation = activation, .residual = with_residual};
+    ParityCase forward{name, OpKind::batch_norm, attributes, {x, gamma, beta}, length, {}};
+    ParityCase inference{name,
+                         OpKind::batch_norm_inference,
+                         attributes,
+                         {x, gamma, beta, random_single(channels, 5), positive_single(channels, 6)},
+                         1,
+                         {}};
+    if (with_residual)
+      for (ParityCase* c : {&forward, &inference}) c->inputs.push_back(residual);
+    family.push_back(forward);
+    family.push_back(inference);
+    if (with_residual && activation == ActivationKind::none) continue;  // dresidual would be dy: no such op
     const std::vector<Tensor> results = run_reference(forward);
     ParityCase backward{
         name,       OpKind::batch_norm_backward,
         attributes, {x, gamma, rounded(results[1]), rounded(results[2]), random_single(shape, 4)},
         length,     {}};
     if (activation == ActivationKind::relu) backward.inputs.push_back(rounded(results[0]));
-    family.push_back(forward);
     family.push_back(backward);
-    family.push_back({name,
-                      OpKind::batch_norm_inference,
-                      attributes,
-                      {x, gamma, beta, random_single(channels, 5), positive_single(channels, 6)},
-                      1,
-                      {}});
   }
   return family;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/backend/parity_cases.h"
+#include "support/fused_graph.h"
 
 namespace convoy::test {
 namespace {
@@ -26,6 +27,8 @@ TEST(CpuNotANumber, SurvivesEveryActivationAndPool) {
     for (const ParityCase& c : family)
       for (const DType compute : {DType::f32, DType::bf16, DType::f16}) expect_not_a_number(*backend, c, compute);
 }
+TEST(Fuse, ChangesNoBitOfResidualBlocksInF32) { expect_same_bits_fused(*make_cpu_backend(), DType::f32); }
+TEST(Fuse, ChangesNoBitOfTheReference) { expect_same_bits_fused(*make_reference_backend(), DType::f64); }
 TEST(CpuUpdates, EqualTheReference) { expect_parity(update_families()); }
 
 }  // namespace

@@ -43,6 +43,87 @@ TEST(Fuse, LeavesOtherActivations) {
   EXPECT_EQ(graph.ops().size(), 2U);
 }
 
+const Op& op_of(const Graph& graph, Value value) {
+  return graph.ops()[static_cast<std::size_t>(graph.info(value).producer)];
+}
+
+TEST(Fuse, LetsABatchNormTakeOverTheSumAndTheReluBehindIt) {
+  for (const bool training : {true, false}) {
+    Graph graph;
+    graph.training = training;
+    const Value x = graph.add_input("x", {2, 4, 4, 3}, DType::f32), other = graph.add_input("other", {2, 4, 4, 3}, DType::f32);
+    const Value first = relu(graph, add(graph, {batch_norm(graph, x, "a"), other}));
+    const Value second = relu(graph, add(graph, {first, batch_norm(graph, x, "b")}));
+    fuse(graph);
+    ASSERT_EQ(graph.ops().size(), 2U);
+    for (const auto& [y, residual] : {std::pair(first, other), std::pair(second, first)}) {
+      const Op& op = op_of(graph, y);
+      EXPECT_TRUE(op.as<BatchNormAttributes>().residual);
+      EXPECT_EQ(op.as<BatchNormAttributes>().activation, ActivationKind::relu);
+      EXPECT_EQ(op.inputs.back(), residual);
+      EXPECT_EQ(op.inputs.size(), training ? 4U : 6U);
+    }
+  }
+}
+
+TEST(Fuse, LetsTheLaterOfTwoBatchNormsTakeOverTheirSum) {
+  for (const bool swapped : {false, true}) {
+    Graph graph;
+    graph.training = true;
+    const Value x = graph.add_input("x", {2, 4, 4, 3}, DType::f32);
+    const Value early = batch_norm(graph, x, "early"), late = batch_norm(graph, x, "late");
+    const Value y = relu(graph, swapped ? add(graph, {late, early}) : add(graph, {early, late}));
+    fuse(graph);
+    ASSERT_EQ(graph.ops().size(), 2U);
+    EXPECT_EQ(graph.info(y).producer, 1);
+    EXPECT_EQ(op_of(graph, y).inputs.back(), early);
+    EXPECT_FALSE(graph.ops()[0].as<BatchNormAttributes>().residual);
+  }
+}
+
+TEST(Fuse, LeavesASumThatIsReadTwiceOrHasThreeTermsOrComesTooLate) {
+  Graph graph;
+  graph.training = true;
+  const Value x = graph.add_input("x", {2, 4, 4, 3}, DType::f32);
+  const Value sum = add(graph, {batch_norm(graph, x, "a"), x});
+  add(graph, {relu(graph, sum), sum});
+  relu(graph, add(graph, {batch_norm(graph, x, "b"), x, x}));
+  const Value early = batch_norm(graph, x, "c");
+  relu(graph, add(graph, {early, activation(graph, x, ActivationKind::tanh)}));
+  const std::size_t before = graph.ops().size();
+  fuse(graph);
+  EXPECT_EQ(graph.ops().size(), before);
+}
+
+TEST(Fuse, LetsBatchNormMaskTheGradientForOthersOnlyWhereThereAreOthers) {
+  Graph graph;
+  graph.training = true;
+  const Value x = graph.add_parameter("x", {2, 4, 4, 3}, {});
+  const Value inner = relu(graph, batch_norm(graph, x, "inner"));
+  const Value y = relu(graph, add(graph, {batch_norm(graph, inner, "outer"), inner}));
+  const Value target = graph.add_input("target", {2, 4, 4, 3}, DType::f32), weights = graph.add_input("w", {2}, DType::f32);
+  differentiate(graph, graph.add_op(OpKind::mean_squared, LossAttributes{}, {y, target, weights})[0]);
+  fuse(graph);
+  EXPECT_EQ(count(graph, OpKind::activation_backward), 0);
+  std::vector<std::size_t> outputs;
+  for (const Op& op : graph.ops())
+    if (op.kind == OpKind::batch_norm_backward) {
+      EXPECT_EQ(op.as<BatchNormAttributes>().activation, ActivationKind::relu);
+      EXPECT_EQ(op.inputs.size(), 6U);
+      outputs.push_back(op.outputs.size());
+    }
+  EXPECT_EQ(outputs, (std::vector<std::size_t>{4, 3}));
+}
+
+TEST(Fuse, LeavesNoPlaceInTheArenaToWhatNoOpMakesAnyLonger) {
+  Graph graph;
+  const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);
+  const Value c = conv(graph, x, "c", {.channels = 4, .kernel = 3});
+  relu(graph, c);
+  fuse(graph);
+  EXPECT_EQ(graph.info(c).producer, -1);
+}
+
 TEST(RemoveUnused, KeepsWhatIsAskedForAndWhatActsBySideEffect) {
   Graph graph;
   const Value x = graph.add_input("x", {1, 8, 8, 3}, DType::f32);

@@ -90,16 +90,26 @@ void moments(const float* x, float* sums, float* squares, float* means, i64 n, i
 
 CONVOY_INLINE Vec where_positive(Vec y, Vec d) { return select(greater(y, zero()), d, zero()); }
 
-void normalise_sums(const float* x, const float* mean, const float* dy, const float* y, float* sums,
+void normalise_sums(const float* x, const float* mean, const float* dy, const float* y, float* masked, float* sums,
                     float* products, i64 n, i64 period) {
   float* const out[2] = {sums, products};
   const auto part = [=](i64 i, i64 c, i64 count, Vec* term) {
     Vec d = load(dy + i, count);
     if (y != nullptr) d = where_positive(load(y + i, count), d);
+    if (masked != nullptr) store(masked + i, d, count);
     term[0] = d;
     term[1] = mul(d, sub(load(x + i, count), load(mean + c, count)));
   };
-  if (y != nullptr) {
+  if (masked != nullptr) {
+    column_sums<2>(
+        n, period, out,
+        [=](i64 i, i64 c, Vec* term) {
+          term[0] = where_positive(load(y + i), load(dy + i));
+          store(masked + i, term[0]);
+          term[1] = mul(term[0], sub(load(x + i), load(mean + c)));
+        },
+        part);
+  } else if (y != nullptr) {
     column_sums<2>(
         n, period, out,
         [=](i64 i, i64 c, Vec* term) {
@@ -141,19 +151,30 @@ void multiply_columns(const float* x, const float* g, float* y, i64 n, i64 perio
       [=](i64 i, i64 c, i64 count) { store(y + i, mul(load(x + i, count), load(g + c, count)), count); });
 }
 
-void normalise(const float* x, const float* mean, const float* scale, const float* shift, bool relu, float* y,
-               i64 n, i64 period) {
+void normalise(const float* x, const float* mean, const float* scale, const float* shift, const float* residual, bool relu,
+               float* y, i64 n, i64 period) {
   const Vec floor = broadcast(relu ? 0.0f : -__builtin_inff());
-  for_columns(
-      n, period,
-      [=](i64 i, i64 c) {
-        // max(floor, v) hands on v if v is not a number.
-        store(y + i, max(floor, fma(sub(load(x + i), load(mean + c)), load(scale + c), load(shift + c))));
-      },
-      [=](i64 i, i64 c, i64 count) {
-        const Vec centred = sub(load(x + i, count), load(mean + c, count));
-        store(y + i, max(floor, fma(centred, load(scale + c, count), load(shift + c, count))), count);
-      });
+  const auto part = [=](i64 i, i64 c, i64 count) {
+    Vec v = fma(sub(load(x + i, count), load(mean + c, count)), load(scale + c, count), load(shift + c, count));
+    if (residual != nullptr) v = add(v, load(residual + i, count));
+    store(y + i, max(floor, v), count);  // max(floor, v) hands on v if v is not a number
+  };
+  if (residual != nullptr) {
+    for_columns(
+        n, period,
+        [=](i64 i, i64 c) {
+          const Vec v = fma(sub(load(x + i), load(mean + c)), load(scale + c), load(shift + c));
+          store(y + i, max(floor, add(v, load(residual + i))));
+        },
+        part);
+  } else {
+    for_columns(
+        n, period,
+        [=](i64 i, i64 c) {
+          store(y + i, max(floor, fma(sub(load(x + i), load(mean + c)), load(scale + c), load(shift + c))));
+        },
+        part);
+  }
 }
 
 void normalise_backward(const float* x, const float* mean, const float* dy, const float* y, const float* a,

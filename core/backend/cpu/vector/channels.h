@@ -8,19 +8,20 @@
 namespace convoy::cpu {
 
 struct ChannelKernels {
-  /// y = x + b, y = x g, y = (x - mean) scale + shift; with `relu` of that.
+  /// y = x + b, y = x g, y = (x - mean) scale + shift [+ residual, which may be null]; with `relu` of that.
   void (*add)(const float* x, const float* b, float* y, std::int64_t n, std::int64_t period);
   void (*multiply)(const float* x, const float* g, float* y, std::int64_t n, std::int64_t period);
-  void (*normalise)(const float* x, const float* mean, const float* scale, const float* shift, bool relu,
-                    float* y, std::int64_t n, std::int64_t period);
+  void (*normalise)(const float* x, const float* mean, const float* scale, const float* shift, const float* residual,
+                    bool relu, float* y, std::int64_t n, std::int64_t period);
   /// Column sums of x, and of x y.
   void (*sum)(const float* x, float* sums, std::int64_t n, std::int64_t period);
   void (*dot)(const float* x, const float* y, float* sums, std::int64_t n, std::int64_t period);
   /// Per column: the sum, the mean, and the sum of squared differences from that mean, all within this range.
   void (*moments)(const float* x, float* sums, float* squares, float* means, std::int64_t n,
                   std::int64_t period);
-  /// Per column, d = dy, or dy where y > 0 if y is given: sums of d and of d (x - mean).
-  void (*normalise_sums)(const float* x, const float* mean, const float* dy, const float* y, float* sums,
+  /// Per column, d = dy, or dy where y > 0 if y is given: sums of d and of d (x - mean). With y also writes d to `masked`,
+  /// unless that is null.
+  void (*normalise_sums)(const float* x, const float* mean, const float* dy, const float* y, float* masked, float* sums,
                          float* products, std::int64_t n, std::int64_t period);
   /// dx = a d + b (x - mean) + c.
   void (*normalise_backward)(const float* x, const float* mean, const float* dy, const float* y, const float* a,
