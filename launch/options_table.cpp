@@ -203,7 +203,7 @@ std::vector<OptionSpec> model_options() {
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
        "takes its statistics over while training; global: the whole batch, on cpus; every micro-batch of a rank then has a "
-       "thread and memory of its own", .commands = takers(kModel), .choices = {"micro-batch", "global"}},
+       "thread and memory of its own", .commands = takers("train, plan, bench step"), .choices = {"micro-batch", "global"}},
   };
 }
 

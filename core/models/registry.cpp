@@ -39,7 +39,7 @@ const ModelEntry& find_model(std::string_view name) {
   if (const ModelEntry* entry = remembered_of_family(name)) return *entry;
   std::vector<std::string_view> known;
   for (const ModelEntry& entry : table()) known.push_back(entry.name);
-  throw UsageError(fmt::format("there is no model \"{}\"; known are {}", name, fmt::join(known, ", ")));
+  throw UsageError(fmt::format("there is no model \"{}\"; known are {}, and any densenet-L-K, densenet-bc-L-K and wide-resnet-D-K", name, fmt::join(known, ", ")));
 }
 
 ModelOptions complete_options(const ModelEntry& model, const std::map<std::string, std::string>& given) {

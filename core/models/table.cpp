@@ -135,14 +135,15 @@ ModelEntry small_densenet(int layers, int growth, bool bc) {
           }};
 }
 
-/// The two whole numbers of "A-B".
+/// The two whole numbers of "A-B", each up to 10,000 and written without leading zeros.
 std::optional<std::pair<int, int>> two_numbers(std::string_view text) {
   int a = 0, b = 0;
   const char* end = text.data() + text.size();
   const auto first = std::from_chars(text.data(), end, a);
   if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return {};
   const auto second = std::from_chars(first.ptr + 1, end, b);
-  if (second.ec != std::errc{} || second.ptr != end || a < 1 || b < 1 || a > 100000 || b > 100000) return {};
+  if (second.ec != std::errc{} || second.ptr != end || a < 1 || b < 1 || a > 10000 || b > 10000) return {};
+  if (fmt::format("{}-{}", a, b) != text) return {};
   return std::pair(a, b);
 }
 

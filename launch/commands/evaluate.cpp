@@ -77,6 +77,11 @@ void check_alike(const TrainedModel& first, const TrainedModel& other) {
   if (other.task.classes != first.task.classes)
     throw UsageError(fmt::format("{} has {} classes and {} has {}: they cannot be averaged", first.file.string(),
                                  first.task.classes, other.file.string(), other.task.classes));
+  for (const char* option : {"data.size", "data.resize-short"})
+    if (other.config.get<std::string>(option) != first.config.get<std::string>(option))
+      throw UsageError(fmt::format("{} has {} = '{}' and {} '{}': they see different parts of the same pictures, and cannot be "
+                                   "averaged", first.file.string(), option, first.config.get<std::string>(option),
+                                   other.file.string(), other.config.get<std::string>(option)));
   if (other.data.class_names != first.data.class_names)
     throw UsageError(fmt::format("{} and {} were trained on classes of other names or order: they cannot be averaged",
                                  first.file.string(), other.file.string()));

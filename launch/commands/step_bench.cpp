@@ -70,12 +70,14 @@ StepBench::StepBench(const Config& config, const Backend& backend, const SgdOpti
   if (batch % virtual_workers)
     throw UsageError(fmt::format("--batch={} cannot be cut into --virtual-workers={} equal parts", batch, virtual_workers));
   task.micro_batch = batch / virtual_workers;
+  if (config.get<std::string>("model.batch-norm") == "global") task.normalised_micro_batches = virtual_workers;
   const bool on_host = backend.device().is_host();
   const int all = !on_host ? 1 : config.get<int>("device.threads") ? config.get<int>("device.threads") : usable_cores();
   const int asked = on_host ? config.get<int>("threads-per-micro-batch") : 1;
   threads_per_micro_batch = asked ? asked : std::max(all / virtual_workers, 1);
   threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
   training = build_training_graph(task, std::size_t{4} << 20);
+  if (on_host) threads = host_threads(training, threads, virtual_workers);
   update = build_update_graph(training.graph, training.gradients, sgd, virtual_workers,
                               guard_options(training, scales_loss(training)));
   state = initial_state(training.graph, update, 1, *world[0]);

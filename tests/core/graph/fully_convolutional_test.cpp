@@ -46,24 +46,39 @@ Tensor crop(const Tensor& image, std::int64_t row, std::int64_t column) {
   return part;
 }
 
+struct Net {
+  Graph graph{DType::f64};
+  Value x, y;
+};
+
+Net at_crop() {
+  Net net;
+  net.x = net.graph.add_input("x", {1, kCrop, kCrop, 2}, DType::f64);
+  net.y = build(net.graph, net.x);
+  return net;
+}
+
+/// The net of at_crop() as a convolution over a square image.
+Net convolutional(const Net& trained, std::int64_t extent) {
+  Net net;
+  net.graph.dense_inputs = trained.graph.dense_inputs;
+  net.graph.fully_convolutional = true;
+  net.x = net.graph.add_input("x", {1, extent, extent, 2}, DType::f64);
+  net.y = build(net.graph, net.x);
+  return net;
+}
+
 TEST(FullyConvolutional, HoldsTheLogitsOfEveryCropOfALargerImage) {
-  Graph trained(DType::f64);
-  const Value x = trained.add_input("x", {1, kCrop, kCrop, 2}, DType::f64);
-  const Value y = build(trained, x);
-  Graph whole(DType::f64);
-  whole.dense_inputs = trained.dense_inputs;
-  whole.fully_convolutional = true;
-  const Value large = whole.add_input("x", {1, kWhole, kWhole, 2}, DType::f64);
-  const Value map = build(whole, large);
-  ASSERT_EQ(whole.shape(map), (Shape{1, 3, 3, kClasses}));
-  for (Value parameter : trained.with_role(Role::parameter))
-    EXPECT_EQ(whole.shape(whole.find(trained.info(parameter).name)), trained.shape(parameter));
+  const Net trained = at_crop(), whole = convolutional(trained, kWhole);
+  ASSERT_EQ(whole.graph.shape(whole.y), (Shape{1, 3, 3, kClasses}));
+  for (Value parameter : trained.graph.with_role(Role::parameter))
+    EXPECT_EQ(whole.graph.shape(whole.graph.find(trained.graph.info(parameter).name)), trained.graph.shape(parameter));
 
   const Tensor image = random_tensor({1, kWhole, kWhole, 2}, 99);
-  const std::vector<double> of_whole = logits_of(whole, large, map, image);
+  const std::vector<double> of_whole = logits_of(whole.graph, whole.x, whole.y, image);
   for (std::int64_t row = 0; row < 3; ++row)
     for (std::int64_t column = 0; column < 3; ++column) {
-      const std::vector<double> expected = logits_of(trained, x, y, crop(image, 2 * row, 2 * column));
+      const std::vector<double> expected = logits_of(trained.graph, trained.x, trained.y, crop(image, 2 * row, 2 * column));
       for (std::int64_t c = 0; c < kClasses; ++c)
         EXPECT_NEAR(of_whole[static_cast<std::size_t>((row * 3 + column) * kClasses + c)],
                     expected[static_cast<std::size_t>(c)], 1e-10)
@@ -72,16 +87,10 @@ TEST(FullyConvolutional, HoldsTheLogitsOfEveryCropOfALargerImage) {
 }
 
 TEST(FullyConvolutional, IsTheSameNetAtTheTrainedExtents) {
-  Graph trained(DType::f64);
-  const Value x = trained.add_input("x", {1, kCrop, kCrop, 2}, DType::f64);
-  const Value y = build(trained, x);
-  Graph again(DType::f64);
-  again.dense_inputs = trained.dense_inputs;
-  again.fully_convolutional = true;
-  const Value z = again.add_input("x", {1, kCrop, kCrop, 2}, DType::f64);
-  const Value map = build(again, z);
+  const Net trained = at_crop(), again = convolutional(trained, kCrop);
   const Tensor image = random_tensor({1, kCrop, kCrop, 2}, 7);
-  const auto expected = logits_of(trained, x, y, image), found = logits_of(again, z, map, image);
+  const auto expected = logits_of(trained.graph, trained.x, trained.y, image),
+             found = logits_of(again.graph, again.x, again.y, image);
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-10);
 }

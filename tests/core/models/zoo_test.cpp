@@ -65,6 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
         Figures{"resnet-152", {}, 60192808, 11282415616}, Figures{"resnet-152", k3x3, 60192808, 11513626624},
         Figures{"resnet-1202", {}, 19421274, 2829238912}, Figures{"resnet-110", {{"shortcut", "B"}}, 1730714, 253149824},
         Figures{"resnet-110", {}, 1733812, 252893440, 100}, Figures{"plain-20", {}, 269722, 40551040},
+        Figures{"plain-32", {}, 464154, 68862592}, Figures{"plain-44", {}, 658586, 97174144},
         Figures{"plain-56", {}, 853018, 125485696}, Figures{"wide-resnet-16-4", {}, 2748890, 0.393e9},
         Figures{"wide-resnet-16-8", {}, 10961370, 1.548e9}, Figures{"wide-resnet-22-8", {}, 17158106, 2.454e9},
         Figures{"wide-resnet-40-4", {}, 8949210, 1.299e9}, Figures{"wide-resnet-28-10", {}, 36479194, 5243328768},
@@ -96,6 +97,8 @@ TEST(ZooNames, OfFamiliesAreMadeFromTheirNumbers) {
   EXPECT_EQ(&find_model("densenet-22-6"), &find_model("densenet-22-6"));
   EXPECT_THROW(find_model("densenet-41-12"), UsageError);
   EXPECT_THROW(find_model("densenet-40-"), UsageError);
+  EXPECT_THROW(find_model("densenet-040-12"), UsageError);
+  EXPECT_THROW(find_model("densenet-99994-12"), UsageError);
   EXPECT_THROW(find_model("densenet-40-12-3"), UsageError);
   EXPECT_THROW(find_model("wide-resnet-17-4"), UsageError);
 }
@@ -146,9 +149,9 @@ TEST(ZooTraining, EveryFamilyLearnsABatchByHeart) {
       {"resnet-50", {{"shortcut", "C"}}, {32, 32, 3}, 0.02},
       {"plain-20", {}, {16, 16, 3}, 0.05},
       {"resnet-20", {{"shortcut", "B"}}, {16, 16, 3}, 0.05},
-      {"wide-resnet-10-2", {}, {16, 16, 3}, 0.05},
+      {"wide-resnet-10-2", {{"dropout", "0.1"}}, {16, 16, 3}, 0.05},
       {"densenet-bc-22-6", {}, {16, 16, 3}, 0.05},
-      {"densenet-13-6", {}, {16, 16, 3}, 0.05}};
+      {"densenet-13-6", {{"dropout", "0.1"}}, {16, 16, 3}, 0.05}};
   for (const auto& [name, options, image, rate] : nets) {
     const std::vector<double> losses = losses_of(name, options, image, rate);
     EXPECT_LT(losses.back(), 0.7 * losses.front()) << name;
