@@ -65,6 +65,12 @@ TEST_F(Evaluation, SaysWhatDoesNotFit) {
   Outcome outcome = evaluate("ac", "");
   EXPECT_EQ(outcome.status, 2);
   EXPECT_NE(outcome.err.find("has 10 classes and"), std::string::npos) << outcome.err;
+  const std::string view = "--model.name=mlp --train.batch=40 --train.steps=2 --data.size=24 --data.resize-short=";
+  ASSERT_EQ(train(1, "e", view + "24").status, 0);
+  ASSERT_EQ(train(1, "f", view + "28").status, 0);
+  outcome = evaluate("ef", "");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.err.find("data.resize-short = '24'"), std::string::npos) << outcome.err;
   ASSERT_EQ(train(1, "d", "--model.name=mlp --train.batch=40 --train.steps=2").status, 0);
   outcome = evaluate("d", "--crops=10");
   EXPECT_EQ(outcome.status, 2);
