@@ -37,8 +37,12 @@ struct Initializer {
     uniform,     // [-value, value)
     he_normal,   // N(0, 2 / fan_in)           (He et al. 2015)
     fan_in_uniform,  // [-value / fan_in, value / fan_in)   (LeCun et al. 1998: value = 2.4)
-    xavier_uniform,  // +-sqrt(6 / (fan_in + fan_out))
-    signs        // -1 or +1 (the fixed codes of LeNet-5's output layer)
+    xavier_uniform,  // +-sqrt(6 / (fan_in + fan_out))      (Glorot & Bengio 2010)
+    signs,       // -1 or +1 (the fixed codes of LeNet-5's output layer)
+    xavier_normal,   // N(0, 2 / (fan_in + fan_out))
+    he_uniform,      // +-sqrt(6 / fan_in)
+    he_normal_fan_out,  // N(0, 2 / fan_out)
+    orthogonal   // value times rows, or columns, that are orthonormal: QR of a Gaussian matrix [first extent, all others]
   };
   Kind kind = Kind::constant;
   double value = 0;

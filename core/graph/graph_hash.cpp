@@ -31,7 +31,10 @@ struct AttributeText {
     return fmt::format("{} {} {} {} {} {} {} {} {} {}", static_cast<int>(a.kind), a.axes, a.global, text(a.kernel),
                        text(a.stride), text(a.pad_low), text(a.pad_high), a.ceil, a.count_padding, a.input.str());
   }
-  std::string operator()(const ActivationAttributes& a) const { return fmt::format("{}", static_cast<int>(a.kind)); }
+  std::string operator()(const ActivationAttributes& a) const {
+    return a.slope == 0 ? fmt::format("{}", static_cast<int>(a.kind))
+                        : fmt::format("{} {}", static_cast<int>(a.kind), a.slope);
+  }
   std::string operator()(const BatchNormAttributes& a) const {
     return fmt::format("{} {}{}", a.epsilon, static_cast<int>(a.activation), a.residual ? " residual" : "");
   }
@@ -42,9 +45,21 @@ struct AttributeText {
   std::string operator()(const DropoutAttributes& a) const {
     return fmt::format("{} {} {}", a.rate, a.seed, a.name);
   }
+  std::string operator()(const LocalResponseAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.size, a.alpha, a.beta, a.k);
+  }
+  std::string operator()(const LayerNormAttributes& a) const { return fmt::format("{}", a.epsilon); }
+  std::string operator()(const ResampleAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.axes, a.linear, text(a.size), a.input.str());
+  }
+  std::string operator()(const PathsAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {}", a.paths, a.rate, a.keeps_one, a.global, a.columns, a.seed, a.name, a.network);
+  }
   std::string operator()(const ChannelsAttributes& a) const { return fmt::format("{} {}", a.begin, a.count); }
   std::string operator()(const ReshapeAttributes& a) const { return a.shape.str(); }
-  std::string operator()(const LossAttributes& a) const { return fmt::format("{}", a.scale); }
+  std::string operator()(const LossAttributes& a) const {
+    return a.smoothing == 0 ? fmt::format("{}", a.scale) : fmt::format("{} smoothing {}", a.scale, a.smoothing);
+  }
   std::string operator()(const TopKAttributes& a) const { return fmt::format("{}", a.k); }
   std::string operator()(const ConnectionsAttributes& a) const {
     std::string links = fmt::format("{} {}", a.outputs, a.inputs);

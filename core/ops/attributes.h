@@ -26,7 +26,20 @@ enum class PadMode {
   replicate   // the edge pixel
 };
 
-enum class ActivationKind { none, relu, tanh, sigmoid, scaled_tanh };  // scaled_tanh: 1.7159 tanh(2 x / 3)
+enum class ActivationKind {
+  none,
+  relu,
+  tanh,
+  sigmoid,
+  scaled_tanh,    // 1.7159 tanh(2 x / 3)
+  leaky_relu,     // x, or slope x below 0 (Maas et al. 2013)
+  elu,            // x, or slope (exp(x) - 1) below 0 (Clevert et al. 2016)
+  negative_part,  // min(x, 0): PReLU is relu(x) + a min(x, 0)
+  complement,     // 1 - x: the carry gate of a highway layer
+  scale,          // slope x
+  count_
+};
+inline constexpr int kActivationKinds = static_cast<int>(ActivationKind::count_);
 
 /// images [n, s1..sk, c] as stored, transforms i32 [n, 4] -> [n, size1..sizek, c].
 /// A row of transforms is {offset1, offset2, offset3, flips}: the crop starts at the offset (negative: in the
@@ -98,9 +111,10 @@ struct PoolAttributes {
   bool operator==(const PoolAttributes&) const = default;
 };
 
-/// x -> y, element by element. activation_backward: y, dy -> dx (all four have a derivative in terms of y).
+/// x -> y, element by element. activation_backward: y, dy -> dx (all have a derivative in terms of y).
 struct ActivationAttributes {
   ActivationKind kind = ActivationKind::relu;
+  double slope = 0;                // leaky_relu: above 0; elu: above 0; scale: any
   bool operator==(const ActivationAttributes&) const = default;
 };
 
@@ -149,6 +163,58 @@ struct DropoutAttributes {
   bool operator==(const DropoutAttributes&) const = default;
 };
 
+/// Local response normalisation (Krizhevsky et al. 2012, section 3.3) over `size` (odd) neighbouring channels j of channel i,
+/// cut off at the first and the last: s_i = k + alpha sum of x_j^2; y_i = x_i s_i^-beta.
+/// local_response: x [.., c] -> y. local_response_backward: x, y, dy -> dx.
+struct LocalResponseAttributes {
+  std::int64_t size = 5;
+  double alpha = 1e-4;             // of the plain sum; libraries that divide it by `size` are given alpha size
+  double beta = 0.75;
+  double k = 2;
+  bool operator==(const LocalResponseAttributes&) const = default;
+};
+
+/// Layer normalisation (Ba et al. 2016) of rows of the last axis, without gain and bias:
+/// layer_norm: x [.., c] -> y = (x - mean) d, d [..] = 1 / sqrt(biased variance + epsilon), mean and variance of the row.
+/// layer_norm_backward: y, d, dy -> dx = d (dy - mean(dy) - y mean(dy y)).
+struct LayerNormAttributes {
+  double epsilon = 1e-5;
+  bool operator==(const LayerNormAttributes&) const = default;
+};
+
+/// x [n, s1..sk, c] -> [n, size1..sizek, c], each axis on its own. With s the extent read, t the extent made, position o reads
+/// nearest: floor(o s / t).   linear: between the neighbours of (o + 1/2) s / t - 1/2, clamped to the image (pixels have their
+/// centres at halves).
+/// resample_backward: dy -> dx of shape `input`.
+struct ResampleAttributes {
+  int axes = 2;
+  bool linear = false;
+  PerAxis size{1, 1, 1};
+  Shape input;                     // resample_backward only: shape of x
+  bool operator==(const ResampleAttributes&) const = default;
+};
+
+/// Which of the paths that meet in a join are taken, by each sample on its own, and their weights: keys u64 [n, 2] = (epoch,
+/// sample id) -> `paths` outputs [n]. With key K = RandomKey(seed, "dropout").child(name_key(name)).child(epoch).child(id), path
+/// i is dropped if K.word(i) < floor(rate * 2^32).
+/// One path (Huang et al. 2016, "Deep Networks with Stochastic Depth"): its weight is 1, or 0 if dropped.
+/// More (Larsson et al. 2017, "FractalNet", section 3; `keeps_one`): the weights of those kept are one over their number; where
+/// all would be dropped, path K.word(paths) modulo their number is kept. A share `global` of samples, those whose word(0) of the
+/// key with `network` in the place of `name` is below floor(global * 2^32), takes one column through the whole network, word(1)
+/// modulo `columns`: path i belongs to column i, and joins in which that column does not end take all their paths.
+struct PathsAttributes {
+  int paths = 1;
+  double rate = 0;                 // [0, 1)
+  bool keeps_one = false;
+  double global = 0;               // [0, 1]
+  int columns = 1;
+  std::uint64_t seed = 0;
+  std::string name;                // of the join
+  std::string network;             // what all joins of a network share
+  DType real = DType::f32;         // of the weights
+  bool operator==(const PathsAttributes&) const = default;
+};
+
 /// slice: channels [begin, begin + count) of x. pad_channels: `begin` zero channels before x, zeros after it up to
 /// `count` in all. Each is the other's gradient; slices also undo concat (last axis).
 struct ChannelsAttributes {
@@ -165,7 +231,8 @@ struct ReshapeAttributes {
 
 /// Losses, per sample i with weight w_i; loss = scale * sum over samples of w_i * l_i.
 /// softmax_cross_entropy: logits [n, .., k], labels i32 [n, ..], weights [n] -> loss [1], probabilities, l [n]
-///   l_i = -sum over positions of log p(label), averaged over positions.
+///   l_i = the mean over positions of -sum over j of t_j log p_j, with t = 1 - smoothing for the label and smoothing / k more
+///   for every class (Szegedy et al. 2016, section 7).
 /// mean_squared: prediction, target (same shape), weights [n] -> loss [1], l [n]; l_i = mean of (y - t)^2.
 /// binary_cross_entropy: logits, target in [0,1], weights -> loss [1], probabilities, l [n];
 ///   l_i = mean of max(a,0) - a t + log(1 + exp(-|a|)).
@@ -176,6 +243,7 @@ struct ReshapeAttributes {
 /// Losses and what is counted beside them are never computed in a narrow type.
 struct LossAttributes {
   double scale = 1;
+  double smoothing = 0;            // softmax_cross_entropy and its gradient alone; [0, 1)
   bool operator==(const LossAttributes&) const = default;
 };
 
@@ -247,6 +315,7 @@ using Attributes =
                  PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
                  ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
                  SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes, GlobalBatchNormAttributes,
-                 BatchSumAttributes>;
+                 BatchSumAttributes, LocalResponseAttributes, LayerNormAttributes, ResampleAttributes,
+                 PathsAttributes>;
 
 }  // namespace convoy

@@ -62,6 +62,26 @@ Outputs infer_batch_norm_global_backward(const Attributes&, Inputs);
 Outputs infer_batch_sum(const Attributes&, Inputs);
 void gradient_batch_norm_global(GradientContext&);
 
+// local_response.cpp
+Outputs infer_local_response(const Attributes&, Inputs);
+Outputs infer_local_response_backward(const Attributes&, Inputs);
+void gradient_local_response(GradientContext&);
+
+// layer_norm.cpp
+Outputs infer_layer_norm(const Attributes&, Inputs);
+Outputs infer_layer_norm_backward(const Attributes&, Inputs);
+void gradient_layer_norm(GradientContext&);
+
+// resample.cpp
+Outputs infer_resample(const Attributes&, Inputs);
+Outputs infer_resample_backward(const Attributes&, Inputs);
+void gradient_resample(GradientContext&);
+
+// paths.cpp
+Outputs infer_path_weights(const Attributes&, Inputs);
+Outputs infer_scale_samples(const Attributes&, Inputs);
+void gradient_scale_samples(GradientContext&);
+
 // dropout.cpp
 Outputs infer_dropout(const Attributes&, Inputs);
 void gradient_dropout(GradientContext&);

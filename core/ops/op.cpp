@@ -37,7 +37,15 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::batch_norm_global_backward, "batch_norm_global_backward", infer_batch_norm_global_backward, nullptr,
      gradient_refused},
     {OpKind::batch_sum, "batch_sum", infer_batch_sum, nullptr, nullptr},
+    {OpKind::local_response, "local_response", infer_local_response, nullptr, gradient_local_response},
+    {OpKind::local_response_backward, "local_response_backward", infer_local_response_backward, nullptr, gradient_refused},
+    {OpKind::layer_norm, "layer_norm", infer_layer_norm, nullptr, gradient_layer_norm},
+    {OpKind::layer_norm_backward, "layer_norm_backward", infer_layer_norm_backward, nullptr, gradient_refused},
+    {OpKind::resample, "resample", infer_resample, nullptr, gradient_resample},
+    {OpKind::resample_backward, "resample_backward", infer_resample_backward, nullptr, gradient_refused},
     {OpKind::dropout, "dropout", infer_dropout, nullptr, gradient_dropout},
+    {OpKind::path_weights, "path_weights", infer_path_weights, nullptr, nullptr},
+    {OpKind::scale_samples, "scale_samples", infer_scale_samples, nullptr, gradient_scale_samples},
     {OpKind::add, "add", infer_add, nullptr, gradient_add},
     {OpKind::multiply, "multiply", infer_multiply, nullptr, gradient_multiply},
     {OpKind::add_channels, "add_channels", infer_add_channels, nullptr, gradient_add_channels},
@@ -102,6 +110,11 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::activation:
     case OpKind::batch_norm_moments:      // x
     case OpKind::batch_norm_global:       // x
+    case OpKind::layer_norm:
+    case OpKind::resample:
+    case OpKind::resample_backward:
+    case OpKind::local_response:
+    case OpKind::scale_samples:           // x
     case OpKind::dropout:                 // x
     case OpKind::add_channels:            // x
     case OpKind::multiply_channels:       // x
@@ -110,6 +123,10 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::pad_channels:
     case OpKind::reshape:
       return input == 0;
+    case OpKind::layer_norm_backward:     // y, dy
+      return input != 1;
+    case OpKind::local_response_backward:
+      return true;
     case OpKind::batch_norm:              // x, residual
       return input == 0 || input == 3;
     case OpKind::batch_norm_inference:    // x, residual

@@ -23,7 +23,12 @@ enum class OpKind {
   batch_norm, batch_norm_inference, batch_norm_backward,
   batch_norm_moments, batch_norm_global, batch_norm_global_sums, batch_norm_global_backward,
   batch_sum,           // x of one micro-batch -> the sum over all of the batch
+  local_response, local_response_backward,
+  layer_norm, layer_norm_backward,
+  resample, resample_backward,
   dropout,
+  path_weights,
+  scale_samples,       // x [n, ..], w [n]: x w, and 0 where w is 0, whatever x
   add,                 // two or more values of one shape
   multiply,            // two values of one shape
   add_channels,        // x, b [c]: b on every position

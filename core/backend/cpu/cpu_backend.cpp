@@ -52,6 +52,21 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"vector", bind_batch_norm_global_sums}};
     case OpKind::batch_norm_global_backward:
       return {{"vector", bind_batch_norm_global_backward}};
+    case OpKind::local_response:
+      return {{"vector", bind_local_response}};
+    case OpKind::local_response_backward:
+      return {{"vector", bind_local_response_backward}};
+    case OpKind::layer_norm:
+      return {{"vector", bind_layer_norm}};
+    case OpKind::layer_norm_backward:
+      return {{"vector", bind_layer_norm_backward}};
+    case OpKind::resample:
+    case OpKind::resample_backward:
+      return {{"vector", bind_resample}};
+    case OpKind::path_weights:
+      return {{"loop", bind_path_weights}};
+    case OpKind::scale_samples:
+      return {{"vector", bind_scale_samples}};
     case OpKind::dropout:
       return {{"vector", bind_dropout}};
     case OpKind::add:

@@ -30,6 +30,22 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"own", bind_batch_norm_inference}};
     case OpKind::batch_norm_backward:
       return {{"own", bind_batch_norm_backward}};
+    case OpKind::local_response:
+      return {{"own", bind_local_response}};
+    case OpKind::local_response_backward:
+      return {{"own", bind_local_response_backward}};
+    case OpKind::layer_norm:
+      return {{"own", bind_layer_norm}};
+    case OpKind::layer_norm_backward:
+      return {{"own", bind_layer_norm_backward}};
+    case OpKind::resample:
+      return {{"own", bind_resample}};
+    case OpKind::resample_backward:
+      return {{"own", bind_resample_backward}};
+    case OpKind::path_weights:
+      return {{"own", bind_path_weights}};
+    case OpKind::scale_samples:
+      return {{"own", bind_scale_samples}};
     case OpKind::dropout:
       return {{"own", bind_dropout}};
     case OpKind::add:

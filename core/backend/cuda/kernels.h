@@ -32,6 +32,17 @@ Bound bind_batch_norm_backward(const Context& context, const OpDesc& op, std::st
 // pool.cu, pool_backward.cu
 Bound bind_pool(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_pool_backward(const Context& context, const OpDesc& op, std::string* reason);
+// rows.cu: local response normalisation, layer normalisation
+Bound bind_local_response(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_local_response_backward(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_layer_norm(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_layer_norm_backward(const Context& context, const OpDesc& op, std::string* reason);
+// resample.cu
+Bound bind_resample(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_resample_backward(const Context& context, const OpDesc& op, std::string* reason);
+// paths.cu
+Bound bind_path_weights(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_scale_samples(const Context& context, const OpDesc& op, std::string* reason);
 // dropout.cu
 Bound bind_dropout(const Context& context, const OpDesc& op, std::string* reason);
 // channels.cu: concat, slice, pad_channels; scatter_, gather_connections

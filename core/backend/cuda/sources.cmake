@@ -10,9 +10,12 @@ set(cuda_kernels
   elementwise.cu
   loss.cu
   padding.cu
+  paths.cu
   pool.cu
   pool_backward.cu
   prepare.cu
+  resample.cu
+  rows.cu
   sums.cu
   update.cu
 )

@@ -40,6 +40,14 @@ void batch_norm_moments(const OpDesc&, const KernelArguments&);
 void batch_norm_global(const OpDesc&, const KernelArguments&);
 void batch_norm_global_sums(const OpDesc&, const KernelArguments&);
 void batch_norm_global_backward(const OpDesc&, const KernelArguments&);
+void local_response(const OpDesc&, const KernelArguments&);
+void local_response_backward(const OpDesc&, const KernelArguments&);
+void layer_norm(const OpDesc&, const KernelArguments&);
+void layer_norm_backward(const OpDesc&, const KernelArguments&);
+void resample(const OpDesc&, const KernelArguments&);
+void resample_backward(const OpDesc&, const KernelArguments&);
+void path_weights(const OpDesc&, const KernelArguments&);
+void scale_samples(const OpDesc&, const KernelArguments&);
 void dropout(const OpDesc&, const KernelArguments&);
 void add(const OpDesc&, const KernelArguments&);
 void multiply(const OpDesc&, const KernelArguments&);
@@ -66,6 +74,6 @@ void sgd_update(const OpDesc&, const KernelArguments&);
 void running_update(const OpDesc&, const KernelArguments&);
 
 /// f(x) of an activation.
-double activate(ActivationKind kind, double x);
+double activate(ActivationKind kind, double x, double slope = 0);
 
 }  // namespace convoy::reference

@@ -32,6 +32,8 @@ constexpr Family kFamilies[] = {
     {"channels", channel_families},
     {"losses", loss_families, true},
     {"data", data_families},
+    {"rows", row_families},
+    {"resample", resample_families},
     {"updates", update_families},
 };
 

@@ -66,11 +66,12 @@ std::vector<ParityFamily> elementwise_families() {
   for (const Shape& shape : all) {
     const std::string name = fmt::format("shape {}", shape.str());
     ParityFamily family;
-    for (const ActivationKind kind :
-         {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh})
+    for (const ActivationAttributes& attributes :
+         {ActivationAttributes{ActivationKind::relu}, {ActivationKind::tanh}, {ActivationKind::sigmoid},
+          {ActivationKind::scaled_tanh}, {ActivationKind::leaky_relu, 0.1}, {ActivationKind::elu, 1.25},
+          {ActivationKind::negative_part}, {ActivationKind::complement}, {ActivationKind::scale, -0.3}})
       for (const double scale : {1e-4, 1.0, 30.0}) {
-        const ActivationAttributes attributes{kind};
-        const ParityCase forward{fmt::format("{} kind {} values {}", name, static_cast<int>(kind), scale),
+        const ParityCase forward{fmt::format("{} kind {} values {}", name, static_cast<int>(attributes.kind), scale),
                                  OpKind::activation,
                                  attributes,
                                  {scaled(random_single(shape, 1), scale)},
@@ -165,6 +166,10 @@ std::vector<ParityFamily> loss_families() {
         {name + " scaled", OpKind::binary_cross_entropy_backward, loss, {b, target, weights, large}, 1, {}},
         {name + " scaled", OpKind::mean_squared_backward, loss, {logits, target, weights, large}, 1, {}},
         {name, OpKind::sum_weights, {}, {weights}, static_cast<double>(n), {}}};
+    const LossAttributes smoothed{.scale = 0.5, .smoothing = 0.1};
+    family.push_back({name + " smoothed", OpKind::softmax_cross_entropy, smoothed, {logits, labels, weights},
+                      sample + static_cast<double>(k), {}});
+    family.push_back({name + " smoothed", OpKind::softmax_cross_entropy_backward, smoothed, {p, labels, weights}, 1, {}});
     for (const std::int64_t top : {std::int64_t{1}, std::int64_t{5}})
       if (shape.rank() == 2 && top <= k) {
         Tensor tied = logits.clone();
@@ -210,6 +215,19 @@ std::vector<ParityFamily> data_families() {
                            {random_single(shape, 1), keys(shape[0])},
                            1,
                            {}}});
+  for (const int paths : {1, 2, 5})
+    for (const double rate : {0.0, 0.15, 0.95})
+      for (const double global : {0.0, 0.5, 1.0}) {
+        const PathsAttributes a{.paths = paths, .rate = rate, .keeps_one = paths > 1, .global = global, .columns = 5, .seed = 42,
+                                .name = "block1/join", .network = "columns", .real = DType::f64};
+        families.push_back({{fmt::format("{} paths, rate {}, global {}", paths, rate, global), OpKind::path_weights, a,
+                             {keys(37)}, 1, {}}});
+      }
+  for (const Shape& shape : {Shape{3, 7}, {5, 84}, {2, 9, 9, 13}, {4, 4096}, {3, 10008}}) {
+    Tensor weights = random_single({shape[0]}, 2);
+    weights.values<double>()[1] = 0;
+    families.push_back({{fmt::format("samples of {}", shape.str()), OpKind::scale_samples, {}, {random_single(shape, 1), weights}, 1, {}}});
+  }
   return families;
 }
 

@@ -15,7 +15,10 @@ std::vector<ParityFamily> global_batch_norm_families();
 std::vector<ParityFamily> elementwise_families();
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
-std::vector<ParityFamily> data_families();    // prepare, dropout
+std::vector<ParityFamily> data_families();    // prepare, dropout, paths
+/// Local response normalisation, layer normalisation.
+std::vector<ParityFamily> row_families();
+std::vector<ParityFamily> resample_families();
 /// A NaN among the operands of what ends in an activation, and of pools: for expect_not_a_number.
 std::vector<ParityFamily> not_a_number_families();
 std::vector<ParityFamily> update_families();  // sgd_update, running_update, step_guard

@@ -29,6 +29,8 @@ TEST(CpuNotANumber, SurvivesEveryActivationAndPool) {
 }
 TEST(Fuse, ChangesNoBitOfResidualBlocksInF32) { expect_same_bits_fused(*make_cpu_backend(), DType::f32); }
 TEST(Fuse, ChangesNoBitOfTheReference) { expect_same_bits_fused(*make_reference_backend(), DType::f64); }
+TEST(CpuRows, EqualTheReference) { expect_parity(row_families()); }
+TEST(CpuResample, EqualsTheReference) { expect_parity(resample_families()); }
 TEST(CpuUpdates, EqualTheReference) { expect_parity(update_families()); }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 
 std::vector<ParityFamily> memory_bound_families() {
   std::vector<ParityFamily> all;
-  for (const auto& make : {pool_families, batch_norm_families, global_batch_norm_families, elementwise_families, channel_families, data_families})
+  for (const auto& make : {pool_families, batch_norm_families, global_batch_norm_families, elementwise_families, channel_families, data_families, row_families, resample_families})
     for (const ParityFamily& family : make()) all.push_back(family);
   return all;
 }
@@ -40,6 +40,8 @@ TEST_P(CpuNarrow, ElementsEqualTheReference) { expect_parity_of(elementwise_fami
 TEST_P(CpuNarrow, ChannelsEqualTheReference) { expect_parity_of(channel_families()); }
 TEST_P(CpuNarrow, LossesAreWideAndEqualTheReference) { expect_parity_of(loss_families()); }
 TEST_P(CpuNarrow, PrepareAndDropoutEqualTheReference) { expect_parity_of(data_families()); }
+TEST_P(CpuNarrow, RowsEqualTheReference) { expect_parity_of(row_families()); }
+TEST_P(CpuNarrow, ResamplingEqualsTheReference) { expect_parity_of(resample_families()); }
 TEST_P(CpuNarrow, UpdatesEqualTheReference) { expect_parity_of(update_families()); }
 
 TEST_P(CpuNarrow, GivesTheSameBitsOnAnyThreadAndBesideOthers) {

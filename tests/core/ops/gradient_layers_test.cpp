@@ -67,12 +67,14 @@ TEST(PoolGradient, AgreesForWindowsOfMoreThan256Positions) {
 }
 
 TEST(ActivationGradient, AgreesForEveryFunction) {
-  for (ActivationKind kind :
-       {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh}) {
-    SCOPED_TRACE(static_cast<int>(kind));
+  for (const ActivationAttributes& attributes :
+       {ActivationAttributes{ActivationKind::relu}, {ActivationKind::tanh}, {ActivationKind::sigmoid},
+        {ActivationKind::scaled_tanh}, {ActivationKind::leaky_relu, 0.1}, {ActivationKind::elu, 1.5},
+        {ActivationKind::negative_part}, {ActivationKind::complement}, {ActivationKind::scale, -0.3}}) {
+    SCOPED_TRACE(static_cast<int>(attributes.kind));
     expect_gradients(
         [&](Graph& graph) {
-          return activation(graph, graph.add_parameter("x", {3, 4, 2}, {}), kind);
+          return graph.add(OpKind::activation, attributes, {graph.add_parameter("x", {3, 4, 2}, {})});
         },
         {.distinct = true});
   }

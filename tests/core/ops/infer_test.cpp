@@ -280,6 +280,44 @@ TEST(Dropout, RejectsRatesAndKeysThatMakeNoSense) {
               HasSubstr("uint64"));
 }
 
+TEST(Rows, RejectWhatMakesNoSense) {
+  const TensorDesc x = real({4, 2, 6});
+  EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.size = 4}, {x}), HasSubstr("odd number"));
+  EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.k = 0}, {x}), HasSubstr("k > 0"));
+  EXPECT_THAT(refusal(OpKind::local_response_backward, LocalResponseAttributes{}, {x, x, real({4, 2, 5})}), HasSubstr("dy must have"));
+  EXPECT_THAT(refusal(OpKind::layer_norm, LayerNormAttributes{.epsilon = 0}, {x}), HasSubstr("epsilon must be positive"));
+  EXPECT_THAT(refusal(OpKind::layer_norm_backward, LayerNormAttributes{}, {x, real({4}), x}), HasSubstr("[4, 2]"));
+}
+
+TEST(Resample, RejectsExtentsThatMakeNoSense) {
+  EXPECT_THAT(refusal(OpKind::resample, ResampleAttributes{.axes = 2, .size = {4, 0, 1}}, {real({1, 2, 2, 1})}),
+              HasSubstr("at least 1 is needed"));
+  EXPECT_NE(refusal(OpKind::resample, ResampleAttributes{.axes = 2, .size = {4, 4, 1}}, {real({1, 2, 1})}), "");
+  EXPECT_THAT(refusal(OpKind::resample_backward, ResampleAttributes{.axes = 1, .size = {4, 1, 1}, .input = {1, 2, 3}}, {real({1, 5, 3})}),
+              HasSubstr("[1, 4, 3]"));
+}
+
+TEST(Paths, RejectRatesAndNumbersThatMakeNoSense) {
+  const TensorDesc keys = typed({4, 2}, DType::u64);
+  EXPECT_EQ(refusal(OpKind::path_weights, PathsAttributes{}, {keys}), "");
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.rate = 1}, {keys}), HasSubstr("[0, 1)"));
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.global = 1.5}, {keys}), HasSubstr("[0, 1]"));
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.paths = 3, .columns = 2}, {keys}), HasSubstr("as many columns"));
+  EXPECT_THAT(refusal(OpKind::scale_samples, {}, {real({4, 3}), real({3})}), HasSubstr("[4]"));
+}
+
+TEST(Activation, RejectsSlopesThatHideTheSign) {
+  for (const ActivationKind kind : {ActivationKind::leaky_relu, ActivationKind::elu})
+    for (const double slope : {0.0, -1.0, std::nan("")})
+      EXPECT_THAT(refusal(OpKind::activation, ActivationAttributes{kind, slope}, {real({2, 2})}), HasSubstr("slope above 0"));
+}
+
+TEST(Loss, RejectsSmoothingThatLeavesNothing) {
+  for (const double smoothing : {-0.1, 1.0})
+    EXPECT_THAT(refusal(OpKind::softmax_cross_entropy, LossAttributes{.smoothing = smoothing},
+                        {real({4, 3}), typed({4}, DType::i32), real({4})}), HasSubstr("[0, 1)"));
+}
+
 TEST(Elementwise, RejectsValuesOfDifferentShapes) {
   EXPECT_THAT(refusal(OpKind::add, {}, {real({2, 3})}), HasSubstr("two or more inputs"));
   EXPECT_THAT(refusal(OpKind::add, {}, {real({2, 3}), real({2, 3}), real({3, 2})}),
