@@ -108,7 +108,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   if (gradient_sums != SumRounding::none)
     for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
   training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
-  fuse(graph);
+  fuse(graph, training.leaves);
   return training;
 }
 
@@ -126,7 +126,7 @@ EvaluationGraph with_probabilities(Graph started, const Task& task) {
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
   if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
-  fuse(graph);
+  fuse(graph, {evaluation.probabilities, evaluation.sample_loss});
   return evaluation;
 }
 

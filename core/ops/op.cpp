@@ -67,6 +67,7 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::gather_connections, "gather_connections", infer_gather_connections, nullptr,
      gradient_gather_connections},
     {OpKind::cast, "cast", infer_cast, nullptr, gradient_cast},
+    {OpKind::elementwise_chain, "elementwise_chain", infer_elementwise_chain, nullptr, gradient_refused},
     {OpKind::external, "external", infer_external, nullptr, nullptr},
     {OpKind::step_guard, "step_guard", infer_step_guard, nullptr, nullptr},
     {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},

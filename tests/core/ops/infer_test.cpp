@@ -65,7 +65,8 @@ TEST(OpTable, EveryOpWithInputsRefusesNone) {
       ActivationAttributes{},   BatchNormAttributes{},       DropoutAttributes{},
       ChannelsAttributes{},     ReshapeAttributes{},         LossAttributes{},
       TopKAttributes{},         ConnectionsAttributes{},     SgdAttributes{},
-      RunningAttributes{},      CastAttributes{},            GuardAttributes{}};
+      RunningAttributes{},      CastAttributes{},            GuardAttributes{},
+      ChainAttributes{}};
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     if (kind == static_cast<int>(OpKind::external)) continue;
     for (const Attributes& attributes : alternatives)
