@@ -14,6 +14,8 @@ namespace convoy::cpu {
 namespace {
 
 constexpr std::int64_t kChainBlock = 1024;
+/// From one buffer to the next: no multiple of 4096 bytes, or processors take a load for one of what was just stored there.
+constexpr std::int64_t kBufferStride = kChainBlock + 336;
 constexpr int kMostRegisters = kMostChainInputs + kMostChainSteps;
 
 const ElementwiseKernels& kernels() {
@@ -79,7 +81,7 @@ class Chain {
 
   /// The elements [begin, begin + n), n <= kChainBlock.
   void run(const KernelArguments& arguments, std::int64_t begin, std::int64_t n) const {
-    float buffers[kMostRegisters][kChainBlock];
+    alignas(64) float buffers[kMostRegisters][kBufferStride];
     const float* registers[kMostRegisters];
     const auto* row = static_cast<const std::byte*>(arguments.scratch);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
