@@ -81,6 +81,12 @@ struct RunningStatistic {
   Value sample;                    // this micro-batch's statistic
 };
 
+/// Logits beside the model's own, whose loss counts with a weight while training (Szegedy et al. 2015, section 5).
+struct AuxiliaryLogits {
+  Value logits;                    // [n, classes]
+  double weight = 1;
+};
+
 class Graph {
  public:
   /// `real` is the type of all real values: f32, or f64 for the reference backend.
@@ -124,6 +130,9 @@ class Graph {
   std::uint64_t dropout_seed = 0;
   /// Batch normalisation while training: 0 over the micro-batch; else over the whole batch of that many micro-batches.
   std::int64_t normalised_micro_batches = 0;
+
+  /// Auxiliary heads, in their order; models add them to graphs for training alone.
+  std::vector<AuxiliaryLogits> auxiliary;
 
   /// What each dense layer was given for one sample, [s.., c] or [features], by the layer's name: written by dense().
   std::map<std::string, Shape, std::less<>> dense_inputs;

@@ -71,6 +71,13 @@ struct AttributeText {
     return fmt::format("{} {} {} {}", a.momentum, a.nesterov, a.decay, a.rate_factor);
   }
   std::string operator()(const CastAttributes& a) const { return std::string(name_of(a.to)); }
+  std::string operator()(const ChainAttributes& a) const {
+    std::string steps;
+    for (const ChainStep& step : a.steps)
+      steps += fmt::format("{}[{}] {} {} {}; ", static_cast<int>(step.function), (*this)(step.activation), step.a, step.b,
+                           name_of(step.type));
+    return steps + fmt::format("{}", fmt::join(a.outputs, ","));
+  }
   std::string operator()(const GuardAttributes& a) const {
     return fmt::format("{} {} {} {}", a.scaling, a.most, a.growth_every, a.halts);
   }

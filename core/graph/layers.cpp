@@ -143,7 +143,7 @@ Value dense_as_conv(Graph& graph, Value x, const Shape& trained, const DenseSpec
   extents.push_back(channels);
   const Value weights = dense_weights(graph, trained.elements(0, trained.rank()), spec);
   std::vector<Value> inputs{x, reshape(graph, weights, Shape(extents))};
-  if (attributes.bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  if (attributes.bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {spec.bias_init, 1, 1, false}));
   return graph.add(OpKind::conv, attributes, inputs);
 }
 
@@ -159,7 +159,7 @@ Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec)
   if (!graph.fully_convolutional) graph.dense_inputs[graph.scope()] = sample;
   std::vector<Value> inputs{x, dense_weights(graph, graph.shape(x)[1], spec)};
   const bool bias = spec.bias && spec.trainable;
-  if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {spec.bias_init, 1, 1, false}));
   return graph.add(OpKind::dense, DenseAttributes{.units = spec.units, .bias = bias}, inputs);
 }
 

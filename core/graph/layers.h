@@ -44,7 +44,8 @@ struct DenseSpec {
   std::int64_t units = 0;
   bool bias = true;
   bool trainable = true;          // false: fixed weights (role constant), no bias
-  Initializer init{Initializer::Kind::he_normal, 0};
+  Initializer init{Initializer::Kind::he_normal, 0  Initializer bias_init{Initializer::Kind::constant, 0};
+};
 };
 /// A depthwise convolution, `multiplier` maps of each channel (layer "depthwise", spec's kernel, stride, padding; no bias), and a
 /// 1 x 1 convolution to spec.channels (layer "pointwise"); Sifre 2014. spec.groups must be 1.

@@ -60,9 +60,16 @@ struct Scores {
   Value loss, weight, top1, top5;
 };
 
-Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Value weights) {
+/// `losses` receives what is to be differentiated: the loss, and those of auxiliary heads.
+Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Value weights, std::vector<Value>& losses) {
   const std::int64_t five = std::min<std::int64_t>(5, task.classes);
-  return {graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {logits, labels, weights}),
+  const auto loss_of = [&](Value of, double weight) {
+    losses.push_back(graph.add_op(OpKind::softmax_cross_entropy, LossAttributes{weight, task.label_smoothing}, {of, labels, weights})[0]);
+    return losses.back();
+  };
+  const Value loss = loss_of(logits, 1);
+  for (const AuxiliaryLogits& head : graph.auxiliary) loss_of(head.logits, head.weight);
+  return {loss,
           graph.add(OpKind::sum_weights, {}, {weights}),
           graph.add(OpKind::top_k, TopKAttributes{1}, {logits, labels, weights}),
           graph.add(OpKind::top_k, TopKAttributes{five}, {logits, labels, weights})};
@@ -78,16 +85,15 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   graph.normalised_micro_batches = task.normalised_micro_batches;
   const Forward made = forward(graph, task);
   training.inputs = made.inputs;
-  Scores scores = add_scores(graph, task, made.logits, made.inputs.labels, made.inputs.weights);
-  std::vector<Value> losses{scores.loss};
+  std::vector<Value> losses;
+  Scores scores = add_scores(graph, task, made.logits, made.inputs.labels, made.inputs.weights, losses);
   if (task.mixes) {
     // Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2: lambda l(y) + (1 - lambda) l(y of the partner);
     // lambda is the weight of the first label.
     training.inputs.partner_labels = graph.add_input("partner_labels", {task.micro_batch}, DType::i32);
     training.inputs.partner_weights = graph.add_input("partner_weights", {task.micro_batch}, graph.real());
     const Scores partner =
-        add_scores(graph, task, made.logits, training.inputs.partner_labels, training.inputs.partner_weights);
-    losses.push_back(partner.loss);
+        add_scores(graph, task, made.logits, training.inputs.partner_labels, training.inputs.partner_weights, losses);
     const auto sum = [&](Value a, Value b) { return graph.add(OpKind::add, {}, {a, b}); };
     scores = {sum(scores.loss, partner.loss), sum(scores.weight, partner.weight), sum(scores.top1, partner.top1),
               sum(scores.top5, partner.top5)};
@@ -108,7 +114,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   if (gradient_sums != SumRounding::none)
     for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
   training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
-  fuse(graph);
+  fuse(graph, training.leaves);
   return training;
 }
 
@@ -126,7 +132,7 @@ EvaluationGraph with_probabilities(Graph started, const Task& task) {
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
   if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
-  fuse(graph);
+  fuse(graph, {evaluation.probabilities, evaluation.sample_loss});
   return evaluation;
 }
 

@@ -21,6 +21,7 @@ struct Task {
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
   std::int64_t normalised_micro_batches = 0;  // Graph's
+  double label_smoothing = 0;      // while training: LossAttributes
   bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
@@ -37,7 +38,7 @@ struct TrainingGraph {
   Graph graph;
   TaskInputs inputs;
   std::vector<ParameterGradient> gradients;
-  Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1]; leaves like the gradients
+  Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1], of the model's own logits; leaves like the gradients
   std::vector<Value> leaves;       // all that goes through the reduction tree
   BucketLayout buckets;
 };

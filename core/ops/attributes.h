@@ -165,7 +165,7 @@ struct DropoutAttributes {
 
 /// Local response normalisation (Krizhevsky et al. 2012, section 3.3) over `size` (odd) neighbouring channels j of channel i,
 /// cut off at the first and the last: s_i = k + alpha sum of x_j^2; y_i = x_i s_i^-beta.
-/// local_response: x [.., c] -> y. local_response_backward: x, y, dy -> dx.
+/// local_response: x [.., c] -> y. local_response_backward: x, dy -> dx.
 struct LocalResponseAttributes {
   std::int64_t size = 5;
   double alpha = 1e-4;             // of the plain sum; libraries that divide it by `size` are given alpha size
@@ -310,12 +310,31 @@ struct RunningAttributes {
   bool operator==(const RunningAttributes&) const = default;
 };
 
+/// Element-wise ops on values of one shape as one op, which reads and writes every element once; made by the fuse pass.
+/// Registers are the inputs, then the result of each step in turn; a step works in f32 (f64) on earlier registers a and b and
+/// rounds its result to `type`, as the op that it stands for does. Functions are named after their ops: *_backward takes
+/// y, dy; *_channels takes for b an input [c]; a sum of many terms is several steps, of which the last alone rounds.
+/// elementwise_chain: inputs -> the results of the steps that `outputs` lists.
+struct ChainStep {
+  enum class Function { activation, activation_backward, add, multiply, add_channels, multiply_channels, cast };
+  Function function = Function::add;
+  ActivationAttributes activation{};  // of the first two functions
+  int a = 0, b = 0;                   // b: of functions of two values
+  DType type = DType::f32;
+  bool operator==(const ChainStep&) const = default;
+};
+struct ChainAttributes {
+  std::vector<ChainStep> steps;
+  std::vector<int> outputs;
+  bool operator==(const ChainAttributes&) const = default;
+};
+
 using Attributes =
     std::variant<std::monostate, PrepareAttributes, ConvAttributes, ConvBackwardAttributes, DenseAttributes,
                  PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
                  ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
                  SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes, GlobalBatchNormAttributes,
-                 BatchSumAttributes, LocalResponseAttributes, LayerNormAttributes, ResampleAttributes,
+                 BatchSumAttributes, ChainAttributes, LocalResponseAttributes, LayerNormAttributes, ResampleAttributes,
                  PathsAttributes>;
 
 }  // namespace convoy

@@ -135,4 +135,7 @@ Outputs infer_step_guard(const Attributes&, Inputs);
 Outputs infer_sgd_update(const Attributes&, Inputs);
 Outputs infer_running_update(const Attributes&, Inputs);
 
+// chain.cpp
+Outputs infer_elementwise_chain(const Attributes&, Inputs);
+
 }  // namespace convoy::ops

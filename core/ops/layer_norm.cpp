@@ -17,8 +17,9 @@ void check(std::string_view op, const LayerNormAttributes& a, Inputs in) {
 /// x [.., c] -> y as x, inverse deviation [..].
 Outputs infer_layer_norm(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "layer_norm";
+  const auto& a = as<LayerNormAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"x"});
-  check(kOp, as<LayerNormAttributes>(kOp, attributes), in);
+  check(kOp, a, in);
   const DType data = require_data(kOp, OpKind::layer_norm, in);
   return {in[0], {rows_of(in[0].shape), wide_beside(data)}};
 }
@@ -26,8 +27,9 @@ Outputs infer_layer_norm(const Attributes& attributes, Inputs in) {
 /// y, inverse deviation, dy -> dx.
 Outputs infer_layer_norm_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "layer_norm_backward";
+  const auto& a = as<LayerNormAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"y", "inverse deviation", "dy"});
-  check(kOp, as<LayerNormAttributes>(kOp, attributes), in);
+  check(kOp, a, in);
   require_data(kOp, OpKind::layer_norm_backward, in);
   require_shape(kOp, "inverse deviation", in[1].shape, rows_of(in[0].shape));
   require_shape(kOp, "dy", in[2].shape, in[0].shape);

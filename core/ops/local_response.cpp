@@ -16,27 +16,28 @@ void check(std::string_view op, const LocalResponseAttributes& a, Inputs in) {
 /// x -> y as x.
 Outputs infer_local_response(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "local_response";
+  const auto& a = as<LocalResponseAttributes>(kOp, attributes);
   require_inputs(kOp, in, {"x"});
-  check(kOp, as<LocalResponseAttributes>(kOp, attributes), in);
+  check(kOp, a, in);
   require_data(kOp, OpKind::local_response, in);
   return {in[0]};
 }
 
-/// x, y, dy -> dx.
+/// x, dy -> dx.
 Outputs infer_local_response_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "local_response_backward";
-  require_inputs(kOp, in, {"x", "y", "dy"});
-  check(kOp, as<LocalResponseAttributes>(kOp, attributes), in);
+  const auto& a = as<LocalResponseAttributes>(kOp, attributes);
+  require_inputs(kOp, in, {"x", "dy"});
+  check(kOp, a, in);
   require_data(kOp, OpKind::local_response_backward, in);
-  require_shape(kOp, "y", in[1].shape, in[0].shape);
-  require_shape(kOp, "dy", in[2].shape, in[0].shape);
+  require_shape(kOp, "dy", in[1].shape, in[0].shape);
   return {in[0]};
 }
 
-/// dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum over neighbours j of dy_j y_j / s_j
+/// dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum over neighbours j of dy_j x_j s_j^(-beta - 1)
 void gradient_local_response(GradientContext& g) {
   if (g.needs(0))
-    g.set(0, emit(g, OpKind::local_response_backward, g.op().as<LocalResponseAttributes>(), {g.input(0), g.output(0), dy_of(g)}));
+    g.set(0, emit(g, OpKind::local_response_backward, g.op().as<LocalResponseAttributes>(), {g.input(0), dy_of(g)}));
 }
 
 }  // namespace convoy::ops

@@ -75,6 +75,7 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::gather_connections, "gather_connections", infer_gather_connections, nullptr,
      gradient_gather_connections},
     {OpKind::cast, "cast", infer_cast, nullptr, gradient_cast},
+    {OpKind::elementwise_chain, "elementwise_chain", infer_elementwise_chain, nullptr, gradient_refused},
     {OpKind::external, "external", infer_external, nullptr, nullptr},
     {OpKind::step_guard, "step_guard", infer_step_guard, nullptr, nullptr},
     {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},
@@ -102,6 +103,7 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::dense_backward_data:     // dy, weights
     case OpKind::dense_backward_weights:  // x, dy
     case OpKind::activation_backward:     // y, dy
+    case OpKind::local_response_backward: // x, dy
     case OpKind::multiply:
     case OpKind::dot_to_channels:         // x, y
       return input <= 1;
@@ -125,8 +127,6 @@ bool takes_narrow(OpKind kind, int input) {
       return input == 0;
     case OpKind::layer_norm_backward:     // y, dy
       return input != 1;
-    case OpKind::local_response_backward:
-      return true;
     case OpKind::batch_norm:              // x, residual
       return input == 0 || input == 3;
     case OpKind::batch_norm_inference:    // x, residual

@@ -45,6 +45,7 @@ enum class OpKind {
   sum_weights,         // weights [n] -> [1]
   scatter_connections, gather_connections,
   cast,
+  elementwise_chain,   // made by the fuse pass
   external,
   step_guard, sgd_update, running_update,
   count_               // number of kinds

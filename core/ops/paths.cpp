@@ -19,8 +19,9 @@ Outputs infer_path_weights(const Attributes& attributes, Inputs in) {
 }
 
 /// x [n, ..], w [n] -> y as x.
-Outputs infer_scale_samples(const Attributes&, Inputs in) {
+Outputs infer_scale_samples(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "scale_samples";
+  as<std::monostate>(kOp, attributes);
   require_inputs(kOp, in, {"x", "w"});
   require_data(kOp, OpKind::scale_samples, in);
   require_rank(kOp, "x [n, ..]", in[0].shape, 1, Shape::kMaxRank);

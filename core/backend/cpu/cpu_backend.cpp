@@ -104,6 +104,8 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"copy", bind_connections}};
     case OpKind::cast:
       return {{"loop", bind_cast}};
+    case OpKind::elementwise_chain:
+      return {{"vector", bind_chain}};
     case OpKind::step_guard:
       return {{"loop", bind_guard}};
     case OpKind::sgd_update:
@@ -162,6 +164,7 @@ bool takes_narrow_itself(OpKind kind) {
     case OpKind::slice:
     case OpKind::pad_channels:
     case OpKind::cast:
+    case OpKind::elementwise_chain:
     case OpKind::sgd_update:
       return true;
     default:

@@ -51,6 +51,7 @@ Bound bind_top_k(const OpDesc& op, int threads, std::string* reason);
 Bound bind_sum_weights(const OpDesc& op, int threads, std::string* reason);
 Bound bind_connections(const OpDesc& op, int threads, std::string* reason);  // scatter, gather
 Bound bind_cast(const OpDesc& op, int threads, std::string* reason);
+Bound bind_chain(const OpDesc& op, int threads, std::string* reason);
 Bound bind_guard(const OpDesc& op, int threads, std::string* reason);
 Bound bind_sgd(const OpDesc& op, int threads, std::string* reason);
 Bound bind_running(const OpDesc& op, int threads, std::string* reason);

@@ -54,11 +54,10 @@ Bound bind_local_response(const OpDesc& op, int threads, std::string*) {
 Bound bind_local_response_backward(const OpDesc& op, int threads, std::string*) {
   const LocalResponse rule = rule_of(op);
   const std::int64_t c = op.inputs[0].shape[-1];
-  return bind_local(op, threads, {{0, 0}, {1, 0}, {2, 0}},
+  return bind_local(op, threads, {{0, 0}, {1, 0}},
                     [=](const KernelArguments& arguments, std::int64_t at, std::int64_t rows, float* work) {
                       kernels().local_response_backward(rule, input<float>(arguments, 0) + at, input<float>(arguments, 1) + at,
-                                                        input<float>(arguments, 2) + at, output<float>(arguments, 0) + at, rows,
-                                                        c, work);
+                                                        output<float>(arguments, 0) + at, rows, c, work);
                     });
 }
 

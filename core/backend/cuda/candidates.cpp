@@ -83,6 +83,8 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"own", bind_connections}};
     case OpKind::cast:
       return {{"own", bind_cast}};
+    case OpKind::elementwise_chain:
+      return {{"own", bind_chain}};
     case OpKind::step_guard:
       return {{"own", bind_guard}};
     case OpKind::sgd_update:

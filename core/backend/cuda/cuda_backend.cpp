@@ -14,9 +14,9 @@ namespace {
 
 bool is_narrow(DType type) { return type == DType::bf16 || type == DType::f16; }
 
-/// Kinds with real operands of several types: f64 scalars, copies in a narrow type.
+/// Kinds with real operands of several types: f64 scalars, copies in a narrow type, casts.
 bool takes_any_real(OpKind kind) {
-  return kind == OpKind::cast || kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
+  return kind == OpKind::cast || kind == OpKind::elementwise_chain || kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
 }
 
 std::string told(const TensorDesc& operand) {

@@ -22,6 +22,8 @@ Bound bind_activation_backward(const Context& context, const OpDesc& op, std::st
 Bound bind_add(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_multiply(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_cast(const Context& context, const OpDesc& op, std::string* reason);
+// chain.cu
+Bound bind_chain(const Context& context, const OpDesc& op, std::string* reason);
 // channel_operands.cu: add_, multiply_channels; sum_, dot_to_channels
 Bound bind_channel_operand(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_channel_sum(const Context& context, const OpDesc& op, std::string* reason);

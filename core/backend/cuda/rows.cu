@@ -36,10 +36,9 @@ __global__ void local_response(LocalResponse rule, Divisor channels, const T* x,
 /// Most neighbours on a side that a block shares.
 constexpr int kMostHalf = 128;
 
-/// A block takes kThreads neighbouring elements, and dy y / s of those and of `half` more on both sides.
+/// A block takes kThreads neighbouring elements, and dy x s^(-beta - 1) of those and of `half` more on both sides.
 template <typename T>
-__global__ void local_response_backward(LocalResponse rule, Divisor channels, const T* x, const T* y, const T* dy, T* dx,
-                                        std::uint32_t items) {
+__global__ void local_response_backward(LocalResponse rule, Divisor channels, const T* x, const T* dy, T* dx, std::uint32_t items) {
   __shared__ float terms[kThreads + 2 * kMostHalf];
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kThreads - rule.half;
   for (int t = static_cast<int>(threadIdx.x); t < kThreads + 2 * rule.half; t += kThreads) {
@@ -47,7 +46,8 @@ __global__ void local_response_backward(LocalResponse rule, Divisor channels, co
     if (at < 0 || at >= items) continue;
     std::uint32_t row = static_cast<std::uint32_t>(at);
     const int c = static_cast<int>(channels.take(row));
-    terms[t] = to_float(dy[at]) * to_float(y[at]) / response(rule, x + at - c, c);
+    const float s = response(rule, x + at - c, c);
+    terms[t] = to_float(dy[at]) * math::power(s, -rule.beta) * to_float(x[at]) / s;
   }
   __syncthreads();
   const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
@@ -175,7 +175,7 @@ Bound bind_local_response_backward(const Context& context, const OpDesc& op, std
       for_samples(rows, c, [&](std::int64_t first, std::int64_t count) {
         const std::int64_t at = first * c;
         launch(local_response_backward<T>, blocks_for(count * c), kThreads, stream, rule, Divisor(c), input<T>(arguments, 0) + at,
-               input<T>(arguments, 1) + at, input<T>(arguments, 2) + at, output<T>(arguments, 0) + at,
+               input<T>(arguments, 1) + at, output<T>(arguments, 0) + at,
                static_cast<std::uint32_t>(count * c));
       });
     };

@@ -2,6 +2,7 @@
 set(cuda_kernels
   batch_norm.cu
   batch_norm_backward.cu
+  chain.cu
   channel_operands.cu
   channels.cu
   conv_direct.cu

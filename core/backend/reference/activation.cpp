@@ -9,7 +9,8 @@ namespace {
 constexpr double kAmplitude = 1.7159;
 constexpr double kSlope = 2.0 / 3.0;
 
-/// f'(x) as a function of y = f(x).
+}  // namespace
+
 double derivative(ActivationKind kind, double slope, double y) {
   switch (kind) {
     case ActivationKind::none:
@@ -37,8 +38,6 @@ double derivative(ActivationKind kind, double slope, double y) {
   }
   return 0;
 }
-
-}  // namespace
 
 double activate(ActivationKind kind, double x, double slope) {
   switch (kind) {

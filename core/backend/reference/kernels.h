@@ -69,11 +69,14 @@ void top_k(const OpDesc&, const KernelArguments&);
 void scatter_connections(const OpDesc&, const KernelArguments&);
 void gather_connections(const OpDesc&, const KernelArguments&);
 void cast(const OpDesc&, const KernelArguments&);
+void elementwise_chain(const OpDesc&, const KernelArguments&);
 void step_guard(const OpDesc&, const KernelArguments&);
 void sgd_update(const OpDesc&, const KernelArguments&);
 void running_update(const OpDesc&, const KernelArguments&);
 
 /// f(x) of an activation.
 double activate(ActivationKind kind, double x, double slope = 0);
+/// f'(x) as a function of y = f(x).
+double derivative(ActivationKind kind, double slope, double y);
 
 }  // namespace convoy::reference

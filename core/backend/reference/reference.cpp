@@ -63,6 +63,7 @@ constexpr std::array kTable{
     Entry{OpKind::scatter_connections, reference::scatter_connections},
     Entry{OpKind::gather_connections, reference::gather_connections},
     Entry{OpKind::cast, reference::cast},
+    Entry{OpKind::elementwise_chain, reference::elementwise_chain},
     Entry{OpKind::step_guard, reference::step_guard},
     Entry{OpKind::sgd_update, reference::sgd_update},
     Entry{OpKind::running_update, reference::running_update},

@@ -31,7 +31,7 @@ void local_response_backward(const OpDesc& op, const KernelArguments& arguments)
   const auto& a = attributes<LocalResponseAttributes>(op);
   const std::int64_t M = positions(op.inputs[0].shape), C = op.inputs[0].shape[-1];
   for (std::int64_t m = 0; m < M; ++m) {
-    const double *x = in(arguments, 0) + m * C, *dy = in(arguments, 2) + m * C;
+    const double *x = in(arguments, 0) + m * C, *dy = in(arguments, 1) + m * C;
     for (std::int64_t i = 0; i < C; ++i) {
       double sum = 0;
       for (std::int64_t j = std::max<std::int64_t>(i - a.size / 2, 0); j <= std::min(i + a.size / 2, C - 1); ++j)

@@ -219,7 +219,7 @@ std::vector<ParityFamily> data_families() {
     for (const double rate : {0.0, 0.15, 0.95})
       for (const double global : {0.0, 0.5, 1.0}) {
         const PathsAttributes a{.paths = paths, .rate = rate, .keeps_one = paths > 1, .global = global, .columns = 5, .seed = 42,
-                                .name = "block1/join", .network = "columns", .real = DType::f64};
+                                .name = "block1/join", .network = "columns"};
         families.push_back({{fmt::format("{} paths, rate {}, global {}", paths, rate, global), OpKind::path_weights, a,
                              {keys(37)}, 1, {}}});
       }

@@ -13,6 +13,7 @@ std::vector<ParityFamily> pool_families();
 std::vector<ParityFamily> batch_norm_families();
 std::vector<ParityFamily> global_batch_norm_families();
 std::vector<ParityFamily> elementwise_families();
+std::vector<ParityFamily> chain_families();     // elementwise_chain
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
 std::vector<ParityFamily> data_families();    // prepare, dropout, paths

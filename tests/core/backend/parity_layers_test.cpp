@@ -18,6 +18,7 @@ TEST(CpuPool, EqualsTheReference) { expect_parity(pool_families()); }
 TEST(CpuBatchNorm, EqualsTheReference) { expect_parity(batch_norm_families()); }
 TEST(CpuGlobalBatchNorm, EqualsTheReference) { expect_parity(global_batch_norm_families()); }
 TEST(CpuElementwise, EqualsTheReference) { expect_parity(elementwise_families()); }
+TEST(CpuChains, EqualTheReference) { expect_parity(chain_families()); }
 TEST(CpuChannels, EqualTheReference) { expect_parity(channel_families()); }
 TEST(CpuLosses, EqualTheReference) { expect_parity(loss_families()); }
 TEST(CpuPrepareAndDropout, EqualTheReference) { expect_parity(data_families()); }

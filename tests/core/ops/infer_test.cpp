@@ -65,7 +65,8 @@ TEST(OpTable, EveryOpWithInputsRefusesNone) {
       ActivationAttributes{},   BatchNormAttributes{},       DropoutAttributes{},
       ChannelsAttributes{},     ReshapeAttributes{},         LossAttributes{},
       TopKAttributes{},         ConnectionsAttributes{},     SgdAttributes{},
-      RunningAttributes{},      CastAttributes{},            GuardAttributes{}};
+      RunningAttributes{},      CastAttributes{},            GuardAttributes{},
+      ChainAttributes{}};
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     if (kind == static_cast<int>(OpKind::external)) continue;
     for (const Attributes& attributes : alternatives)
@@ -284,7 +285,7 @@ TEST(Rows, RejectWhatMakesNoSense) {
   const TensorDesc x = real({4, 2, 6});
   EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.size = 4}, {x}), HasSubstr("odd number"));
   EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.k = 0}, {x}), HasSubstr("k > 0"));
-  EXPECT_THAT(refusal(OpKind::local_response_backward, LocalResponseAttributes{}, {x, x, real({4, 2, 5})}), HasSubstr("dy must have"));
+  EXPECT_THAT(refusal(OpKind::local_response_backward, LocalResponseAttributes{}, {x, real({4, 2, 5})}), HasSubstr("dy must have"));
   EXPECT_THAT(refusal(OpKind::layer_norm, LayerNormAttributes{.epsilon = 0}, {x}), HasSubstr("epsilon must be positive"));
   EXPECT_THAT(refusal(OpKind::layer_norm_backward, LayerNormAttributes{}, {x, real({4}), x}), HasSubstr("[4, 2]"));
 }

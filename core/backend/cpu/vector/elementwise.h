@@ -8,12 +8,13 @@ namespace convoy::cpu {
 
 struct ElementwiseKernels {
   using Activation = void (*)(const float* x, float slope, float* y, std::int64_t n);
+  using ActivationBackward = void (*)(const float* y, const float* dy, float slope, float* dx, std::int64_t n);
   using Binary = void (*)(const float* a, const float* b, float* y, std::int64_t n);
 
   // By ActivationKind.
   static constexpr int kActivations = 10;
   Activation activation[kActivations];
-  void (*activation_backward[kActivations])(const float* y, const float* dy, float slope, float* dx, std::int64_t n);
+  ActivationBackward activation_backward[kActivations];
   Binary add, multiply;
   /// w, v change.
   void (*sgd)(const math::SgdStep& step, float* w, float* v, const float* gradient, std::int64_t n);

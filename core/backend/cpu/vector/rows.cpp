@@ -40,17 +40,17 @@ void local_response(const LocalResponse& rule, const float* x, float* y, i64 row
   }
 }
 
-void local_response_backward(const LocalResponse& rule, const float* x, const float* y, const float* dy, float* dx, i64 rows,
-                             i64 c, float* work) {
+void local_response_backward(const LocalResponse& rule, const float* x, const float* dy, float* dx, i64 rows, i64 c, float* work) {
   float *padded = work, *s = work + c + 2 * rule.half, *sums = s + c;
   const float factor = 2.0f * rule.alpha * rule.beta;
   clear_border(padded, rule.half, c);
-  for (i64 r = 0; r < rows; ++r, x += c, y += c, dy += c, dx += c) {
+  for (i64 r = 0; r < rows; ++r, x += c, dy += c, dx += c) {
     responses(rule, x, c, padded, s);
 #pragma omp simd
     for (i64 i = 0; i < c; ++i) {
-      padded[rule.half + i] = dy[i] * y[i] / s[i];
-      s[i] = dy[i] * math::power(s[i], -rule.beta);
+      const float direct = dy[i] * math::power(s[i], -rule.beta);
+      padded[rule.half + i] = direct * x[i] / s[i];
+      s[i] = direct;
     }
     window_sums(padded, rule.half, sums, c);
 #pragma omp simd

@@ -12,8 +12,8 @@ struct LocalResponse {
 struct RowKernels {
   /// `work`: 3 c + 2 half floats.
   void (*local_response)(const LocalResponse& rule, const float* x, float* y, std::int64_t rows, std::int64_t c, float* work);
-  void (*local_response_backward)(const LocalResponse& rule, const float* x, const float* y, const float* dy, float* dx,
-                                  std::int64_t rows, std::int64_t c, float* work);
+  void (*local_response_backward)(const LocalResponse& rule, const float* x, const float* dy, float* dx, std::int64_t rows,
+                                  std::int64_t c, float* work);
   /// `inverse` [rows]: one over the deviation; may be null.
   void (*layer_norm)(double epsilon, const float* x, float* y, float* inverse, std::int64_t rows, std::int64_t c);
   void (*layer_norm_backward)(const float* y, const float* inverse, const float* dy, float* dx, std::int64_t rows,
