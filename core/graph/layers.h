@@ -63,7 +63,8 @@ Value global_pool(Graph& graph, Value x, PoolKind kind = PoolKind::average);  //
 
 Value activation(Graph& graph, Value x, ActivationKind kind);
 Value relu(Graph& graph, Value x);
-/// Training: batch statistics, running mean and variance kept as state. Inference: the running ones.
+/// Training: batch statistics, running mean and variance kept as state. Inference, and where the layer is frozen: the running
+/// ones.
 Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon = 1e-5);
 /// Identity for inference and for rate 0. Uses the graph's input "keys".
 Value dropout(Graph& graph, Value x, std::string_view name, double rate);

@@ -21,6 +21,7 @@ struct Task {
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
   std::int64_t normalised_micro_batches = 0;  // Graph's
+  std::vector<std::string> frozen = {};  // Graph's: layers that are not trained
   bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)

@@ -8,11 +8,14 @@ set(cuda_kernels
   dense_direct.cu
   dropout.cu
   elementwise.cu
+  guard.cu
   loss.cu
+  norms.cu
   padding.cu
   pool.cu
   pool_backward.cu
   prepare.cu
+  running.cu
   sums.cu
   update.cu
 )

@@ -14,8 +14,6 @@ struct ElementwiseKernels {
   Unary activation[5];
   Binary activation_backward[5];  // y, dy -> dx
   Binary add, multiply;
-  /// w, v change.
-  void (*sgd)(const math::SgdStep& step, float* w, float* v, const float* gradient, std::int64_t n);
   /// running = keep running + factor statistic.
   void (*blend)(float keep, float factor, float* running, const float* statistic, std::int64_t n);
   /// y = x scale where words[i] >= threshold, else 0.
