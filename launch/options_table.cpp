@@ -231,7 +231,7 @@ std::vector<OptionSpec> optim_options() {
        .commands = takers(kRun), .least = 0, .most = 0.99999999},
       {.name = "optim.rho", .type = real, .value = "0.9", .help = "rmsprop: decay of the mean of squares",
        .commands = takers(kRun), .least = 0, .most = 0.999999},
-      {.name = "optim.epsilon", .type = real, .value = "1e-8", .help = "adam, adamw, rmsprop: what keeps the divisor from 0 "
+      {.name = "optim.epsilon", .type = real, .value = "1e-08", .help = "adam, adamw, rmsprop: what keeps the divisor from 0 "
        "(Inception v3: 1)", .commands = takers(kRun), .least = 0, .most = 1e6},
       {.name = "optim.trust", .type = real, .value = "0.001", .help = "lars: the trust coefficient; biases and normalisation "
        "parameters have the plain rate", .commands = takers(kRun), .least = 1e-12, .most = 1e6},

@@ -1,6 +1,5 @@
 // squared_norms and clip_norm. The lanes and blocks of core/ops/update_math.h, so that the bits are the cpu's: half a warp takes
 // a block of kNormBlock elements, a lane a thread.
-#include <algorithm>
 #include <vector>
 
 #include "core/backend/cuda/kernels.h"
