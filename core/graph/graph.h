@@ -55,6 +55,7 @@ struct ParameterInfo {
   std::int64_t fan_in = 1;
   std::int64_t fan_out = 1;
   bool decay = true;               // weight decay applies (not to biases and norms)
+  bool frozen = false;             // its layer is frozen: no gradient, no update
 };
 
 struct ValueInfo {
@@ -128,6 +129,9 @@ class Graph {
   /// Whether the graph is built for training (dropout and batch statistics) or for inference.
   bool training = true;
   std::uint64_t dropout_seed = 0;
+  /// Patterns of the names of layers that are not trained (layer_names.h). To be set before the layers are added: their
+  /// parameters have no gradient, and their batch normalisations use the running statistics, which stay as they are.
+  std::vector<std::string> frozen;
   /// Batch normalisation while training: 0 over the micro-batch; else over the whole batch of that many micro-batches.
   std::int64_t normalised_micro_batches = 0;
 

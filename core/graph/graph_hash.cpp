@@ -67,9 +67,13 @@ struct AttributeText {
     return links;
   }
   std::string operator()(const ExternalAttributes& a) const { return fmt::format("{} {}", a.name, a.index); }
-  std::string operator()(const SgdAttributes& a) const {
-    return fmt::format("{} {} {} {}", a.momentum, a.nesterov, a.decay, a.rate_factor);
+  std::string operator()(const UpdateAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(a.rule), a.momentum, a.nesterov, a.decay,
+                       a.decoupled, a.rate_factor, a.beta1, a.beta2, a.rho, a.epsilon, a.trust, a.clip_value, a.gradient_norm,
+                       a.weight_norm);
   }
+  std::string operator()(const ClipAttributes& a) const { return fmt::format("{} {}", a.limit, a.tensors); }
+  std::string operator()(const AverageAttributes& a) const { return fmt::format("{} {}", a.decay, a.from); }
   std::string operator()(const CastAttributes& a) const { return std::string(name_of(a.to)); }
   std::string operator()(const ChainAttributes& a) const {
     std::string steps;

@@ -246,7 +246,7 @@ Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
   const Value mean = graph.add_state("mean", channels, {kConstant, 0});
   const Value variance = graph.add_state("variance", channels, {kConstant, 1});
   const BatchNormAttributes attributes{.epsilon = epsilon};
-  if (!graph.training)
+  if (!graph.training || graph.info(gamma).parameter.frozen)
     return graph.add(OpKind::batch_norm_inference, attributes, {x, gamma, beta, mean, variance});
   std::vector<Value> outputs;
   if (graph.normalised_micro_batches > 0) {

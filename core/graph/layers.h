@@ -44,8 +44,8 @@ struct DenseSpec {
   std::int64_t units = 0;
   bool bias = true;
   bool trainable = true;          // false: fixed weights (role constant), no bias
-  Initializer init{Initializer::Kind::he_normal, 0  Initializer bias_init{Initializer::Kind::constant, 0};
-};
+  Initializer init{Initializer::Kind::he_normal, 0};
+  Initializer bias_init{Initializer::Kind::constant, 0};
 };
 /// A depthwise convolution, `multiplier` maps of each channel (layer "depthwise", spec's kernel, stride, padding; no bias), and a
 /// 1 x 1 convolution to spec.channels (layer "pointwise"); Sifre 2014. spec.groups must be 1.
@@ -81,7 +81,8 @@ Value local_response(Graph& graph, Value x, const LocalResponseAttributes& attri
 Value layer_norm(Graph& graph, Value x, std::string_view name, double epsilon = 1e-5, bool whole_samples = false);
 /// To the extents of `size`; bilinear (pixels' centres at halves) or nearest.
 Value resample(Graph& graph, Value x, Axes size, bool linear);
-/// Training: batch statistics, running mean and variance kept as state. Inference: the running ones.
+/// Training: batch statistics, running mean and variance kept as state. Inference, and where the layer is frozen: the running
+/// ones.
 Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon = 1e-5);
 /// Identity for inference and for rate 0. Uses the graph's input "keys".
 Value dropout(Graph& graph, Value x, std::string_view name, double rate);

@@ -12,7 +12,8 @@
 
 namespace convoy {
 
-/// Appends the ops that compute d loss / d p for all parameters p that `loss` [1] depends on.
+/// Appends the ops that compute d loss / d p for all parameters p that `loss` [1] depends on and that are not frozen; below the
+/// lowest of them nothing is computed.
 /// Returns (parameter, gradient) in the order of the parameters; a gradient has role gradient. The gradient of a value
 /// used more than once is the sum over its uses.
 struct ParameterGradient {

@@ -83,6 +83,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   graph.training = true;
   graph.dropout_seed = task.dropout_seed;
   graph.normalised_micro_batches = task.normalised_micro_batches;
+  graph.frozen = task.frozen;
   const Forward made = forward(graph, task);
   training.inputs = made.inputs;
   std::vector<Value> losses;
@@ -103,6 +104,8 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   training.top1 = scores.top1;
   training.top5 = scores.top5;
   training.gradients = differentiate(graph, losses);
+  if (training.gradients.empty())
+    throw UsageError(fmt::format("all layers of {} are frozen, so that nothing is left to train; freeze fewer", task.model));
   for (const ParameterGradient& entry : training.gradients) training.leaves.push_back(entry.gradient);
   for (const RunningStatistic& statistic : graph.running_statistics()) training.leaves.push_back(statistic.sample);
   for (Value metric : {training.loss, training.weight, training.top1, training.top5})

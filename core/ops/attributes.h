@@ -290,15 +290,65 @@ struct GuardAttributes {
   bool operator==(const GuardAttributes&) const = default;
 };
 
-/// SGD with momentum (library form): g = gradient / divisor + decay w; v = momentum v + g;
-/// w -= rate v, or with nesterov rate (g + momentum v). Only where the scalars say apply.
-/// sgd_update: w, v, gradient, scalars f64 [kStepScalars] [, copy: w as bf16 or f16] -> nothing; changes w, v and copy.
-struct SgdAttributes {
-  double momentum = 0.9;
-  bool nesterov = false;
+/// The rule of an update, with its slots in the order of the operands; all begin as zeros.
+enum class Optimizer {
+  sgd,      // v
+  rmsprop,  // s, v
+  adam,     // m, s
+  lars      // v
+};
+
+/// One parameter's update, only where the scalars say apply: t is their count of updates, this one included; rate their
+/// learning rate times rate_factor. With clip_value, each element of gradient / divisor is first brought within +-clip_value;
+/// then g = gradient / divisor + decay w, or without `+ decay w` where the decay is decoupled.
+///   sgd (library form): v = momentum v + g;  w -= rate v, or with nesterov rate (g + momentum v)
+///   rmsprop (Tieleman & Hinton 2012, lecture 6.5; as TensorFlow has it, with which Szegedy et al. 2016 trained Inception v3:
+///     epsilon under the root, the rate inside the momentum):
+///     s = rho s + (1 - rho) g^2;  v = momentum v + rate g / sqrt(s + epsilon);  w -= v
+///   adam (Kingma & Ba 2015, algorithm 1): m = beta1 m + (1 - beta1) g;  s = beta2 s + (1 - beta2) g^2;
+///     w -= rate m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + epsilon)
+///     decoupled ("AdamW", Loshchilov & Hutter 2019, algorithm 2, with the rate in front of the decay as libraries have it):
+///     before that, w -= rate decay w
+///   lars (You et al. 2017, algorithm 1): v = momentum v + rate q g;  w -= v, with the trust ratio
+///     q = trust |w| / (|gradient / divisor| + decay |w|); 1 without norms or where either norm is 0
+/// weight_update: w, slots, gradient, scalars f64 [kStepScalars] [, norms f64 [n]: squares] [, copy: w as bf16 or f16] ->
+///   nothing; changes w, slots and copy. update_operands.h says which operand is where.
+struct UpdateAttributes {
+  Optimizer rule = Optimizer::sgd;
+  double momentum = 0.9;           // sgd, rmsprop, lars
+  bool nesterov = false;           // sgd
   double decay = 0;                // lambda of this parameter (0 for biases and norms by default)
+  bool decoupled = false;          // adam
   double rate_factor = 1;          // of this parameter
-  bool operator==(const SgdAttributes&) const = default;
+  double beta1 = 0.9, beta2 = 0.999;  // adam
+  double rho = 0.9;                // rmsprop
+  double epsilon = 1e-8;           // rmsprop, adam
+  double trust = 0.001;            // lars
+  double clip_value = 0;           // 0: none
+  int gradient_norm = -1, weight_norm = -1;  // lars: places in norms; -1: no norms, and so trust ratio 1
+  bool operator==(const UpdateAttributes&) const = default;
+};
+
+/// Norms of tensors: for each the sum of squares, by blocks of 1,024 elements and then the fixed tree (design: section 4).
+/// squared_norms: one tensor or more -> f64 [tensors].
+
+/// Gradients are clipped together to the norm `limit` (Pascanu et al. 2013, algorithm 1): where the root of the sum of the
+/// first `tensors` norms, divided by the divisor, is above it, the divisor grows to bring it there.
+/// clip_norm: norms f64 [n], scalars f64 [kStepScalars] -> nothing; changes scalars.
+struct ClipAttributes {
+  double limit = 1;
+  std::int64_t tensors = 1;
+  bool operator==(const ClipAttributes&) const = default;
+};
+
+/// average = (1 - share) average + share value, only where the scalars say apply. With t the count of updates, this one included:
+///   decay = 0 (Polyak & Juditsky 1992): share = 1 / (t - from), the mean of the values after update `from`; 1 until then
+///   else: share = 1 - min(decay, (1 + t) / (10 + t)), TensorFlow's exponential moving average with its short memory at first
+/// average_update: average, value, scalars f64 [kStepScalars] -> nothing; changes average.
+struct AverageAttributes {
+  double decay = 0;
+  std::int64_t from = 0;           // updates that do not count
+  bool operator==(const AverageAttributes&) const = default;
 };
 
 /// running = (1 - factor) running + factor * (tree sum of the micro-batches' statistic) / micro_batches. Only where the
@@ -333,8 +383,8 @@ using Attributes =
     std::variant<std::monostate, PrepareAttributes, ConvAttributes, ConvBackwardAttributes, DenseAttributes,
                  PoolAttributes, ActivationAttributes, BatchNormAttributes, DropoutAttributes, ChannelsAttributes,
                  ReshapeAttributes, LossAttributes, TopKAttributes, ConnectionsAttributes, ExternalAttributes,
-                 SgdAttributes, RunningAttributes, CastAttributes, GuardAttributes, GlobalBatchNormAttributes,
-                 BatchSumAttributes, ChainAttributes, LocalResponseAttributes, LayerNormAttributes, ResampleAttributes,
+                 UpdateAttributes, RunningAttributes, CastAttributes, GuardAttributes, GlobalBatchNormAttributes,
+                 BatchSumAttributes, ClipAttributes, AverageAttributes, ChainAttributes, LocalResponseAttributes, LayerNormAttributes, ResampleAttributes,
                  PathsAttributes>;
 
 }  // namespace convoy

@@ -158,18 +158,6 @@ CONVOY_HOST_DEVICE float keep_above(std::uint32_t word, std::uint32_t threshold,
   return word >= threshold ? x * scale : 0.0f;
 }
 
-/// What an SGD step needs besides the arrays.
-struct SgdStep {
-  float inverse_weight, decay, momentum, rate;
-  bool nesterov;
-};
-/// g = gradient / total weight + decay w; v = momentum v + g; returns the new w.
-CONVOY_HOST_DEVICE float sgd(const SgdStep& step, float w, float& v, float gradient) {
-  const float g = fused(step.decay, w, gradient * step.inverse_weight);
-  v = fused(step.momentum, v, g);
-  return fused(-step.rate, step.nesterov ? fused(step.momentum, v, g) : v, w);
-}
-
 /// The update of a running statistic: keep running + factor sum.
 CONVOY_HOST_DEVICE float blend(float keep, float factor, float running, float sum) { return fused(factor, sum, keep * running); }
 

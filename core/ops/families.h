@@ -53,6 +53,7 @@ Outputs infer_batch_norm(const Attributes&, Inputs);
 Outputs infer_batch_norm_inference(const Attributes&, Inputs);
 Outputs infer_batch_norm_backward(const Attributes&, Inputs);
 void gradient_batch_norm(GradientContext&);
+void gradient_batch_norm_inference(GradientContext&);
 
 // global_batch_norm.cpp
 Outputs infer_batch_norm_moments(const Attributes&, Inputs);
@@ -132,7 +133,10 @@ void gradient_gather_connections(GradientContext&);
 // update.cpp
 Outputs infer_external(const Attributes&, Inputs);
 Outputs infer_step_guard(const Attributes&, Inputs);
-Outputs infer_sgd_update(const Attributes&, Inputs);
+Outputs infer_squared_norms(const Attributes&, Inputs);
+Outputs infer_clip_norm(const Attributes&, Inputs);
+Outputs infer_weight_update(const Attributes&, Inputs);
+Outputs infer_average_update(const Attributes&, Inputs);
 Outputs infer_running_update(const Attributes&, Inputs);
 
 // chain.cpp

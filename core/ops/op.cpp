@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/ops/families.h"
+#include "core/ops/update_operands.h"
 
 namespace convoy {
 namespace {
@@ -29,7 +30,7 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::activation_backward, "activation_backward", infer_activation_backward, nullptr, gradient_refused},
     {OpKind::batch_norm, "batch_norm", infer_batch_norm, nullptr, gradient_batch_norm},
     {OpKind::batch_norm_inference, "batch_norm_inference", infer_batch_norm_inference, nullptr,
-     gradient_refused},
+     gradient_batch_norm_inference},
     {OpKind::batch_norm_backward, "batch_norm_backward", infer_batch_norm_backward, nullptr, gradient_refused},
     {OpKind::batch_norm_moments, "batch_norm_moments", infer_batch_norm_moments, nullptr, nullptr},
     {OpKind::batch_norm_global, "batch_norm_global", infer_batch_norm_global, nullptr, gradient_batch_norm_global},
@@ -78,8 +79,11 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::elementwise_chain, "elementwise_chain", infer_elementwise_chain, nullptr, gradient_refused},
     {OpKind::external, "external", infer_external, nullptr, nullptr},
     {OpKind::step_guard, "step_guard", infer_step_guard, nullptr, nullptr},
-    {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},
+    {OpKind::squared_norms, "squared_norms", infer_squared_norms, nullptr, nullptr},
+    {OpKind::clip_norm, "clip_norm", infer_clip_norm, nullptr, nullptr},
+    {OpKind::weight_update, "weight_update", infer_weight_update, nullptr, nullptr},
     {OpKind::running_update, "running_update", infer_running_update, nullptr, nullptr},
+    {OpKind::average_update, "average_update", infer_average_update, nullptr, nullptr},
 }};
 
 constexpr bool in_order_of_kinds() {
@@ -145,6 +149,33 @@ bool takes_narrow(OpKind kind, int input) {
   }
 }
 
+bool always_double(OpKind kind, const Attributes& attributes, int input) {
+  switch (kind) {
+    case OpKind::step_guard: return input == 1;
+    case OpKind::clip_norm: return true;
+    case OpKind::running_update:
+    case OpKind::average_update: return input == 2;
+    case OpKind::weight_update: {
+      const auto& a = std::get<UpdateAttributes>(attributes);
+      const UpdateOperands at = operands_of(a);
+      return input == at.scalars || (takes_norms(a) && input == at.norms);
+    }
+    default: return false;
+  }
+}
+
+bool has_doubles(OpKind kind) {
+  switch (kind) {
+    case OpKind::step_guard:
+    case OpKind::squared_norms:
+    case OpKind::clip_norm:
+    case OpKind::weight_update:
+    case OpKind::running_update:
+    case OpKind::average_update: return true;
+    default: return false;
+  }
+}
+
 const OpDef& op_def(OpKind kind) { return kTable.at(static_cast<std::size_t>(kind)); }
 
 Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDesc> inputs,
@@ -153,10 +184,12 @@ Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDe
   if (kind == OpKind::reshape || kind == OpKind::external) return cost;  // a view; a callback with its own cost
   for (const TensorDesc& input : inputs) cost.bytes += bytes_of(input);
   for (const TensorDesc& output : outputs) cost.bytes += bytes_of(output);
-  // Updates write the memory of their inputs: scalars, w and v, and the running statistic.
-  if (kind == OpKind::step_guard) cost.bytes += bytes_of(inputs[1]);
-  if (kind == OpKind::sgd_update) cost.bytes += bytes_of(inputs[0]) + bytes_of(inputs[1]);
-  if (kind == OpKind::running_update) cost.bytes += bytes_of(inputs[0]);
+  // Updates write the memory of their inputs: scalars, w and its slots, the running statistic, the average.
+  if (kind == OpKind::step_guard || kind == OpKind::clip_norm) cost.bytes += bytes_of(inputs[1]);
+  if (kind == OpKind::weight_update)
+    for (int i = 0; i < operands_of(std::get<UpdateAttributes>(attributes)).gradient; ++i)
+      cost.bytes += bytes_of(inputs[static_cast<std::size_t>(i)]);
+  if (kind == OpKind::running_update || kind == OpKind::average_update) cost.bytes += bytes_of(inputs[0]);
   if (const auto count = op_def(kind).multiply_adds) cost.multiply_adds = count(attributes, inputs, outputs);
   return cost;
 }

@@ -47,7 +47,9 @@ enum class OpKind {
   cast,
   elementwise_chain,   // made by the fuse pass
   external,
-  step_guard, sgd_update, running_update,
+  step_guard,
+  squared_norms,       // tensors -> f64 [tensors]
+  clip_norm, weight_update, running_update, average_update,
   count_               // number of kinds
 };
 
@@ -62,6 +64,10 @@ struct TensorDesc {
 /// All the other real operands (biases, norms' parameters and statistics, gradients of parameters, losses, metrics,
 /// updates) stay f32, and infer() expects so where it finds narrow data.
 bool takes_narrow(OpKind kind, int input);
+/// Operands that are double on every backend, and no gradient: the scalars of a step, and norms.
+bool always_double(OpKind kind, const Attributes& attributes, int input);
+/// Kinds that have such operands or results.
+bool has_doubles(OpKind kind);
 /// The type of real operands that stay wide beside data of type `data`: f32 beside bf16 and f16, else the same.
 inline DType wide_beside(DType data) { return data == DType::bf16 || data == DType::f16 ? DType::f32 : data; }
 

@@ -104,9 +104,10 @@ Computation computation_of(const Models& models) {
 /// The models of --checkpoint, in its order.
 Models load_models(const Config& config, bool speaks) {
   Models models;
+  const bool averaged = config.get<std::string>("weights") == "average";
   for (const std::string& path : config.get<std::vector<std::string>>("checkpoint")) {
     std::vector<std::string> passed_over;
-    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, passed_over)));
+    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, averaged, passed_over)));
     for (const std::string& damage : passed_over)
       if (speaks) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
     check_alike(*models.front(), *models.back());

@@ -174,7 +174,8 @@ int predict(const Config& config) {
   const auto folder = config.get<std::filesystem::path>("input");
   const auto files = find_images(folder);
   std::vector<std::string> passed_over;
-  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"), passed_over);
+  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"),
+                                          config.get<std::string>("weights") == "average", passed_over);
   for (const std::string& damage : passed_over) fmt::print(stderr, "[predict] passed over, damaged: {}\n", damage);
   const auto backend = make_backend(config, {}, computation_of(model));
   backend->adopt_plans(recorded_plans(model.checkpoint.run_record));

@@ -34,7 +34,7 @@ struct RunSpec {
   std::int64_t epoch_steps = 0;    // ceil(E N / B): the length that schedules see
   std::int64_t last_step = 0;      // where this run ends
   Schedule schedule;
-  SgdOptions sgd;
+  OptimizerOptions optimizer;
   Seeds seeds;
   std::size_t bucket_bytes = 0;
   SumRounding gradient_sums = SumRounding::none;  // --reduction-dtype

@@ -61,7 +61,7 @@ void record_data(const DatasetInfo& info, RunRecord& record) {
   if (!info.color_values.empty()) record["data.colors"] = nlohmann::json({info.color_values, info.color_vectors}).dump();
 }
 
-TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over) {
+TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over) {
   const std::filesystem::path file = resolve_checkpoint(path, &passed_over);
   Checkpoint checkpoint = read_checkpoint(file);
   DatasetInfo data = data_from(checkpoint.run_record, file.string());
@@ -70,6 +70,7 @@ TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<s
   const EvaluationGraph graph = build_evaluation_graph(spec.task);
   ModelState state = state_for_inference(graph.graph, spec.seeds.init);
   restore(state, checkpoint, false, file.string());
+  if (averaged) take_averages(state, checkpoint, file.string());
   for (auto* tensors : {&checkpoint.parameters, &checkpoint.optimizer, &checkpoint.state, &checkpoint.averages})
     tensors->clear();
   return {file, std::move(checkpoint), std::move(config), std::move(data), spec.task, spec.augment, std::move(state)};

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/ops/chain.h"
+#include "core/ops/update_operands.h"
 #include "core/random/philox.h"
 #include "core/tensor/narrow.h"
 
@@ -110,12 +111,6 @@ std::vector<Tensor> run(Device& device, Kernel& kernel, const OpDesc& desc, cons
   return results;
 }
 
-/// The step's scalars stay double on every backend.
-bool stays_double(const ParityCase& c, std::size_t input) {
-  return (c.kind == OpKind::sgd_update && input == 3) || (c.kind == OpKind::running_update && input == 2) ||
-         (c.kind == OpKind::step_guard && input == 1);
-}
-
 /// Operands that are data.
 bool is_data(const ParityCase& c, std::size_t input) {
   if (const auto* chain = std::get_if<ChainAttributes>(&c.attributes)) return !per_channel_inputs(*chain, c.inputs.size())[input];
@@ -124,13 +119,15 @@ bool is_data(const ParityCase& c, std::size_t input) {
 
 /// Operands of the compute type: data, and the copy of the weights that an update writes.
 bool is_narrow(const ParityCase& c, std::size_t input) {
-  return is_data(c, input) || (c.kind == OpKind::sgd_update && input == 4);
+  const bool copy = c.kind == OpKind::weight_update &&
+                    static_cast<int>(input) == operands_of(std::get<UpdateAttributes>(c.attributes)).copy;
+  return is_data(c, input) || copy;
 }
 
 std::vector<Tensor> typed_inputs(const ParityCase& c, DType compute) {
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    inputs.push_back(stays_double(c, i) ? c.inputs[i].clone()
+    inputs.push_back(always_double(c.kind, c.attributes, static_cast<int>(i)) ? c.inputs[i].clone()
                                         : to_type(c.inputs[i], is_narrow(c, i) ? compute : DType::f32));
   return inputs;
 }

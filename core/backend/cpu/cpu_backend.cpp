@@ -108,8 +108,14 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"vector", bind_chain}};
     case OpKind::step_guard:
       return {{"loop", bind_guard}};
-    case OpKind::sgd_update:
-      return {{"vector", bind_sgd}};
+    case OpKind::weight_update:
+      return {{"vector", bind_weight_update}};
+    case OpKind::squared_norms:
+      return {{"vector", bind_squared_norms}};
+    case OpKind::clip_norm:
+      return {{"loop", bind_clip_norm}};
+    case OpKind::average_update:
+      return {{"vector", bind_average}};
     case OpKind::running_update:
       return {{"vector", bind_running}};
     case OpKind::reshape:
@@ -165,23 +171,18 @@ bool takes_narrow_itself(OpKind kind) {
     case OpKind::pad_channels:
     case OpKind::cast:
     case OpKind::elementwise_chain:
-    case OpKind::sgd_update:
+    case OpKind::weight_update:
       return true;
     default:
       return false;
   }
 }
 
-/// Kinds with operands that are double on every backend: the scalars of a step.
-bool takes_doubles(OpKind kind) {
-  return kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
-}
-
 /// Types that no candidate takes, in words; empty if all are fine.
 std::string wrong_types(const OpDesc& op) {
   for (const auto* side : {&op.inputs, &op.outputs})
     for (const TensorDesc& operand : *side)
-      if (operand.dtype == DType::f64 && !takes_doubles(op.kind))
+      if (operand.dtype == DType::f64 && !has_doubles(op.kind))
         return fmt::format("the cpu backend computes in float32 and narrower types, found an operand {} of {}",
                            operand.shape.str(), name_of(operand.dtype));
   return {};

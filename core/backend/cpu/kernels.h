@@ -53,7 +53,10 @@ Bound bind_connections(const OpDesc& op, int threads, std::string* reason);  // 
 Bound bind_cast(const OpDesc& op, int threads, std::string* reason);
 Bound bind_chain(const OpDesc& op, int threads, std::string* reason);
 Bound bind_guard(const OpDesc& op, int threads, std::string* reason);
-Bound bind_sgd(const OpDesc& op, int threads, std::string* reason);
+Bound bind_squared_norms(const OpDesc& op, int threads, std::string* reason);
+Bound bind_clip_norm(const OpDesc& op, int threads, std::string* reason);
+Bound bind_weight_update(const OpDesc& op, int threads, std::string* reason);
 Bound bind_running(const OpDesc& op, int threads, std::string* reason);
+Bound bind_average(const OpDesc& op, int threads, std::string* reason);
 
 }  // namespace convoy::cpu

@@ -87,10 +87,15 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"own", bind_chain}};
     case OpKind::step_guard:
       return {{"own", bind_guard}};
-    case OpKind::sgd_update:
-      return {{"own", bind_sgd}};
+    case OpKind::weight_update:
+      return {{"own", bind_weight_update}};
     case OpKind::running_update:
-      return {{"own", bind_running}};
+    case OpKind::average_update:
+      return {{"own", bind_blend}};
+    case OpKind::squared_norms:
+      return {{"own", bind_squared_norms}};
+    case OpKind::clip_norm:
+      return {{"own", bind_clip_norm}};
     case OpKind::batch_norm_moments:  // devices do not sum over the batch within a step: its engine says so
     case OpKind::batch_norm_global:
     case OpKind::batch_norm_global_sums:

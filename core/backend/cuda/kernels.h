@@ -61,12 +61,16 @@ Bound bind_top_k(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_sum_weights(const Context& context, const OpDesc& op, std::string* reason);
 // prepare.cu
 Bound bind_prepare(const Context& context, const OpDesc& op, std::string* reason);
-// update.cu
-Bound bind_sgd(const Context& context, const OpDesc& op, std::string* reason);
-Bound bind_running(const Context& context, const OpDesc& op, std::string* reason);
+// guard.cu
 Bound bind_guard(const Context& context, const OpDesc& op, std::string* reason);
-/// Neighbouring sgd_update (or running_update) ops as one kernel.
-Bound bind_sgd_together(const Context& context, std::span<const OpDesc> ops);
-Bound bind_running_together(const Context& context, std::span<const OpDesc> ops);
+// norms.cu
+Bound bind_squared_norms(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_clip_norm(const Context& context, const OpDesc& op, std::string* reason);
+// update.cu; neighbours as one kernel: null where their rules differ
+Bound bind_weight_update(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_weight_updates_together(const Context& context, std::span<const OpDesc> ops);
+// running.cu: running_update, average_update; neighbours of one kind as one kernel
+Bound bind_blend(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_blends_together(const Context& context, std::span<const OpDesc> ops);
 
 }  // namespace convoy::cuda

@@ -9,7 +9,9 @@ set(cuda_kernels
   dense_direct.cu
   dropout.cu
   elementwise.cu
+  guard.cu
   loss.cu
+  norms.cu
   padding.cu
   paths.cu
   pool.cu
@@ -17,6 +19,7 @@ set(cuda_kernels
   prepare.cu
   resample.cu
   rows.cu
+  running.cu
   sums.cu
   update.cu
 )

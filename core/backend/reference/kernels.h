@@ -71,7 +71,10 @@ void gather_connections(const OpDesc&, const KernelArguments&);
 void cast(const OpDesc&, const KernelArguments&);
 void elementwise_chain(const OpDesc&, const KernelArguments&);
 void step_guard(const OpDesc&, const KernelArguments&);
-void sgd_update(const OpDesc&, const KernelArguments&);
+void squared_norms(const OpDesc&, const KernelArguments&);
+void clip_norm(const OpDesc&, const KernelArguments&);
+void weight_update(const OpDesc&, const KernelArguments&);
+void average_update(const OpDesc&, const KernelArguments&);
 void running_update(const OpDesc&, const KernelArguments&);
 
 /// f(x) of an activation.

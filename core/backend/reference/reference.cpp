@@ -65,8 +65,11 @@ constexpr std::array kTable{
     Entry{OpKind::cast, reference::cast},
     Entry{OpKind::elementwise_chain, reference::elementwise_chain},
     Entry{OpKind::step_guard, reference::step_guard},
-    Entry{OpKind::sgd_update, reference::sgd_update},
+    Entry{OpKind::weight_update, reference::weight_update},
     Entry{OpKind::running_update, reference::running_update},
+    Entry{OpKind::squared_norms, reference::squared_norms},
+    Entry{OpKind::clip_norm, reference::clip_norm},
+    Entry{OpKind::average_update, reference::average_update},
 };
 
 reference::Run find(OpKind kind) {

@@ -71,7 +71,7 @@ std::vector<InType> all_in_types() {
 
 /// Of a program that computes in `compute`: kinds without operands of that type come in f32 alone.
 bool comes_in(const ParityCase& c, DType compute) {
-  if (compute == DType::f32 || c.kind == OpKind::sgd_update || c.kind == OpKind::elementwise_chain) return true;
+  if (compute == DType::f32 || c.kind == OpKind::weight_update || c.kind == OpKind::elementwise_chain) return true;
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
     if (takes_narrow(c.kind, static_cast<int>(i))) return true;
   return c.kind == OpKind::prepare;

@@ -22,6 +22,6 @@ std::vector<ParityFamily> row_families();
 std::vector<ParityFamily> resample_families();
 /// A NaN among the operands of what ends in an activation, and of pools: for expect_not_a_number.
 std::vector<ParityFamily> not_a_number_families();
-std::vector<ParityFamily> update_families();  // sgd_update, running_update, step_guard
+std::vector<ParityFamily> update_families();  // weight_update, running_update, step_guard
 
 }  // namespace convoy::test

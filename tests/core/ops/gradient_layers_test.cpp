@@ -89,6 +89,15 @@ TEST(BatchNormGradient, AgreesForEveryRank) {
 }
 
 /// One micro-batch that is the whole batch; two, whose other half adds nothing, are in parity tests and whole runs.
+TEST(BatchNormInferenceGradient, AgreesForTheInputOfAFrozenLayer) {
+  const auto build = [](Graph& graph) {
+    std::vector<Value> inputs{graph.add_parameter("x", {4, 3, 3}, {})};
+    for (const char* name : {"gamma", "beta", "mean", "variance"}) inputs.push_back(graph.add_input(name, {3}, DType::f64));
+    return graph.add(OpKind::batch_norm_inference, BatchNormAttributes{.epsilon = 1e-3}, inputs);
+  };
+  expect_gradients(build, {.given = {{"variance", tensor_of({3}, {0.5, 2, 3})}}});
+}
+
 TEST(GlobalBatchNormGradient, AgreesForEveryRank) {
   for (const Shape& x : {Shape{6, 3}, Shape{3, 4, 3}, Shape{2, 3, 2, 3}, Shape{2, 2, 3, 2, 2}}) {
     SCOPED_TRACE(x.str());

@@ -51,7 +51,7 @@ TEST(OpTable, NamesAreUniqueAndEveryKindInfers) {
 TEST(OpTable, EveryOpRefusesTheAttributesOfAnother) {
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     const Attributes other =
-        kind == static_cast<int>(OpKind::top_k) ? Attributes{SgdAttributes{}} : TopKAttributes{};
+        kind == static_cast<int>(OpKind::top_k) ? Attributes{UpdateAttributes{}} : TopKAttributes{};
     EXPECT_THAT(refusal(static_cast<OpKind>(kind), other, {real({2, 3})}),
                 HasSubstr("attributes of another op"))
         << op_def(static_cast<OpKind>(kind)).name;
@@ -64,8 +64,9 @@ TEST(OpTable, EveryOpWithInputsRefusesNone) {
       ConvBackwardAttributes{}, DenseAttributes{.units = 1}, PoolAttributes{},
       ActivationAttributes{},   BatchNormAttributes{},       DropoutAttributes{},
       ChannelsAttributes{},     ReshapeAttributes{},         LossAttributes{},
-      TopKAttributes{},         ConnectionsAttributes{},     SgdAttributes{},
+      TopKAttributes{},         ConnectionsAttributes{},     UpdateAttributes{},
       RunningAttributes{},      CastAttributes{},            GuardAttributes{},
+      ClipAttributes{},         AverageAttributes{},
       ChainAttributes{}};
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     if (kind == static_cast<int>(OpKind::external)) continue;
@@ -403,14 +404,23 @@ TEST(Prepare, RejectsImagesAndTransformsOfOtherTypes) {
 
 TEST(Updates, RejectSlotsOfAnotherShapeAndWrongFactors) {
   const TensorDesc w = real({3, 2}), scalars = real({kStepScalars});
-  EXPECT_EQ(refusal(OpKind::sgd_update, SgdAttributes{}, {w, w, w, scalars}), "");
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{}, {w, real({6}), w, scalars}),
-              HasSubstr("v must have"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{}, {w, w, w, real({2})}),
+  EXPECT_EQ(refusal(OpKind::weight_update, UpdateAttributes{}, {w, w, w, scalars}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{}, {w, real({6}), w, scalars}),
+              HasSubstr("slot must have"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{}, {w, w, w, real({2})}),
               HasSubstr("scalars must have"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.momentum = 1}, {w, w, w, scalars}),
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.momentum = 1}, {w, w, w, scalars}),
               HasSubstr("momentum"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.decay = -1}, {w, w, w, scalars}), HasSubstr("decay"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.decay = -1}, {w, w, w, scalars}), HasSubstr("decay"));
+  const UpdateAttributes adam{.rule = Optimizer::adam};
+  EXPECT_EQ(refusal(OpKind::weight_update, adam, {w, w, w, w, scalars}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, adam, {w, w, w, scalars}), HasSubstr("operands"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.beta2 = 1}, {w, w, w, scalars}), HasSubstr("beta2"));
+  const UpdateAttributes lars{.rule = Optimizer::lars, .gradient_norm = 0, .weight_norm = 1};
+  EXPECT_EQ(refusal(OpKind::weight_update, lars, {w, w, w, scalars, typed({2}, DType::f64)}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, lars, {w, w, w, scalars, typed({1}, DType::f64)}), HasSubstr("norms 0 and 1"));
+  EXPECT_THAT(refusal(OpKind::clip_norm, ClipAttributes{.tensors = 3}, {typed({2}, DType::f64), scalars}), HasSubstr("3 norms"));
+  EXPECT_THAT(refusal(OpKind::average_update, AverageAttributes{.decay = 1}, {w, w, scalars}), HasSubstr("[0, 1)"));
   EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.micro_batches = 0}, {w, w, scalars}),
               HasSubstr("micro-batch"));
   EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.factor = 2}, {w, w, scalars}), HasSubstr("[0, 1]"));

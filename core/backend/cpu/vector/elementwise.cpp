@@ -82,12 +82,6 @@ void multiply(const float* a, const float* b, float* y, i64 n) {
   map(a, b, y, n, [](float u, float v) { return u * v; });
 }
 
-void sgd(const math::SgdStep& step, float* w, float* v, const float* gradient, i64 n) {
-  const math::SgdStep s = step;
-#pragma omp simd
-  for (i64 i = 0; i < n; ++i) w[i] = math::sgd(s, w[i], v[i], gradient[i]);
-}
-
 void blend(float keep, float factor, float* running, const float* statistic, i64 n) {
 #pragma omp simd
   for (i64 i = 0; i < n; ++i) running[i] = math::blend(keep, factor, running[i], statistic[i]);
@@ -107,7 +101,6 @@ const ElementwiseKernels elementwise_kernels = {
                             leaky_relu_backward, elu_backward, negative_part_backward, complement_backward, scale_backward},
     .add = add,
     .multiply = multiply,
-    .sgd = sgd,
     .blend = blend,
     .keep_above = keep_above,
 };

@@ -16,8 +16,6 @@ struct ElementwiseKernels {
   Activation activation[kActivations];
   ActivationBackward activation_backward[kActivations];
   Binary add, multiply;
-  /// w, v change.
-  void (*sgd)(const math::SgdStep& step, float* w, float* v, const float* gradient, std::int64_t n);
   /// running = keep running + factor statistic.
   void (*blend)(float keep, float factor, float* running, const float* statistic, std::int64_t n);
   /// y = x scale where words[i] >= threshold, else 0.
