@@ -128,7 +128,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
     throw UsageError(fmt::format("data.mixup mixes pairs of one micro-batch, but train.batch={} in {} micro-batches leaves one "
                                  "sample in each; choose a larger batch or fewer virtual-workers",
                                  spec.batch, spec.virtual_workers));
-  if (spec.batch > spec.samples) {
+  if (spec.samples != kSamplesUnknown && spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
     throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,
                                  largest > 0 ? fmt::format("; the largest that virtual-workers={} divides is {}",

@@ -19,6 +19,9 @@
 
 namespace convoy {
 
+/// DatasetInfo::samples of a model that came from elsewhere (checkpoint import): it can be used, not trained on.
+inline constexpr std::int64_t kSamplesUnknown = -1;
+
 struct Seeds {
   std::uint64_t init = 0, order = 0, augment = 0, dropout = 0;
 };
