@@ -92,8 +92,12 @@ void set_stage(const std::string& text, DatasetOptions& options) {
 }  // namespace
 
 DatasetOptions dataset_options(const Config& config, Split split) {
+  return dataset_options(config, split, config.get<std::filesystem::path>("data.path"));
+}
+
+DatasetOptions dataset_options(const Config& config, Split split, const std::filesystem::path& path) {
   DatasetOptions options;
-  options.path = config.get<std::filesystem::path>("data.path");
+  options.path = path;
   if (options.path.empty())
     throw UsageError("data.path is missing: the folder of shards that `convoy data import` wrote, or an HDF5 file "
                      "whose datasets data.images and data.labels name");

@@ -45,6 +45,8 @@ struct RunSpec {
 };
 
 DatasetOptions dataset_options(const Config& config, Split split);
+/// The same of other data than data.path's.
+DatasetOptions dataset_options(const Config& config, Split split, const std::filesystem::path& path);
 
 /// The validation split: stored, or held out of train by data.validation; null where there is neither.
 std::unique_ptr<Dataset> open_validation(const Config& config);
