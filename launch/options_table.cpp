@@ -135,11 +135,11 @@ std::vector<OptionSpec> data_options() {
       {.name = "data.threads", .type = integer, .value = "1", .help = "threads that read ahead, per rank",
        .commands = takers("train, plan, evaluate"), .least = 1, .most = 256},
       {.name = "data.size", .type = integers, .help = "extents that pictures are brought to while they are read (224 or "
-       "224x224); needed for encoded ones. Empty: images as they are stored", .commands = takers("train, plan, bench loader"),
+       "224x224); needed for encoded ones. Empty: images as they are stored", .commands = takers("train, plan, bench loader, checkpoint import"),
        .least = 1, .most = 65500},
       {.name = "data.resize-short", .type = integer, .value = "0", .help = "evaluation brings the shorter side to so many "
        "pixels and takes data.size from the centre (0: as large a part as its form allows)",
-       .commands = takers("train, plan, bench loader"), .least = 0, .most = 65500},
+       .commands = takers("train, plan, bench loader, checkpoint import"), .least = 0, .most = 65500},
       {.name = "data.view", .type = choice, .value = "centre", .help = "what training shows of a picture: its centre as in "
        "evaluation; random-resized-crop: a part of random area and aspect; resize-crop: the shorter side is brought to a random "
        "length, then a random part of data.size", .commands = takers("train, plan, bench loader"), .choices = {"centre",
@@ -205,7 +205,7 @@ std::vector<OptionSpec> own_model_options() {
 std::vector<OptionSpec> model_options() {
   return {
       {.name = "model.name", .type = text, .help = "the network; convoy model list names all",
-       .commands = takers("train, plan, model show")},
+       .commands = takers("train, plan, model show, checkpoint import")},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "

@@ -33,7 +33,7 @@ Shape batched(std::int64_t rows, const Shape& sample) {
 
 struct Forward {
   TaskInputs inputs;
-  Value logits;
+  Value prepared, logits;
 };
 
 Forward forward(Graph& graph, const Task& task) {
@@ -43,9 +43,9 @@ Forward forward(Graph& graph, const Task& task) {
   result.inputs.transforms = graph.add_input("transforms", {rows, 4}, DType::i32);
   result.inputs.labels = graph.add_input("labels", {rows}, DType::i32);
   result.inputs.weights = graph.add_input("weights", {rows}, graph.real());
-  const Value x = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
+  result.prepared = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
   const ModelEntry& model = find_model(task.model);
-  result.logits = model.build(graph, x, task.classes, complete_options(model, task.options));
+  result.logits = model.build(graph, result.prepared, task.classes, complete_options(model, task.options));
   result.inputs.keys = graph.find("keys");
   if (graph.fully_convolutional && graph.shape(result.logits).rank() > 2)
     result.logits = flatten(graph, global_pool(graph, result.logits));
@@ -125,7 +125,7 @@ namespace {
 
 /// Into an empty graph.
 EvaluationGraph with_probabilities(Graph started, const Task& task) {
-  EvaluationGraph evaluation{std::move(started), {}, {}, {}};
+  EvaluationGraph evaluation{std::move(started), {}, {}, {}, {}};
   Graph& graph = evaluation.graph;
   graph.training = false;
   const Forward made = forward(graph, task);
@@ -135,7 +135,9 @@ EvaluationGraph with_probabilities(Graph started, const Task& task) {
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
   if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
-  fuse(graph, {evaluation.probabilities, evaluation.sample_loss});
+  for (const Op& op : graph.ops())
+    if (op.kind == OpKind::softmax_cross_entropy) evaluation.logits = op.inputs[0];
+  fuse(graph, {evaluation.logits, evaluation.probabilities, evaluation.sample_loss});
   return evaluation;
 }
 
@@ -150,6 +152,16 @@ EvaluationGraph build_dense_evaluation_graph(const Task& task) {
   Task whole = task;
   whole.prepare.size = {};
   return with_probabilities(std::move(graph), whole);
+}
+
+InferenceGraph build_inference_graph(const Task& task) {
+  InferenceGraph inference{Graph(task.real), {}, {}, {}};
+  inference.graph.training = false;
+  const Forward made = forward(inference.graph, task);
+  inference.images = made.inputs.images;
+  inference.prepared = made.prepared;
+  inference.logits = made.logits;
+  return inference;
 }
 
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

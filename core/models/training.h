@@ -50,6 +50,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,
 struct EvaluationGraph {
   Graph graph;
   TaskInputs inputs;
+  Value logits;                    // [b, classes], in the type that the loss is computed in
   Value probabilities;             // [b, classes]
   Value sample_loss;               // [b], unweighted
 };
@@ -57,6 +58,16 @@ EvaluationGraph build_evaluation_graph(const Task& task);
 /// The same of whole images instead of crops, the whole net a convolution: the logits are the
 /// means of its maps of logits (Simonyan & Zisserman 2015, section 3.2).
 EvaluationGraph build_dense_evaluation_graph(const Task& task);
+
+/// From images as stored to logits: every op as the model's file wrote it, none fused, nothing of a lower precision; what
+/// leaves for other programs is made from it.
+struct InferenceGraph {
+  Graph graph;
+  Value images;                    // [b, s.., c] as stored
+  Value prepared;                  // the same cropped and normalised
+  Value logits;                    // [b, classes]
+};
+InferenceGraph build_inference_graph(const Task& task);
 
 /// The forward graph alone, one sample: for summaries. `input` receives the model's input.
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

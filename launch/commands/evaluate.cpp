@@ -35,9 +35,10 @@ bool holds_shards(const std::filesystem::path& path) {
 
 /// What the model was trained on, but for what the user names now.
 DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
-  DatasetOptions options = dataset_options(model.config, split_of(config.get<std::string>("data.split")));
+  const Config& names_data = config.given("data.path") ? config : model.config;  // an imported model's names none
+  DatasetOptions options = dataset_options(model.config, split_of(config.get<std::string>("data.split")),
+                                           names_data.get<std::filesystem::path>("data.path"));
   options.stage = StageMode::none;  // every sample is read once
-  if (config.given("data.path")) options.path = config.get<std::filesystem::path>("data.path");
   if (config.given("data.path") && holds_shards(options.path)) options.images = options.labels = "";
   if (config.given("data.images")) options.images = config.get<std::string>("data.images");
   if (config.given("data.labels")) options.labels = config.get<std::string>("data.labels");

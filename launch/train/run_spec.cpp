@@ -143,8 +143,12 @@ void set_stage(const std::string& text, DatasetOptions& options) {
 }  // namespace
 
 DatasetOptions dataset_options(const Config& config, Split split) {
+  return dataset_options(config, split, config.get<std::filesystem::path>("data.path"));
+}
+
+DatasetOptions dataset_options(const Config& config, Split split, const std::filesystem::path& path) {
   DatasetOptions options;
-  options.path = config.get<std::filesystem::path>("data.path");
+  options.path = path;
   if (options.path.empty())
     throw UsageError("data.path is missing: the folder of shards that `convoy data import` wrote, or an HDF5 file "
                      "whose datasets data.images and data.labels name");
@@ -180,7 +184,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
     throw UsageError(fmt::format("data.mixup mixes pairs of one micro-batch, but train.batch={} in {} micro-batches leaves one "
                                  "sample in each; choose a larger batch or fewer virtual-workers",
                                  spec.batch, spec.virtual_workers));
-  if (spec.batch > spec.samples) {
+  if (spec.samples != kSamplesUnknown && spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
     throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,
                                  largest > 0 ? fmt::format("; the largest that virtual-workers={} divides is {}",
