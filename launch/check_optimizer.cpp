@@ -60,6 +60,7 @@ void check_optimizer(const Config& config) {
 
 void check_fine_tuning(const Config& config) {
   check_rate_factors(config);
+  read_initializers(config);
   layer_patterns(config, "freeze");
   layer_patterns(config, "init-from-layers");
   if (config.get<std::string>("init-from").empty() && differs(config, "init-from-layers"))

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "core/graph/layer_names.h"
@@ -44,6 +45,35 @@ std::vector<std::pair<std::string, double>> read_rate_factors(const Config& conf
   return factors;
 }
 
+struct NamedInitializer {
+  std::string_view name;
+  Initializer::Kind kind;
+  double value;                    // where none is given
+  bool takes_value;
+};
+constexpr NamedInitializer kInitializers[]{
+    {"gaussian", Initializer::Kind::gaussian, 0.01, true},       {"uniform", Initializer::Kind::uniform, 0.1, true},
+    {"fan-in-uniform", Initializer::Kind::fan_in_uniform, 2.4, true}, {"xavier", Initializer::Kind::xavier_uniform, 0, false},
+    {"xavier-normal", Initializer::Kind::xavier_normal, 0, false}, {"he", Initializer::Kind::he_normal, 0, false},
+    {"he-uniform", Initializer::Kind::he_uniform, 0, false},      {"he-fan-out", Initializer::Kind::he_normal_fan_out, 0, false},
+    {"orthogonal", Initializer::Kind::orthogonal, 1, true}};
+
+/// "gaussian(0.01)" or "xavier"; nothing where it is none.
+std::optional<Initializer> read_initializer(std::string_view text) {
+  const std::size_t open = text.find('(');
+  const std::string_view name = text.substr(0, open);
+  for (const NamedInitializer& known : kInitializers) {
+    if (known.name != name) continue;
+    if (open == std::string_view::npos) return Initializer{known.kind, known.value};
+    double value = 0;
+    const char *begin = text.data() + open + 1, *end = text.data() + text.size() - 1;
+    const auto [rest, error] = std::from_chars(begin, end, value);
+    if (!known.takes_value || text.back() != ')' || error != std::errc{} || rest != end || !(value > 0 && value < 1e6)) return {};
+    return Initializer{known.kind, value};
+  }
+  return {};
+}
+
 void require_layer(std::string_view option, const std::string& pattern, const std::vector<std::string>& layers) {
   for (const std::string& layer : layers)
     if (matches_layer(pattern, layer)) return;
@@ -69,6 +99,22 @@ std::vector<std::string> layer_patterns(const Config& config, std::string_view o
   return patterns;
 }
 
+std::vector<std::pair<std::string, Initializer>> read_initializers(const Config& config) {
+  std::vector<std::pair<std::string, Initializer>> initializers;
+  for (const std::string& entry : split(config.get<std::string>("train.init"))) {
+    const std::size_t colon = entry.rfind(':');
+    const auto initializer = colon == std::string::npos ? std::nullopt : read_initializer(std::string_view(entry).substr(colon + 1));
+    if (colon == 0 || !initializer) {
+      std::vector<std::string> names;
+      for (const NamedInitializer& known : kInitializers)
+        names.push_back(known.takes_value ? fmt::format("{}({})", known.name, known.value) : std::string(known.name));
+      throw UsageError(fmt::format("train.init: '{}': expected PATTERN:INITIALISER with one of {}", entry, fmt::join(names, ", ")));
+    }
+    initializers.emplace_back(entry.substr(0, colon), *initializer);
+  }
+  return initializers;
+}
+
 void check_rate_factors(const Config& config) { read_rate_factors(config); }
 
 std::map<std::string, double> rate_factors(const Config& config, const Graph& graph) {
@@ -87,6 +133,7 @@ void check_layer_options(const Config& config, const Graph& graph) {
   for (const std::string_view option : {"freeze", "init-from-layers"})
     for (const std::string& pattern : layer_patterns(config, option)) require_layer(option, pattern, layers);
   for (const auto& [pattern, factor] : read_rate_factors(config)) require_layer("optim.rate-factor", pattern, layers);
+  for (const auto& [pattern, initializer] : read_initializers(config)) require_layer("train.init", pattern, layers);
 }
 
 }  // namespace convoy

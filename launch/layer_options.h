@@ -1,8 +1,9 @@
 #pragma once
-// Options that name layers by patterns (core/graph/layer_names.h): freeze, init-from-layers, optim.rate-factor.
+// Options that name layers by patterns (core/graph/layer_names.h): freeze, init-from-layers, optim.rate-factor, train.init.
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/graph/graph.h"
@@ -12,6 +13,9 @@ namespace convoy {
 
 /// The patterns of freeze or init-from-layers. Throws UsageError for an empty one.
 std::vector<std::string> layer_patterns(const Config& config, std::string_view option);
+
+/// Patterns and initialisers of train.init: 'conv*:gaussian(0.01),fc:xavier'. Throws UsageError for what is none.
+std::vector<std::pair<std::string, Initializer>> read_initializers(const Config& config);
 
 /// Throws UsageError for entries of optim.rate-factor that are not PATTERN:FACTOR with a factor above 0.
 void check_rate_factors(const Config& config);

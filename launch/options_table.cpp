@@ -93,6 +93,11 @@ std::vector<OptionSpec> run_options() {
 
 std::vector<OptionSpec> train_options() {
   return {
+      {.name = "train.label-smoothing", .type = real, .value = "0", .help = "share of the target that all classes have alike "
+       "(Szegedy et al. 2016: 0.1)", .commands = takers(kRun), .least = 0, .most = 0.999},
+      {.name = "train.init", .type = text, .help = "first weights of layers by patterns, the last that matches: "
+       "'*:xavier,fc*:gaussian(0.01)'; gaussian, uniform, fan-in-uniform, xavier, xavier-normal, he, he-uniform, he-fan-out, "
+       "orthogonal", .commands = takers(kRun)},
       {.name = "train.epochs", .type = integer, .value = "10", .help = "passes over the training split; "
        "schedules end with the last", .commands = takers(kRun), .least = 1, .most = 1e6},
       {.name = "train.steps", .type = integer, .value = "0", .help = "end after this many steps (0: after "

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/graph/layer_names.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -31,6 +32,15 @@ Shape batched(std::int64_t rows, const Shape& sample) {
   return Shape(extents);
 }
 
+/// Weights of the layers that a pattern means begin as it says; biases and norms as their layers have it.
+void initialize_as_told(Graph& graph, const Task& task) {
+  for (Value parameter : graph.with_role(Role::parameter)) {
+    ValueInfo& info = graph.info(parameter);
+    for (const auto& [pattern, initializer] : task.initializers)
+      if (info.parameter.decay && matches_layer(pattern, layer_of(info.name))) info.parameter.initializer = initializer;
+  }
+}
+
 struct Forward {
   TaskInputs inputs;
   Value prepared, logits;
@@ -46,6 +56,7 @@ Forward forward(Graph& graph, const Task& task) {
   result.prepared = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
   const ModelEntry& model = find_model(task.model);
   result.logits = model.build(graph, result.prepared, task.classes, complete_options(model, task.options));
+  initialize_as_told(graph, task);
   result.inputs.keys = graph.find("keys");
   if (graph.fully_convolutional && graph.shape(result.logits).rank() > 2)
     result.logits = flatten(graph, global_pool(graph, result.logits));

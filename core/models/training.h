@@ -22,6 +22,7 @@ struct Task {
   std::uint64_t dropout_seed = 0;
   std::int64_t normalised_micro_batches = 0;  // Graph's
   double label_smoothing = 0;      // while training: LossAttributes
+  std::vector<std::pair<std::string, Initializer>> initializers = {};  // of the weights of layers by patterns; the last that matches
   std::vector<std::string> frozen = {};  // Graph's: layers that are not trained
   bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;

@@ -178,6 +178,8 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
   spec.task.frozen = layer_patterns(config, "freeze");
+  spec.task.label_smoothing = config.get<double>("train.label-smoothing");
+  spec.task.initializers = read_initializers(config);
   if (config.get<std::string>("model.batch-norm") == "global") spec.task.normalised_micro_batches = spec.virtual_workers;
   spec.samples = info.samples;
   if (spec.task.mixes && spec.task.micro_batch < 2)
@@ -257,6 +259,8 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   if (depends_on_length(schedule)) record["schedule.steps"] = std::to_string(spec.epoch_steps);
   if (schedule.constant_warmup) record["schedule"] += " constant";
   record["optimizer"] = describe(spec.optimizer, config);
+  if (spec.task.label_smoothing > 0) record["label-smoothing"] = fmt::format("{}", spec.task.label_smoothing);
+  if (const auto init = config.get<std::string>("train.init"); !init.empty()) record["init"] = init;
   if (const auto frozen = config.get<std::string>("freeze"); !frozen.empty()) record["freeze"] = frozen;
   record["augment"] = describe(spec.augment);
   if (data.has_views && !data.encoding.empty()) record["data.decoder"] = decoder_version(data.encoding);

@@ -130,7 +130,9 @@ void convert_pool(OnnxGraph& onnx, const Op& op) {
 
 void convert_activation(OnnxGraph& onnx, const Op& op) {
   const std::string x = onnx.name_of(op.inputs[0]);
-  switch (op.as<ActivationAttributes>().kind) {
+  const auto [kind, slope] = op.as<ActivationAttributes>();
+  const auto number = static_cast<float>(slope);
+  switch (kind) {
     case ActivationKind::none: return onnx.add(op.outputs[0], "Identity", {x});
     case ActivationKind::relu: return onnx.add(op.outputs[0], "Relu", {x});
     case ActivationKind::tanh: return onnx.add(op.outputs[0], "Tanh", {x});
@@ -139,7 +141,51 @@ void convert_activation(OnnxGraph& onnx, const Op& op) {
       const std::string slope = onnx.reals("scaled_tanh/slope", {2.0f / 3}, Shape{}), height = onnx.reals("scaled_tanh/height", {1.7159f}, Shape{});
       return onnx.add(op.outputs[0], "Mul", {onnx.between(op, "Tanh", {onnx.between(op, "Mul", {x, slope})}), height});
     }
+    case ActivationKind::leaky_relu: return onnx.add(op.outputs[0], "LeakyRelu", {x}, {{"alpha", number}});
+    case ActivationKind::elu: return onnx.add(op.outputs[0], "Elu", {x}, {{"alpha", number}});
+    case ActivationKind::negative_part:
+      return onnx.add(op.outputs[0], "Neg", {onnx.between(op, "Relu", {onnx.between(op, "Neg", {x})})});
+    case ActivationKind::complement: return onnx.add(op.outputs[0], "Sub", {onnx.reals(op.layer + "/one", {1}, Shape{}), x});
+    case ActivationKind::scale: return onnx.add(op.outputs[0], "Mul", {x, onnx.reals(op.layer + "/factor", {number}, Shape{})});
+    case ActivationKind::count_: break;
   }
+}
+
+/// ONNX divides alpha by the number of neighbours.
+void convert_local_response(OnnxGraph& onnx, const Op& op) {
+  const auto& a = op.as<LocalResponseAttributes>();
+  onnx.add(op.outputs[0], "LRN", {onnx.name_of(op.inputs[0])},
+           {{"size", a.size},
+            {"alpha", static_cast<float>(a.alpha * static_cast<double>(a.size))},
+            {"beta", static_cast<float>(a.beta)},
+            {"bias", static_cast<float>(a.k)}});
+}
+
+/// Over the channels, which are axis 1 there.
+void convert_layer_norm(OnnxGraph& onnx, const Op& op) {
+  const auto mean_of = [&](const std::string& x) { return onnx.between(op, "ReduceMean", {x}, {{"axes", Numbers{1}}}); };
+  const std::string x = onnx.name_of(op.inputs[0]), centred = onnx.between(op, "Sub", {x, mean_of(x)});
+  const std::string variance = mean_of(onnx.between(op, "Mul", {centred, centred}));
+  const std::string epsilon = onnx.reals(op.layer + "/epsilon", {static_cast<float>(op.as<LayerNormAttributes>().epsilon)}, Shape{});
+  onnx.add(op.outputs[0], "Div", {centred, onnx.between(op, "Sqrt", {onnx.between(op, "Add", {variance, epsilon})})});
+}
+
+/// By whole factors: ONNX takes other extents only together with that of the batch, which is open.
+void convert_resample(OnnxGraph& onnx, const Op& op) {
+  const auto& a = op.as<ResampleAttributes>();
+  const Shape& x = onnx.graph().shape(op.inputs[0]);
+  std::vector<float> factors{1, 1};
+  for (int axis = 0; axis < a.axes; ++axis) {
+    const std::int64_t from = x[1 + axis], to = a.size[static_cast<std::size_t>(axis)];
+    if (to % from != 0) refuse(op, fmt::format("ONNX with an open batch enlarges by whole factors only, not {} to {}", from, to));
+    factors.push_back(static_cast<float>(to / from));
+  }
+  const auto rank = static_cast<std::int64_t>(factors.size());
+  const std::string scales = onnx.reals(op.layer + "/scales", factors, Shape{rank});
+  onnx.add(op.outputs[0], "Resize", {onnx.name_of(op.inputs[0]), "", scales},
+           {{"mode", a.linear ? "linear" : "nearest"},
+            {"coordinate_transformation_mode", a.linear ? "half_pixel" : "asymmetric"},
+            {"nearest_mode", "floor"}});
 }
 
 void convert_batch_norm(OnnxGraph& onnx, const Op& op) {
@@ -201,6 +247,9 @@ void convert_op(OnnxGraph& onnx, const Op& op) {
     case OpKind::pool: return convert_pool(onnx, op);
     case OpKind::activation: return convert_activation(onnx, op);
     case OpKind::batch_norm_inference: return convert_batch_norm(onnx, op);
+    case OpKind::local_response: return convert_local_response(onnx, op);
+    case OpKind::layer_norm: return convert_layer_norm(onnx, op);
+    case OpKind::resample: return convert_resample(onnx, op);
     case OpKind::add: return convert_terms(onnx, op, "Sum");
     case OpKind::multiply: return convert_terms(onnx, op, "Mul");
     case OpKind::concat: return convert_terms(onnx, op, "Concat", {{"axis", std::int64_t{1}}});

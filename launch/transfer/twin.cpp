@@ -26,7 +26,7 @@ Twin find_twin(const Task& task, const Graph& graph) {
   for (const OutsideTensor& tensor : outside_tensors(graph))
     if (std::find(question.layers.begin(), question.layers.end(), tensor.layer) == question.layers.end())
       question.layers.push_back(tensor.layer);
-  for (const auto family : {resnet_twin, vgg_twin, densenet_twin})
+  for (const auto family : {resnet_twin, vgg_twin, densenet_twin, alexnet_twin, googlenet_twin})
     if (auto twin = family(question)) return *std::move(twin);
   return {.why_not = fmt::format("torchvision has no {}", task.model)};
 }

@@ -32,6 +32,8 @@ Twin find_twin(const Task& task, const Graph& graph);
 std::optional<Twin> resnet_twin(const TwinQuestion& question);
 std::optional<Twin> vgg_twin(const TwinQuestion& question);
 std::optional<Twin> densenet_twin(const TwinQuestion& question);
+std::optional<Twin> alexnet_twin(const TwinQuestion& question);
+std::optional<Twin> googlenet_twin(const TwinQuestion& question);
 
 /// A tensor's name in a file: torchvision's ("layer1.0.conv1.weight") where there is a twin, else ours with dots
 /// ("stage1.block1.conv1.filters").

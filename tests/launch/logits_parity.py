@@ -74,7 +74,7 @@ def write_png(file, image):
 
 def network():
     torch.manual_seed(7)
-    extra = {"aux_logits": False} if name == "googlenet" else {}
+    extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     net = getattr(torchvision.models, name)(num_classes=classes, **extra)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

@@ -34,6 +34,7 @@ std::string name_of_case(const testing::TestParamInfo<Case>& info) { return info
 #ifdef CONVOY_ALL_TWINS
 INSTANTIATE_TEST_SUITE_P(All, LogitsParity,
                          testing::Values(Case{"resnet34", "64", "--model.name=resnet-34"},
+                                         Case{"alexnet", "224", "--model.name=alexnet-2014"},
                                          Case{"resnet101", "64", "--model.name=resnet-101 --model.stride-on=3x3"},
                                          Case{"resnet152", "64", "--model.name=resnet-152 --model.stride-on=3x3"},
                                          Case{"wide_resnet50_2", "64", "--model.name=wide-resnet-50-2"},
@@ -51,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(All, LogitsParity,
 INSTANTIATE_TEST_SUITE_P(Some, LogitsParity,
                          testing::Values(Case{"resnet18", "64", "--model.name=resnet-18"},
                                          Case{"resnet50", "64", "--model.name=resnet-50 --model.stride-on=3x3"},
-                                         Case{"densenet121", "64", "--model.name=densenet-121"}),
+                                         Case{"densenet121", "64", "--model.name=densenet-121"},
+                                         Case{"googlenet", "64", "--model.name=googlenet --model.variant=library"}),
                          name_of_case);
 #endif
 

@@ -62,6 +62,9 @@ TEST(OutsideNames, AreTorchvisions) {
   };
   expect(task_of("resnet-18"), "resnet18", 102, {"conv1.weight", "bn1.running_var", "layer2.0.downsample.1.bias", "fc.bias"});
   expect(task_of("resnet-50", {{"stride-on", "3x3"}}), "resnet50", 267, {"layer1.0.downsample.0.weight", "layer4.2.bn3.running_mean"});
+  expect(task_of("alexnet-2014"), "alexnet", 16, {"features.10.weight", "classifier.1.weight", "classifier.6.bias"});
+  expect(task_of("googlenet", {{"variant", "library"}}), "googlenet", 287,
+         {"conv3.bn.running_mean", "inception3a.branch4.1.conv.weight", "inception5b.branch2.0.bn.weight", "fc.weight"});
   expect(task_of("vgg-16"), "vgg16", 32, {"features.28.weight", "classifier.0.weight", "classifier.6.bias"});
   expect(task_of("vgg-11", {{"normalization", "batch-norm"}}), "vgg11_bn", 54, {"features.26.running_mean", "features.25.bias"});
   expect(task_of("densenet-121"), "densenet121", 606,
@@ -71,6 +74,8 @@ TEST(OutsideNames, AreTorchvisions) {
 
 TEST(OutsideNames, ANetworkThatComputesSomethingElseIsNoTwin) {
   const auto why_not = [](const Task& task) { return find_twin(task, build_inference_graph(task).graph).why_not; };
+  EXPECT_NE(why_not(task_of("googlenet")).find("--model.variant=library"), std::string::npos);
+  EXPECT_NE(why_not(task_of("alexnet")).find("alexnet-2014"), std::string::npos);
   EXPECT_NE(why_not(task_of("resnet-50")).find("--model.stride-on=3x3"), std::string::npos);
   EXPECT_NE(why_not(task_of("resnet-18", {{"shortcut", "A"}})).find("--model.shortcut=B"), std::string::npos);
   EXPECT_NE(why_not(task_of("resnet-20")).find("torchvision has no resnet-20"), std::string::npos);
