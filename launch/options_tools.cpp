@@ -59,7 +59,7 @@ std::vector<OptionSpec> tool_options() {
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},
       {.name = "weights", .type = choice, .value = "last", .help = "which weights of the checkpoint; average: those of a run "
-       "with optim.average", .commands = takers("evaluate, predict"), .choices = {"last", "average"}},
+       "with optim.average", .commands = takers("evaluate, predict, checkpoint export"), .choices = {"last", "average"}},
       {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
        "checkpoint, else its latest); several are averaged", .commands = takers("evaluate")},
       {.name = "crops", .type = choice, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "

@@ -58,6 +58,8 @@ Value vgg(Graph& graph, Value x, std::int64_t classes, VggColumn column, bool ba
 Value alexnet(Graph& graph, Value x, std::int64_t classes, int towers);
 Value alexnet_2014(Graph& graph, Value x, std::int64_t classes);
 
+Value convnet(Graph& graph, Value x, std::int64_t classes, ActivationKind kind);
+
 struct GoogLeNetSpec {
   bool auxiliary = true;           // the two heads, in graphs for training
   bool batch_norm = false;         // behind every convolution, in the place of biases and local response normalisation

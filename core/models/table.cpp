@@ -48,6 +48,15 @@ ModelEntry alexnet_2014_entry() {
           [](Graph& graph, Value x, std::int64_t classes, const ModelOptions&) { return alexnet_2014(graph, x, classes); }};
 }
 
+ModelEntry convnet_entry() {
+  return {"convnet-4", "3 convolutions and a dense layer, for small images",
+          "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1", kSmall, 10,
+          {{"activation", "relu", "behind every convolution", {"relu", "tanh"}}},
+          [](Graph& graph, Value x, std::int64_t classes, const ModelOptions& o) {
+            return convnet(graph, x, classes, o.at("activation") == "tanh" ? ActivationKind::tanh : ActivationKind::relu);
+          }};
+}
+
 ModelEntry googlenet_entry() {
   return {"googlenet", "9 inception modules, two auxiliary heads; 22 layers",
           "Szegedy et al. 2015, Going Deeper with Convolutions, table 1", kLarge, 1000,
@@ -247,7 +256,7 @@ std::optional<std::pair<int, int>> two_numbers(std::string_view text) {
 }  // namespace
 
 std::vector<ModelEntry> make_model_table() {
-  std::vector<ModelEntry> entries{lenet_entry(), mlp_entry(), alexnet_entry(), alexnet_2014_entry()};
+  std::vector<ModelEntry> entries{lenet_entry(), mlp_entry(), alexnet_entry(), alexnet_2014_entry(), convnet_entry()};
   entries.push_back(vgg_entry("vgg-11", VggColumn::A, "8 convolutions, 3 dense layers (column A)"));
   entries.push_back(vgg_entry("vgg-11-lrn", VggColumn::A_LRN, "vgg-11 with local response normalisation behind the first convolution"));
   entries.push_back(vgg_entry("vgg-13", VggColumn::B, "10 convolutions, 3 dense layers (column B)"));

@@ -116,7 +116,7 @@ int import(const Config& config) {
 
 int export_(const Config& config) {
   std::vector<std::string> passed_over;
-  const TrainedModel model = load_trained_model(config.get<fs::path>("path"), passed_over);
+  const TrainedModel model = load_trained_model(config.get<fs::path>("path"), config.get<std::string>("weights") == "average", passed_over);
   for (const std::string& damage : passed_over) fmt::print(stderr, "[export] passed over, damaged: {}\n", damage);
   const InferenceGraph inference = build_inference_graph(model.task);
   const auto output = config.get<fs::path>("output");

@@ -138,8 +138,8 @@ void convert_activation(OnnxGraph& onnx, const Op& op) {
     case ActivationKind::tanh: return onnx.add(op.outputs[0], "Tanh", {x});
     case ActivationKind::sigmoid: return onnx.add(op.outputs[0], "Sigmoid", {x});
     case ActivationKind::scaled_tanh: {
-      const std::string slope = onnx.reals("scaled_tanh/slope", {2.0f / 3}, Shape{}), height = onnx.reals("scaled_tanh/height", {1.7159f}, Shape{});
-      return onnx.add(op.outputs[0], "Mul", {onnx.between(op, "Tanh", {onnx.between(op, "Mul", {x, slope})}), height});
+      const std::string factor = onnx.reals("scaled_tanh/slope", {2.0f / 3}, Shape{}), height = onnx.reals("scaled_tanh/height", {1.7159f}, Shape{});
+      return onnx.add(op.outputs[0], "Mul", {onnx.between(op, "Tanh", {onnx.between(op, "Mul", {x, factor})}), height});
     }
     case ActivationKind::leaky_relu: return onnx.add(op.outputs[0], "LeakyRelu", {x}, {{"alpha", number}});
     case ActivationKind::elu: return onnx.add(op.outputs[0], "Elu", {x}, {{"alpha", number}});
