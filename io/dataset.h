@@ -39,6 +39,7 @@ struct DatasetOptions {
 struct DatasetInfo {
   std::string task;                       // "classification", ...
   Shape sample;                           // [s.., c] of one image; [0, 0, c] for encoded pictures without DatasetOptions::size
+  Shape stored;                           // the same as it lies in the file, where `sample` is a view of it
   DType dtype = DType::u8;                // as stored: u8, u16 or f32
   std::int64_t samples = 0;               // N after the validation split
   std::int64_t stored_samples = 0;        // of the split as stored; more than `samples` when some were held out

@@ -27,6 +27,8 @@ set(datasets_sources
   partial_file.cpp
   parts_dataset.cpp
   picture_bytes.cpp
+  picture_crops.cpp
+  picture_reader.cpp
   picture_viewer.cpp
   rehearsal.cpp
   resample.cpp

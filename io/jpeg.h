@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/tensor/tensor.h"
+#include "io/view.h"
 
 namespace convoy {
 
@@ -21,11 +22,6 @@ struct JpegLimits {
 struct JpegHeader {
   std::int64_t height = 0, width = 0;
   int components = 0;  // 1 gray; 3 colour; 4 CMYK or YCCK
-};
-
-/// A rectangle of whole pixels.
-struct PixelBox {
-  std::int64_t top = 0, left = 0, height = 0, width = 0;
 };
 
 /// Decodes one file after the other and keeps its memory in between. One thread at a time.

@@ -128,6 +128,7 @@ std::unique_ptr<Dataset> make_parts_dataset(DatasetContent content, Selection se
     throw UsageError(fmt::format("data.validation is {}, expected a share from 0 to below 1", share));
   std::vector<std::int64_t> ids;
   DatasetInfo& info = content.info;
+  info.stored = info.sample;
   info.samples = info.stored_samples;
   if (selection != Selection::all) {
     for (std::int64_t id = 0; id < info.stored_samples; ++id)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "io/files.h"
 #include "io/picture_bytes.h"
@@ -10,12 +11,39 @@
 namespace convoy {
 namespace {
 
-/// The part of an axis of `extent` pixels that a filter reads around [begin, begin + length): first and count.
-std::pair<std::int64_t, std::int64_t> pixels_around(double begin, double length, double reach, std::int64_t extent) {
+/// Pixels [first, last) of an axis.
+struct Range {
+  std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+  void add(const Range& other) {
+    first = std::min(first, other.first);
+    last = std::max(last, other.last);
+  }
+};
+
+/// The part of an axis of `extent` pixels that a filter reads around [begin, begin + length).
+Range pixels_around(double begin, double length, double reach, std::int64_t extent) {
   constexpr double kMore = 2;  // pixels at the edges of a part differ: libjpeg's upsampling looks at neighbours
   const auto first = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(begin - reach - kMore)), 0, extent - 1);
   const auto last = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(begin + length + reach + kMore)), first + 1, extent);
-  return {first, last - first};
+  return {first, last};
+}
+
+/// The greatest at which libjpeg decodes no fewer pixels than the part is brought to.
+int scale_for(const PicturePart& part) {
+  int scale = 1;
+  while (scale < 8 && part.view.height >= static_cast<double>(2 * scale * part.height) &&
+         part.view.width >= static_cast<double>(2 * scale * part.width))
+    scale *= 2;
+  return scale;
+}
+
+PictureView scaled(const PictureView& view, int scale) {
+  return {view.top / scale, view.left / scale, view.height / scale, view.width / scale};
+}
+
+PixelRows rows_of(const Tensor& picture) {
+  const Shape& shape = picture.shape();
+  return {reinterpret_cast<const std::uint8_t*>(picture.bytes()), shape[1] * shape[2], shape[0], shape[1], static_cast<int>(shape[2])};
 }
 
 }  // namespace
@@ -29,40 +57,62 @@ PictureView centre_view(std::int64_t height, std::int64_t width, const std::int6
 }
 
 void PictureViewer::show(std::span<const std::byte> file, const std::string& name, const ChooseView& choose, std::byte* image) {
-  if (is_jpeg(file)) return show_jpeg(file, name, choose, image);
-  show_decoded(as_bytes(decode_png(file, name), channels_), choose, image);
+  show(open(file, name), choose, image);
 }
 
 void PictureViewer::show(const std::filesystem::path& file, const ChooseView& choose, std::byte* image) {
   const std::vector<std::byte> bytes = read_whole(file);
   const int orientation = is_jpeg(bytes) ? exif_orientation(bytes) : 1;
   if (orientation == 1) return show(bytes, file.string(), choose, image);
-  show_decoded(upright(decode_jpeg(bytes, file.string(), channels_), orientation), choose, image);
+  decoded_ = upright(decode_jpeg(bytes, file.string(), channels_), orientation);
+  show(open(rows_of(decoded_)), choose, image);
 }
 
-void PictureViewer::show_decoded(const Tensor& picture, const ChooseView& choose, std::byte* image) {
-  const Shape& shape = picture.shape();
-  show_pixels({reinterpret_cast<const std::uint8_t*>(picture.bytes()), shape[1] * channels_, shape[0], shape[1], channels_}, choose, image);
+void PictureViewer::show(const PictureExtents& extents, const ChooseView& choose, std::byte* image) {
+  const PicturePart part{choose(extents.height, extents.width), size_[0], size_[1], image};
+  show({&part, 1});
 }
 
-void PictureViewer::show_pixels(const PixelRows& rows, const ChooseView& choose, std::byte* image) {
-  resampler_.run(rows, choose(rows.height, rows.width), reinterpret_cast<std::uint8_t*>(image), size_[0], size_[1]);
-}
-
-void PictureViewer::show_jpeg(std::span<const std::byte> file, const std::string& name, const ChooseView& choose, std::byte* image) {
+PictureExtents PictureViewer::open(std::span<const std::byte> file, const std::string& name) {
+  is_jpeg_ = is_jpeg(file);
+  if (!is_jpeg_) {
+    decoded_ = {};  // before the next one takes memory
+    decoded_ = as_bytes(decode_png(file, name), channels_);
+    return open(rows_of(decoded_));
+  }
   const JpegHeader header = jpeg_.open(file, name);
-  PictureView view = choose(header.height, header.width);
-  int scale = 1;
-  while (scale < 8 && view.height >= static_cast<double>(2 * scale * size_[0]) && view.width >= static_cast<double>(2 * scale * size_[1]))
-    scale *= 2;
-  for (double* edge : {&view.top, &view.left, &view.height, &view.width}) *edge /= scale;
-  const auto [top, height] = pixels_around(view.top, view.height, filter_reach(view.height, size_[0]), (header.height + scale - 1) / scale);
-  const auto [left, width] = pixels_around(view.left, view.width, filter_reach(view.width, size_[1]), (header.width + scale - 1) / scale);
-  const auto pixels = jpeg_.decode({top, left, height, width}, scale, channels_);
-  view.top -= static_cast<double>(pixels.box.top);
-  view.left -= static_cast<double>(pixels.box.left);
-  resampler_.run({pixels.data, pixels.row_bytes, pixels.box.height, pixels.box.width, channels_}, view,
-                 reinterpret_cast<std::uint8_t*>(image), size_[0], size_[1]);
+  return extents_ = {header.height, header.width};
+}
+
+PictureExtents PictureViewer::open(const PixelRows& rows) {
+  is_jpeg_ = false;
+  rows_ = rows;
+  return {rows.height, rows.width};
+}
+
+void PictureViewer::show(std::span<const PicturePart> parts) {
+  if (is_jpeg_) return show_jpeg(parts);
+  for (const PicturePart& part : parts)
+    resampler_.run(rows_, part.view, reinterpret_cast<std::uint8_t*>(part.image), part.height, part.width);
+}
+
+void PictureViewer::show_jpeg(std::span<const PicturePart> parts) {
+  int scale = 8;
+  for (const PicturePart& part : parts) scale = std::min(scale, scale_for(part));
+  Range rows, columns;
+  for (const PicturePart& part : parts) {
+    const PictureView view = scaled(part.view, scale);
+    rows.add(pixels_around(view.top, view.height, filter_reach(view.height, part.height), (extents_.height + scale - 1) / scale));
+    columns.add(pixels_around(view.left, view.width, filter_reach(view.width, part.width), (extents_.width + scale - 1) / scale));
+  }
+  const auto pixels = jpeg_.decode({rows.first, columns.first, rows.last - rows.first, columns.last - columns.first}, scale, channels_);
+  for (const PicturePart& part : parts) {
+    PictureView view = scaled(part.view, scale);
+    view.top -= static_cast<double>(pixels.box.top);
+    view.left -= static_cast<double>(pixels.box.left);
+    resampler_.run({pixels.data, pixels.row_bytes, pixels.box.height, pixels.box.width, channels_}, view,
+                   reinterpret_cast<std::uint8_t*>(part.image), part.height, part.width);
+  }
 }
 
 }  // namespace convoy

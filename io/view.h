@@ -9,6 +9,12 @@ struct PictureView {
   double top = 0, left = 0, height = 0, width = 0;
 };
 
+/// A rectangle of whole pixels.
+struct PixelBox {
+  std::int64_t top = 0, left = 0, height = 0, width = 0;
+  bool operator==(const PixelBox&) const = default;
+};
+
 /// The view of evaluation: what is left of the picture when its shorter side is brought to `resize_short` pixels and
 /// `size` (height, width) are then cut from its centre. 0: the largest rectangle of that form around the centre.
 /// `resize_short` is at least as large as either of `size`.

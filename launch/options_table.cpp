@@ -145,6 +145,8 @@ std::vector<OptionSpec> data_options() {
       {.name = "data.resize-short", .type = integer, .value = "0", .help = "evaluation brings the shorter side to so many "
        "pixels and takes data.size from the centre (0: as large a part as its form allows)",
        .commands = takers("train, plan, bench loader, checkpoint import"), .least = 0, .most = 65500},
+      {.name = "data.resize-short", .type = integer, .value = "0", .help = "the shorter side of pictures, from which data.size is "
+       "taken (0: as the training run's evaluations had it)", .commands = takers("evaluate"), .least = 0, .most = 65500},
       {.name = "data.view", .type = choice, .value = "centre", .help = "what training shows of a picture: its centre as in "
        "evaluation; random-resized-crop: a part of random area and aspect; resize-crop: the shorter side is brought to a random "
        "length, then a random part of data.size", .commands = takers("train, plan, bench loader"), .choices = {"centre",

@@ -63,8 +63,8 @@ std::vector<OptionSpec> tool_options() {
       {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
        "checkpoint, else its latest); several are averaged", .commands = takers("evaluate")},
       {.name = "crops", .type = choice, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "
-       "corners, middle, and all mirrored; dense: the whole image through the net as a convolution, and mirrored",
-       .commands = takers("evaluate"), .choices = {"1", "10", "dense"}},
+       "corners, middle, and all mirrored; 144: GoogLeNet's, of squares of four sizes; dense: the whole image through the net as a "
+       "convolution, and mirrored", .commands = takers("evaluate"), .choices = {"1", "10", "144", "dense"}},
       {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "
        "else its latest)", .commands = takers("predict")},
       {.name = "input", .type = path, .help = "folder of JPEG and PNG images", .commands = takers("predict")},

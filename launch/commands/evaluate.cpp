@@ -2,14 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "core/metrics/confusion.h"
 #include "core/tensor/error.h"
 #include "distributed/watch/watch.h"
-#include "io/confusion_picture.h"
-#include "io/mistakes_picture.h"
 #include "launch/commands/commands.h"
+#include "launch/commands/evaluate_progress.h"
+#include "launch/commands/evaluate_report.h"
 #include "launch/errors.h"
 #include "launch/train/agreement.h"
 #include "launch/data_options.h"
@@ -20,10 +18,6 @@
 
 namespace convoy {
 namespace {
-
-constexpr std::size_t kMistakesShown = 36;
-
-using Models = std::vector<std::unique_ptr<TrainedModel>>;
 
 /// Whether a folder holds shards as `convoy data import` writes them.
 bool holds_shards(const std::filesystem::path& path) {
@@ -43,6 +37,12 @@ DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
   if (config.given("data.images")) options.images = config.get<std::string>("data.images");
   if (config.given("data.labels")) options.labels = config.get<std::string>("data.labels");
   if (config.given("data.validation")) options.validation = config.get<double>("data.validation");
+  if (const auto resize_short = config.get<std::int64_t>("data.resize-short"); resize_short > 0) {
+    if (options.size[0] == 0)
+      throw UsageError(fmt::format("data.resize-short is of pictures that are brought to data.size, but {} was trained on images as they "
+                                   "are stored; leave it out", model.file.string()));
+    options.resize_short = resize_short;
+  }
   if (options.split == Split::test && !config.given("data.path") && !options.images.empty() &&
       !std::filesystem::is_directory(options.path))
     throw UsageError(fmt::format("{} was trained on the file {}, which has no test split; name test data with "
@@ -51,8 +51,7 @@ DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
   return options;
 }
 
-std::unique_ptr<Dataset> open_split(const Config& config, const TrainedModel& model) {
-  const DatasetOptions options = data_to_read(config, model);
+std::unique_ptr<Dataset> open_split(const Config& config, const DatasetOptions& options) {
   try {
     return open_dataset(options);
   } catch (const DataError& error) {
@@ -74,15 +73,17 @@ void check_fit(const DatasetInfo& data, const TrainedModel& model) {
 }
 
 /// Models that are averaged say the same of the same images.
-void check_alike(const TrainedModel& first, const TrainedModel& other) {
+void check_alike(const Config& config, const TrainedModel& first, const TrainedModel& other) {
   if (other.task.classes != first.task.classes)
     throw UsageError(fmt::format("{} has {} classes and {} has {}: they cannot be averaged", first.file.string(),
                                  first.task.classes, other.file.string(), other.task.classes));
-  for (const char* option : {"data.size", "data.resize-short"})
+  for (const char* option : {"data.size", "data.resize-short"}) {
+    if (option == std::string_view("data.resize-short") && config.get<std::int64_t>(option) > 0) continue;  // the same for all
     if (other.config.get<std::string>(option) != first.config.get<std::string>(option))
       throw UsageError(fmt::format("{} has {} = '{}' and {} '{}': they see different parts of the same pictures, and cannot be "
                                    "averaged", first.file.string(), option, first.config.get<std::string>(option),
                                    other.file.string(), other.config.get<std::string>(option)));
+  }
   if (other.data.class_names != first.data.class_names)
     throw UsageError(fmt::format("{} and {} were trained on classes of other names or order: they cannot be averaged",
                                  first.file.string(), other.file.string()));
@@ -111,123 +112,22 @@ Models load_models(const Config& config, bool speaks) {
     models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, averaged, passed_over)));
     for (const std::string& damage : passed_over)
       if (speaks) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
-    check_alike(*models.front(), *models.back());
+    check_alike(config, *models.front(), *models.back());
   }
   return models;
 }
 
-/// Names of all outputs: those of the training data, then numbers where the model has more.
-std::vector<std::string> names_of_classes(const TrainedModel& model) {
-  std::vector<std::string> names = model.data.class_names;
-  while (static_cast<std::int64_t>(names.size()) < model.task.classes) names.push_back(fmt::format("{}", names.size()));
-  return names;
-}
-
-/// The mistakes with the greatest loss, worst first; ties by index.
-std::vector<SampleResult> worst_mistakes(const EvaluationResult& result) {
-  std::vector<SampleResult> mistakes;
-  for (const SampleResult& sample : result.each)
-    if (sample.predicted != sample.label) mistakes.push_back(sample);
-  std::sort(mistakes.begin(), mistakes.end(), [](const SampleResult& a, const SampleResult& b) {
-    return a.loss != b.loss ? a.loss > b.loss : a.index < b.index;
-  });
-  if (mistakes.size() > kMistakesShown) mistakes.resize(kMistakesShown);
-  return mistakes;
-}
-
-void draw(const std::filesystem::path& folder, const ConfusionMatrix& matrix, const std::vector<SampleResult>& worst,
-          const Dataset& dataset) {
-  const std::vector<std::string>& names = matrix.class_names();
-  confusion_picture(names, matrix.counts()).save(folder / "confusion.png");
-  std::vector<MistakenSample> mistakes;
-  for (const SampleResult& sample : worst) {
-    Tensor image(dataset.info().sample, dataset.info().dtype);
-    std::int32_t label = 0;
-    dataset.read(sample.index, image.bytes(), &label);
-    mistakes.push_back({image, names[static_cast<std::size_t>(sample.label)],
-                        names[static_cast<std::size_t>(sample.predicted)], static_cast<double>(sample.probability)});
-  }
-  mistakes_picture(mistakes).save(folder / "mistakes.png");
-}
-
-/// --output, else the run folder; empty where a picture would be drawn for a volume or has no place.
-std::filesystem::path picture_folder(const Config& config, const TrainedModel& model) {
-  const auto output = config.get<std::filesystem::path>("output");
-  if (!output.empty()) return output;
-  const std::filesystem::path run = run_folder_of(model.file);
-  return run.empty() ? std::filesystem::path(".") : run;
-}
-
-/// How the models' answers were averaged; empty where there is one of one view.
-std::string averaging(std::size_t models, const std::string& crops) {
-  std::string text;
-  if (crops != "1") text += crops == "dense" ? "whole images and their mirror images" : crops + " crops";
-  if (models > 1) text += fmt::format("{}{} models", text.empty() ? "" : " and ", models);
-  return text.empty() ? text : "averaged over " + text;
-}
-
-std::string json_text(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result,
-                      const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
-  auto each = nlohmann::ordered_json::array();
-  for (std::size_t m = 0; m < models.size(); ++m)
-    each.push_back({{"checkpoint", models[m]->file.string()},
-                    {"step", models[m]->checkpoint.step},
-                    {"precision", precision_on(backend, *models[m])},
-                    {"loss", result.models[m].loss},
-                    {"top1", result.models[m].top1},
-                    {"top5", result.models[m].top5}});
-  nlohmann::ordered_json json{{"checkpoint", models.front()->file.string()},
-                              {"step", models.front()->checkpoint.step},
-                              {"precision", precision_on(backend, *models.front())},
-                              {"split", config.get<std::string>("data.split")},
-                              {"crops", config.get<std::string>("crops")},
-                              {"samples", result.samples},
-                              {"loss", result.loss},
-                              {"top1", result.top1},
-                              {"top5", result.top5},
-                              {"models", each},
-                              {"confusion", nlohmann::ordered_json::parse(matrix.json())},
-                              {"pictures", pictures}};
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-std::string scores_text(const Scores& scores) {
-  return fmt::format("loss {:.6f}   top-1 {:.2f} %   top-5 {:.2f} %", scores.loss, 100 * scores.top1, 100 * scores.top5);
-}
-
-void print_text(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result,
-                const ConfusionMatrix& matrix, const std::vector<std::string>& pictures) {
-  const std::string where = fmt::format("the {} samples of the {} split", result.samples, config.get<std::string>("data.split"));
-  const std::string averaged = averaging(models.size(), config.get<std::string>("crops"));
-  if (models.size() == 1) {
-    fmt::print("{}, step {}, in {} on {}\n", models.front()->file.string(), models.front()->checkpoint.step,
-               precision_on(backend, *models.front()), where);
-  } else {
-    fmt::print("{} models on {}\n", models.size(), where);
-    for (std::size_t m = 0; m < models.size(); ++m)
-      fmt::print("  {}   {}, step {}, in {}\n", scores_text(result.models[m]), models[m]->file.string(),
-                 models[m]->checkpoint.step, precision_on(backend, *models[m]));
-  }
-  if (!averaged.empty()) fmt::print("{}:\n", averaged);
-  fmt::print("{}\n\n{}", scores_text(result), matrix.text());
-  for (const std::string& picture : pictures) fmt::print("{}\n", picture);
-}
-
-void report(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result, const Dataset& dataset) {
-  const TrainedModel& first = *models.front();
-  ConfusionMatrix matrix(names_of_classes(first));
-  for (const SampleResult& sample : result.each) matrix.add(sample.label, sample.predicted);
-  std::vector<std::string> pictures;
-  if (dataset.info().sample.rank() == 3) {
-    const std::filesystem::path folder = picture_folder(config, first);
-    std::filesystem::create_directories(folder);
-    draw(folder, matrix, worst_mistakes(result), dataset);
-    for (const char* name : {"confusion.png", "mistakes.png"}) pictures.push_back((folder / name).string());
-  }
-  if (config.get<std::string>("format") == "json")
-    fmt::print("{}", json_text(models, backend, config, result, matrix, pictures));
-  else
-    print_text(models, backend, config, result, matrix, pictures);
+/// What --crops makes of pictures; the same for all models.
+std::optional<PictureCrops> cuts_of(const Models& models, const Config& config, const DatasetOptions& options, const DatasetInfo& data) {
+  const Crops crops = crops_of(config.get<std::string>("crops"));
+  const auto of = [&](const TrainedModel& model) { return picture_crops_of(crops, model.task, data, options.resize_short); };
+  const std::optional<PictureCrops> first = of(*models.front());
+  for (const auto& model : models)
+    if (const auto other = of(*model); other && (other->size[0] != first->size[0] || other->size[1] != first->size[1]))
+      throw UsageError(fmt::format("--crops={}: {} takes {} x {} pixels and {} {} x {}: evaluate them one by one",
+                                   config.get<std::string>("crops"), models.front()->file.string(), first->size[0], first->size[1],
+                                   model->file.string(), other->size[0], other->size[1]));
+  return first;
 }
 
 int evaluate(const Config& config, World& world) {
@@ -237,11 +137,14 @@ int evaluate(const Config& config, World& world) {
     Models models;
     std::unique_ptr<Dataset> dataset;
     std::unique_ptr<Backend> backend;
+    std::optional<PictureCrops> cuts;
     const Seats seats = find_seats(config, all, world.host());
     agree(all, "the device, the models and the data", [&] {
       models = load_models(config, world.rank() == 0);
-      dataset = open_split(config, *models.front());
+      const DatasetOptions options = data_to_read(config, *models.front());
+      dataset = open_split(config, options);
       for (const auto& model : models) check_fit(dataset->info(), *model);
+      cuts = cuts_of(models, config, options, dataset->info());
       backend = make_backend(config, seats, computation_of(models));
     });
     const std::vector<std::string> hosts = all.all_gather_strings(world.host());
@@ -250,6 +153,7 @@ int evaluate(const Config& config, World& world) {
                             ? threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20)
                             : 1;
     std::vector<std::unique_ptr<StateMemory>> memories;
+    EvaluationProgress progress(world.rank() == 0, world.size());
     std::unique_ptr<Evaluator> evaluator;
     for (std::size_t m = 1; m < models.size(); ++m)
       backend->adopt_plans(recorded_plans(models[m]->checkpoint.run_record));
@@ -264,11 +168,13 @@ int evaluate(const Config& config, World& world) {
                                                                .loader_threads = config.get<int>("data.threads"),
                                                                .keep_samples = true,
                                                                .augment = models.front()->augment,
-                                                               .crops = crops_of(config.get<std::string>("crops"))});
+                                                               .crops = crops_of(config.get<std::string>("crops")),
+                                                               .cuts = cuts,
+                                                               .progress = progress.sink()});
     });
     const EvaluationResult result = evaluator->run(*dataset, all);
     agree(all, "the results", [&] {
-      if (world.rank() == 0) report(models, *backend, config, result, *dataset);
+      if (world.rank() == 0) report_evaluation(models, *backend, config, result, *dataset);
     });
     return 0;
   } catch (const AgreedError& error) {
@@ -280,6 +186,8 @@ int evaluate(const Config& config, World& world) {
 void check(const Config& config) {
   if (config.get<std::vector<std::string>>("checkpoint").empty())
     throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
+  if (config.get<std::string>("crops") == "144" && config.get<std::int64_t>("data.resize-short") > 0)
+    throw UsageError("data.resize-short does not go with --crops=144, which brings pictures to four sizes of its own; leave it out");
 }
 
 }  // namespace
@@ -289,7 +197,7 @@ Command evaluate_command() {
           "measure a trained model on a split of a data set",
           {{.path = "evaluate",
             .summary = "measure a trained model on a split of a data set",
-            .usage = "evaluate --checkpoint PATH [PATH ...] [--crops=1|10|dense] [--data.path=DIR] [--data.split=test]",
+            .usage = "evaluate --checkpoint PATH [PATH ...] [--crops=1|10|144|dense] [--data.path=DIR] [--data.split=test]",
             .description =
                 "Prints the loss, top-1 and top-5 accuracy and the confusion matrix, and draws confusion.png and "
                 "mistakes.png (the mistakes with the greatest loss) into the run's folder or into --output. Samples are "
@@ -299,9 +207,16 @@ Command evaluate_command() {
                 "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest. Without "
                 "--data.path it reads the data set that the model was trained on. The class probabilities of several models, "
                 "and of several views of an image (--crops), are averaged; the scores of each model are printed beside those of "
-                "their mean.",
+                "their mean.\n\n"
+                "--crops=10 cuts the corners and the middle, each also mirrored, from stored images that are larger than what the "
+                "model takes (data.crop), or from pictures whose shorter side is brought to data.resize-short, that of the training "
+                "run unless given here. --crops=144 is GoogLeNet's (Szegedy et al. 2015, section 7): pictures, encoded or stored as "
+                "uint8, are brought to a shorter side of 256, 288, 320 and 352 pixels (for a model that takes 224; in proportion for "
+                "others); of each the left, middle and right square (or top, middle and bottom) gives its corners, its middle and "
+                "itself brought to 224, each also mirrored. Small pictures are enlarged. --crops=dense takes samples as large as "
+                "the data set delivers them: of encoded pictures data.size.",
             .examples = "convoy evaluate --checkpoint=runs/lenet-5\n"
-                        "convoy evaluate --checkpoint runs/a runs/b runs/c --crops=10\n"
+                        "convoy evaluate --checkpoint runs/a runs/b runs/c --crops=144\n"
                         "mpirun -n 2 convoy evaluate --checkpoint=runs/lenet-5 --data.split=validation --format=json",
             .check = check,
             .run_on_ranks = evaluate}}};

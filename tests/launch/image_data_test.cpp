@@ -123,6 +123,49 @@ TEST_F(ImageData, EvaluateAndPredictTakePicturesOfAnySize) {
     test::expect_parts(predicted.out, {"bright/" + std::to_string(i) + ".jpg\tbright", "dark/" + std::to_string(i) + ".jpg\tdark"});
 }
 
+TEST_F(ImageData, ManyCropsGiveTheSameNumbersOnOneToFourRanks) {
+  ASSERT_EQ(import("data").status, 0);
+  ASSERT_EQ(train("a", "--data.size=28 --data.resize-short=36", 0, 8).status, 0);
+  ASSERT_EQ(train("b", "--data.size=28 --data.resize-short=36 --seed=2", 0, 8).status, 0);
+  const auto evaluate = [&](const std::string& options, int ranks) {
+    return convoy("evaluate --checkpoint runs/a runs/b --data.split=validation --format=json --output=pictures " + options, ranks);
+  };
+  const Outcome plain = evaluate("", 0);
+  for (const char* crops : {"10", "144"}) {
+    const std::string option = std::string("--crops=") + crops;
+    const Outcome alone = evaluate(option, 0);
+    ASSERT_EQ(alone.status, 0) << alone.err;
+    test::expect_parts(alone.out, {std::string("\"crops\": \"") + crops + "\"", "\"top1\": 1.0", "\"models\": ["});
+    EXPECT_NE(alone.out.substr(alone.out.find("\"loss\"")), plain.out.substr(plain.out.find("\"loss\"")));
+    for (int ranks = 2; ranks <= 4; ++ranks)
+      EXPECT_EQ(evaluate(option + " --device.threads=" + std::to_string(ranks - 1), ranks).out, alone.out) << ranks;
+  }
+  const Outcome text = convoy("evaluate --checkpoint runs/a runs/b --data.split=validation --output=pictures --crops=144");
+  test::expect_parts(text.out, {"averaged over 144 crops and 2 models:"});
+  EXPECT_NE(evaluate("--crops=10 --data.resize-short=30", 0).out, evaluate("--crops=10", 0).out);
+}
+
+TEST_F(ImageData, CropsThatCannotBeCutAreRefused) {
+  ASSERT_EQ(import("data").status, 0);
+  ASSERT_EQ(train("none", "--data.size=28", 0, 1).status, 0);
+  ASSERT_EQ(train("oblong", "--data.size=28,32 --data.resize-short=40", 0, 1).status, 0);
+  ASSERT_EQ(train("small", "--data.size=32 --data.crop=28", 0, 1).status, 0);
+  ASSERT_EQ(train("large", "--data.size=32", 0, 1).status, 0);
+  const std::pair<const char*, const char*> mistakes[] = {
+      {"runs/none --crops=10", "a larger data.resize-short"},
+      {"runs/none --crops=10 --data.resize-short=28", "data.resize-short is 28"},
+      {"runs/none --crops=144 --data.resize-short=40", "does not go with --crops=144"},
+      {"runs/oblong --crops=144", "--crops=144: these crops are cut from squares, but the model takes 28 x 32"},
+      {"runs/large runs/small --crops=144", "runs/large/checkpoints"}};
+  for (const auto& [options, words] : mistakes) {
+    const Outcome refused = convoy(std::string("evaluate --data.split=validation --output=pictures --checkpoint ") + options);
+    EXPECT_EQ(refused.status, 2) << options << ": " << refused.err;
+    test::expect_parts(refused.err, {words});
+  }
+  for (const char* accepted : {"runs/none --crops=10 --data.resize-short=32", "runs/oblong --crops=10", "runs/small --crops=10", "runs/small --crops=144"})
+    EXPECT_EQ(convoy(std::string("evaluate --data.split=validation --output=pictures --checkpoint ") + accepted).status, 0) << accepted;
+}
+
 TEST_F(ImageData, MistakesAreToldBeforeAnythingStarts) {
   ASSERT_EQ(import("data").status, 0);
   const std::pair<const char*, const char*> mistakes[] = {

@@ -57,5 +57,40 @@ TEST(Views, AreRefusedWhereTheImageHasNoTenCrops) {
   EXPECT_EQ(views_of(Crops::one, task_of({28, 28, 1}, {})).size(), 1U);
 }
 
+DatasetInfo pictures(bool has_views) {
+  DatasetInfo info;
+  info.stored = has_views ? Shape{0, 0, 3} : Shape{40, 50, 3};
+  info.has_views = has_views;
+  if (has_views) info.encoding = "jpeg";
+  return info;
+}
+
+TEST(Views, OfPicturesAreMadeByIoWhereTheSampleDoesNotHoldThem) {
+  const Task cropped = task_of({32, 32, 3}, {28, 28, 0}), whole = task_of({32, 32, 3}, {});
+  EXPECT_FALSE(picture_crops_of(Crops::one, whole, pictures(true), 40));
+  EXPECT_FALSE(picture_crops_of(Crops::dense, whole, pictures(true), 40));
+  EXPECT_FALSE(picture_crops_of(Crops::ten, cropped, pictures(true), 0)) << "crops of the sample, as of the central square";
+  EXPECT_FALSE(picture_crops_of(Crops::ten, cropped, pictures(false), 0));
+  const auto ten = picture_crops_of(Crops::ten, whole, pictures(true), 40);
+  ASSERT_TRUE(ten);
+  EXPECT_EQ(ten->plan, PictureCrops::Plan::corners);
+  EXPECT_EQ(ten->size[0], 32);
+  EXPECT_EQ(ten->resize_short, 40);
+  EXPECT_EQ(picture_crops_of(Crops::ten, cropped, pictures(true), 32)->size[1], 28);
+  for (const bool has_views : {false, true}) {
+    const auto squares = picture_crops_of(Crops::squares, cropped, pictures(has_views), 0);
+    ASSERT_TRUE(squares);
+    EXPECT_EQ(squares->plan, PictureCrops::Plan::squares);
+    EXPECT_EQ(squares->size[0], 28);
+  }
+  EXPECT_EQ(views_of_crops().size(), 2U);
+}
+
+TEST(Views, OfPicturesAreRefusedWhereThereAreNone) {
+  EXPECT_THROW(picture_crops_of(Crops::squares, task_of({8, 28, 28, 1}, {}), pictures(false), 0), UsageError);
+  EXPECT_THROW(picture_crops_of(Crops::squares, task_of({28, 32, 3}, {}), pictures(false), 0), UsageError);
+  EXPECT_THROW(picture_crops_of(Crops::ten, task_of({32, 32, 3}, {}), pictures(true), 32), UsageError);
+}
+
 }  // namespace
 }  // namespace convoy
