@@ -137,6 +137,8 @@ class Graph {
 
   /// Auxiliary heads, in their order; models add them to graphs for training alone.
   std::vector<AuxiliaryLogits> auxiliary;
+  /// Scopes of the layers that graphs for training alone have; models list them in graphs for inference.
+  std::vector<std::string> training_only;
 
   /// What each dense layer was given for one sample, [s.., c] or [features], by the layer's name: written by dense().
   std::map<std::string, Shape, std::less<>> dense_inputs;

@@ -95,7 +95,11 @@ class GoogLeNet {
 
   /// Average pooling of 5 x 5, of the whole map where it is smaller.
   void auxiliary(Value x, std::string_view name) {
-    if (!graph_.training || !spec_.auxiliary) return;
+    if (!spec_.auxiliary) return;
+    if (!graph_.training) {
+      graph_.training_only.emplace_back(name);
+      return;
+    }
     Graph::Scope scope(graph_, name);
     bool small = false;
     for (int axis = 1; axis + 1 < graph_.shape(x).rank(); ++axis) small = small || graph_.shape(x)[axis] < 5;
