@@ -1,4 +1,4 @@
-# Checkpoints and the run folder.
+# Checkpoints, the run folder, and models in the formats of others.
 set(checkpoints_sources
   atomic_file.cpp
   checkpoint_diff.cpp
@@ -16,6 +16,7 @@ set(checkpoints_sources
   flipped_bit.cpp
   hdf5_descriptor.cpp
   hdf5_metadata_repair.cpp
+  onnx.cpp
   bench_checkpoint.cpp
   ring_file.cpp
   ring_read.cpp
@@ -24,6 +25,7 @@ set(checkpoints_sources
   run_lock.cpp
   run_record.cpp
   run_repair.cpp
+  safetensors.cpp
   tensor_elements.cpp
   word_sums.cpp
   write_fault.cpp)

@@ -42,6 +42,13 @@ std::vector<OptionSpec> run_options() {
        .lasting = false},
       {.name = "allow-changed", .type = yes_no, .value = "no", .help = "resume although the run record "
        "differs; bits are then no longer guaranteed", .commands = takers(kRun), .lasting = false},
+      {.name = "init-from", .type = path, .help = "begin with the parameters and statistics of a checkpoint, or of a run's "
+       "folder (its best checkpoint, else the latest), by their names; what has another shape there, as a classifier of other "
+       "classes, keeps its first values", .commands = takers(kRun)},
+      {.name = "init-from-layers", .type = text, .value = "*", .help = "the layers that --init-from sets: 'conv1,stage2*'; * "
+       "stands for any characters, a name for all layers within it", .commands = takers(kRun)},
+      {.name = "freeze", .type = text, .help = "layers that are not trained: 'conv1,stage2*', as for init-from-layers; their "
+       "batch normalisation uses its running statistics", .commands = takers(kRun)},
       {.name = "seed", .type = integer, .value = "1", .help = "the seed that the [seed] options follow",
        .commands = takers(kRun), .least = 0},
       {.name = "device", .type = choice, .value = "auto", .help = "where to compute; auto: a GPU for each rank "
@@ -86,6 +93,11 @@ std::vector<OptionSpec> run_options() {
 
 std::vector<OptionSpec> train_options() {
   return {
+      {.name = "train.label-smoothing", .type = real, .value = "0", .help = "share of the target that all classes have alike "
+       "(Szegedy et al. 2016: 0.1)", .commands = takers(kRun), .least = 0, .most = 0.999},
+      {.name = "train.init", .type = text, .help = "first weights of layers by patterns, the last that matches: "
+       "'*:xavier,fc*:gaussian(0.01)'; gaussian, uniform, fan-in-uniform, xavier, xavier-normal, he, he-uniform, he-fan-out, "
+       "orthogonal", .commands = takers(kRun)},
       {.name = "train.epochs", .type = integer, .value = "10", .help = "passes over the training split; "
        "schedules end with the last", .commands = takers(kRun), .least = 1, .most = 1e6},
       {.name = "train.steps", .type = integer, .value = "0", .help = "end after this many steps (0: after "
@@ -128,11 +140,11 @@ std::vector<OptionSpec> data_options() {
       {.name = "data.threads", .type = integer, .value = "1", .help = "threads that read ahead, per rank",
        .commands = takers("train, plan, evaluate"), .least = 1, .most = 256},
       {.name = "data.size", .type = integers, .help = "extents that pictures are brought to while they are read (224 or "
-       "224x224); needed for encoded ones. Empty: images as they are stored", .commands = takers("train, plan, bench loader"),
+       "224x224); needed for encoded ones. Empty: images as they are stored", .commands = takers("train, plan, bench loader, checkpoint import"),
        .least = 1, .most = 65500},
       {.name = "data.resize-short", .type = integer, .value = "0", .help = "evaluation brings the shorter side to so many "
        "pixels and takes data.size from the centre (0: as large a part as its form allows)",
-       .commands = takers("train, plan, bench loader"), .least = 0, .most = 65500},
+       .commands = takers("train, plan, bench loader, checkpoint import"), .least = 0, .most = 65500},
       {.name = "data.resize-short", .type = integer, .value = "0", .help = "the shorter side of pictures, from which data.size is "
        "taken (0: as the training run's evaluations had it)", .commands = takers("evaluate"), .least = 0, .most = 65500},
       {.name = "data.view", .type = choice, .value = "centre", .help = "what training shows of a picture: its centre as in "
@@ -200,7 +212,7 @@ std::vector<OptionSpec> own_model_options() {
 std::vector<OptionSpec> model_options() {
   return {
       {.name = "model.name", .type = text, .help = "the network; convoy model list names all",
-       .commands = takers("train, plan, model show")},
+       .commands = takers("train, plan, model show, checkpoint import")},
       {.name = "model.classes", .type = integer, .value = "0", .help = "outputs (0: as many as the data has "
        "classes)", .commands = takers(kModel), .least = 0, .most = kMostInt},
       {.name = "model.batch-norm", .type = choice, .value = "micro-batch", .help = "what batch normalisation "
@@ -211,16 +223,40 @@ std::vector<OptionSpec> model_options() {
 
 std::vector<OptionSpec> optim_options() {
   return {
-      {.name = "optim.name", .type = choice, .value = "sgd", .help = "the optimizer", .commands = takers(kRun),
-       .choices = {"sgd"}, .refused = {{"rmsprop", "this build has sgd only"}, {"adam",
-       "this build has sgd only"}, {"lars", "this build has sgd only"}}},
+      {.name = "optim.name", .type = choice, .value = "sgd", .help = "the optimizer; rmsprop: as TensorFlow has it, epsilon "
+       "under the root and the rate inside the momentum; adamw: adam whose decay is apart from the gradient; lars: sgd with a "
+       "rate for each layer", .commands = takers(kRun), .choices = {"sgd", "rmsprop", "adam", "adamw", "lars"}},
       {.name = "optim.rate", .type = real, .value = "0.01", .help = "learning rate, before the schedule",
        .commands = takers(kRun), .least = 1e-12, .most = 1e6},
-      {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum (0: none)",
+      {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum of sgd, rmsprop and lars (0: none)",
        .commands = takers(kRun), .least = 0, .most = 1},
-      {.name = "optim.nesterov", .type = yes_no, .value = "no", .help = "Nesterov's momentum",
+      {.name = "optim.nesterov", .type = yes_no, .value = "no", .help = "Nesterov's momentum (sgd)",
        .commands = takers(kRun)},
-      {.name = "optim.decay", .type = real, .value = "0", .help = "weight decay, added to the gradient",
+      {.name = "optim.beta1", .type = real, .value = "0.9", .help = "adam, adamw: decay of the mean of gradients",
+       .commands = takers(kRun), .least = 0, .most = 0.999999},
+      {.name = "optim.beta2", .type = real, .value = "0.999", .help = "adam, adamw: decay of the mean of their squares",
+       .commands = takers(kRun), .least = 0, .most = 0.99999999},
+      {.name = "optim.rho", .type = real, .value = "0.9", .help = "rmsprop: decay of the mean of squares",
+       .commands = takers(kRun), .least = 0, .most = 0.999999},
+      {.name = "optim.epsilon", .type = real, .value = "1e-08", .help = "adam, adamw, rmsprop: what keeps the divisor from 0 "
+       "(Inception v3: 1)", .commands = takers(kRun), .least = 0, .most = 1e6},
+      {.name = "optim.trust", .type = real, .value = "0.001", .help = "lars: the trust coefficient; biases and normalisation "
+       "parameters have the plain rate", .commands = takers(kRun), .least = 1e-12, .most = 1e6},
+      {.name = "optim.clip-norm", .type = real, .value = "0", .help = "largest norm of all gradients together, which are scaled "
+       "down to it (0: any)", .commands = takers(kRun), .least = 0, .most = 1e12},
+      {.name = "optim.clip-value", .type = real, .value = "0", .help = "largest magnitude of an element of a gradient (0: any)",
+       .commands = takers(kRun), .least = 0, .most = 1e12},
+      {.name = "optim.rate-factor", .type = text, .help = "factors on the learning rate of layers: 'conv1:0.1,stage2*:0.5'; * "
+       "stands for any characters, a name for all layers within it, and a later entry overrules", .commands = takers(kRun)},
+      {.name = "optim.average", .type = choice, .value = "none", .help = "keep averaged weights, for evaluate and predict "
+       "--weights=average; polyak: the mean over all updates; ema: exponential", .commands = takers(kRun),
+       .choices = {"none", "polyak", "ema"}},
+      {.name = "optim.average-decay", .type = real, .value = "0.999", .help = "ema: how much stays at an update; less during "
+       "the first, (1 + updates) / (10 + updates)", .commands = takers(kRun), .least = 1e-6, .most = 0.99999999},
+      {.name = "optim.average-from", .type = real, .value = "0", .help = "polyak: epochs whose updates do not count",
+       .commands = takers(kRun), .least = 0, .most = 1e6},
+      {.name = "optim.decay", .type = real, .value = "0", .help = "weight decay, added to the gradient (adamw: "
+       "times the rate, taken off the weights)",
        .commands = takers(kRun), .least = 0, .most = 1},
       {.name = "optim.decay-biases", .type = yes_no, .value = "no", .help = "decay biases and normalisation "
        "parameters too", .commands = takers(kRun)},
@@ -236,6 +272,8 @@ std::vector<OptionSpec> optim_options() {
        "power", .commands = takers(kRun), .least = 0, .most = 100},
       {.name = "optim.warmup-epochs", .type = real, .value = "0", .help = "epochs over which the rate first "
        "rises linearly", .commands = takers(kRun), .least = 0, .most = 1e6},
+      {.name = "optim.warmup", .type = choice, .value = "linear", .help = "how the rate rises; constant: it stays at "
+       "optim.warmup-start until the warm-up is over", .commands = takers(kRun), .choices = {"linear", "constant"}},
       {.name = "optim.warmup-start", .type = real, .value = "0", .help = "where warm-up begins, as a share of "
        "the rate", .commands = takers(kRun), .least = 0, .most = 1},
   };

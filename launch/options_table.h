@@ -28,7 +28,7 @@ std::vector<std::string> takers(const std::string& words);
 // Who takes the options of a training run. `plan` reads the same config files.
 inline constexpr const char* kRun = "train, plan";
 // Who builds a model by name.
-inline constexpr const char* kModel = "train, plan, model show, bench step, bench ops";
+inline constexpr const char* kModel = "train, plan, model show, checkpoint import, bench step, bench ops";
 // Who chooses the precision; evaluate and predict take the trained model's.
 inline constexpr const char* kPrecision = "train, plan, bench step, bench ops";
 // Who computes with a model.

@@ -58,6 +58,8 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},
+      {.name = "weights", .type = choice, .value = "last", .help = "which weights of the checkpoint; average: those of a run "
+       "with optim.average", .commands = takers("evaluate, predict, checkpoint export"), .choices = {"last", "average"}},
       {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
        "checkpoint, else its latest); several are averaged", .commands = takers("evaluate")},
       {.name = "crops", .type = choice, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "
@@ -72,6 +74,8 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("evaluate")},
       {.name = "top", .type = integer, .value = "5", .help = "classes listed per image",
        .commands = takers("predict"), .least = 1, .most = 1000},
+      {.name = "logits", .type = yes_no, .value = "no", .help = "write the logits of all classes, in their order, instead",
+       .commands = takers("predict")},
 
       // bench
       {.name = "model", .type = text, .help = "the network; convoy model list names all",
@@ -109,8 +113,27 @@ std::vector<OptionSpec> tool_options() {
        .most = 100000},
 
       // checkpoint, doctor
+      {.name = "from", .type = choice, .help = "form of the file", .commands = takers("checkpoint import"),
+       .choices = {"safetensors"}},
+      {.name = "input", .type = path, .help = "the file to import", .commands = takers("checkpoint import")},
+      {.name = "output", .type = path, .help = "the checkpoint file to write", .commands = takers("checkpoint import")},
+      {.name = "image", .type = integers, .help = "extents of the images that the network is for, then channels (224x224x3; "
+       "empty: the paper's); data.size, where given, replaces the extents", .commands = takers("checkpoint import"), .least = 1,
+       .most = 65536},
+      {.name = "mean", .type = text, .help = "of the stored values, one for all channels or one each, separated by commas: what "
+       "the network expects to be subtracted (empty: torchvision's 123.675,116.28,103.53 for 3 channels, else 0)",
+       .commands = takers("checkpoint import")},
+      {.name = "deviation", .type = text, .help = "likewise, what to divide by (empty: torchvision's 58.395,57.12,57.375 for 3 "
+       "channels, else 255)", .commands = takers("checkpoint import")},
+      {.name = "class-names", .type = texts, .help = "names of the classes, in the order of the outputs, separated by commas",
+       .commands = takers("checkpoint import")},
+      {.name = "seed", .type = integer, .value = "1", .help = "of the constants that a model draws (lenet-5's output codes)",
+       .commands = takers("checkpoint import"), .least = 0},
+      {.name = "to", .type = choice, .help = "form of the file", .commands = takers("checkpoint export"),
+       .choices = {"safetensors", "onnx"}},
+      {.name = "output", .type = path, .help = "the file to write", .commands = takers("checkpoint export")},
       {.name = "path", .type = path, .help = "a checkpoint file, or a run's folder",
-       .commands = takers("checkpoint list, checkpoint show, checkpoint verify, checkpoint repair")},
+       .commands = takers("checkpoint list, checkpoint show, checkpoint verify, checkpoint repair, checkpoint export")},
       {.name = "paths", .type = texts, .help = "two checkpoint files or run folders",
        .commands = takers("checkpoint diff")},
       {.name = "all", .type = yes_no, .value = "no", .help = "name every tensor, not only the first 20",

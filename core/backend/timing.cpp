@@ -46,13 +46,13 @@ void fill_operand(std::byte* to, const TensorDesc& desc, std::uint64_t seed) {
 void fill_scalars(std::byte* to) {
   double scalars[kStepScalars] = {};
   scalars[kLearningRate] = 1e-12;
-  scalars[kWanted] = scalars[kDivisor] = scalars[kFinite] = scalars[kApply] = scalars[kLossScale] = 1;
+  scalars[kWanted] = scalars[kDivisor] = scalars[kFinite] = scalars[kApply] = scalars[kLossScale] = scalars[kUpdates] = 1;
   std::memcpy(to, scalars, sizeof scalars);
 }
 
 bool is_scalars(const OpDesc& op, std::size_t input) {
-  return (op.kind == OpKind::sgd_update && input == 3) || (op.kind == OpKind::running_update && input == 2) ||
-         (op.kind == OpKind::step_guard && input == 1);
+  const auto i = static_cast<int>(input);
+  return always_double(op.kind, op.attributes, i) && op.inputs[input].shape.elements() == kStepScalars;
 }
 
 /// A kernel with operands of its own.

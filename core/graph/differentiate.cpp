@@ -10,10 +10,11 @@ namespace convoy {
 
 namespace {
 
-/// Values through which a parameter reaches something: only these need gradients.
+/// Values through which a parameter that is trained reaches something: only these need gradients.
 std::vector<bool> depends_on_parameters(const Graph& graph) {
   std::vector<bool> depends(graph.values().size(), false);
-  for (Value parameter : graph.with_role(Role::parameter)) depends[static_cast<std::size_t>(parameter.id)] = true;
+  for (Value parameter : graph.with_role(Role::parameter))
+    depends[static_cast<std::size_t>(parameter.id)] = !graph.info(parameter).parameter.frozen;
   for (const Op& op : graph.ops()) {
     if (!op_def(op.kind).gradient) continue;
     bool any = false;

@@ -1,19 +1,22 @@
 // Fewer passes over memory. Forward: conv, dense and batch norm take over the ReLU that alone reads them, batch norm also the
 // residual that is added before it. Backward: batch norm masks the gradient that arrives through its ReLU by itself, and
-// hands the masked one on to whoever else reads it. Whatever is read later keeps its value id.
+// hands the masked one on to whoever else reads it. What is left of element-wise ops becomes chains (fuse_chains.h).
+// Whatever is read later keeps its value id.
 #include <set>
 
+#include "core/graph/fuse_chains.h"
 #include "core/graph/passes.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
 namespace {
 
-/// How many ops read each value.
-std::vector<int> readers_of(const Graph& graph) {
+/// How many ops read each value; being kept counts as one more.
+std::vector<int> readers_of(const Graph& graph, const std::vector<Value>& keep) {
   std::vector<int> readers(graph.values().size(), 0);
   for (const Op& op : graph.ops())
     for (Value input : op.inputs) ++readers[static_cast<std::size_t>(input.id)];
+  for (Value value : keep) ++readers[static_cast<std::size_t>(value.id)];
   return readers;
 }
 
@@ -29,21 +32,10 @@ ActivationKind* fused_activation(Op& op) {
   }
 }
 
-/// Drops the marked ops and renumbers the producers; what no op makes any longer has none.
-void erase_ops(Graph& graph, const std::vector<bool>& dead) {
-  std::vector<Op> kept;
-  for (int id = 0; id < static_cast<int>(graph.values().size()); ++id) graph.info(Value{id}).producer = -1;
-  for (std::size_t index = 0; index < graph.ops().size(); ++index) {
-    if (dead[index]) continue;
-    for (Value output : graph.ops()[index].outputs) graph.info(output).producer = static_cast<int>(kept.size());
-    kept.push_back(std::move(graph.ops()[index]));
-  }
-  graph.ops() = std::move(kept);
-}
-
 class Fusion {
  public:
-  explicit Fusion(Graph& graph) : graph_(graph), readers_(readers_of(graph)), dead_(graph.ops().size(), false) {}
+  Fusion(Graph& graph, const std::vector<Value>& keep)
+      : graph_(graph), readers_(readers_of(graph, keep)), dead_(graph.ops().size(), false) {}
 
   void run() {
     for (std::size_t index = 0; index < graph_.ops().size(); ++index) {
@@ -140,7 +132,21 @@ class Fusion {
 
 }  // namespace
 
-void fuse(Graph& graph) { Fusion(graph).run(); }
+void fuse(Graph& graph, const std::vector<Value>& keep) {
+  Fusion(graph, keep).run();
+  fuse_chains(graph, keep);
+}
+
+void erase_ops(Graph& graph, const std::vector<bool>& dead) {
+  std::vector<Op> kept;
+  for (int id = 0; id < static_cast<int>(graph.values().size()); ++id) graph.info(Value{id}).producer = -1;
+  for (std::size_t index = 0; index < graph.ops().size(); ++index) {
+    if (dead[index]) continue;
+    for (Value output : graph.ops()[index].outputs) graph.info(output).producer = static_cast<int>(kept.size());
+    kept.push_back(std::move(graph.ops()[index]));
+  }
+  graph.ops() = std::move(kept);
+}
 
 void remove_unused(Graph& graph, const std::vector<Value>& keep) {
   std::set<int> read;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/graph/layer_names.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -26,6 +27,7 @@ Value Graph::add_input(std::string name, Shape shape, DType dtype) {
 }
 
 Value Graph::add_parameter(std::string name, Shape shape, ParameterInfo info) {
+  info.frozen = matches_any(frozen, scope_);
   return add_named(join(scope_, name), {shape, real_}, Role::parameter, std::move(info));
 }
 

@@ -37,8 +37,12 @@ struct Initializer {
     uniform,     // [-value, value)
     he_normal,   // N(0, 2 / fan_in)           (He et al. 2015)
     fan_in_uniform,  // [-value / fan_in, value / fan_in)   (LeCun et al. 1998: value = 2.4)
-    xavier_uniform,  // +-sqrt(6 / (fan_in + fan_out))
-    signs        // -1 or +1 (the fixed codes of LeNet-5's output layer)
+    xavier_uniform,  // +-sqrt(6 / (fan_in + fan_out))      (Glorot & Bengio 2010)
+    signs,       // -1 or +1 (the fixed codes of LeNet-5's output layer)
+    xavier_normal,   // N(0, 2 / (fan_in + fan_out))
+    he_uniform,      // +-sqrt(6 / fan_in)
+    he_normal_fan_out,  // N(0, 2 / fan_out)
+    orthogonal   // value times rows, or columns, that are orthonormal: QR of a Gaussian matrix [first extent, all others]
   };
   Kind kind = Kind::constant;
   double value = 0;
@@ -51,6 +55,7 @@ struct ParameterInfo {
   std::int64_t fan_in = 1;
   std::int64_t fan_out = 1;
   bool decay = true;               // weight decay applies (not to biases and norms)
+  bool frozen = false;             // its layer is frozen: no gradient, no update
 };
 
 struct ValueInfo {
@@ -75,6 +80,12 @@ struct Op {
 struct RunningStatistic {
   Value running;                   // role state
   Value sample;                    // this micro-batch's statistic
+};
+
+/// Logits beside the model's own, whose loss counts with a weight while training (Szegedy et al. 2015, section 5).
+struct AuxiliaryLogits {
+  Value logits;                    // [n, classes]
+  double weight = 1;
 };
 
 class Graph {
@@ -118,8 +129,16 @@ class Graph {
   /// Whether the graph is built for training (dropout and batch statistics) or for inference.
   bool training = true;
   std::uint64_t dropout_seed = 0;
+  /// Patterns of the names of layers that are not trained (layer_names.h). To be set before the layers are added: their
+  /// parameters have no gradient, and their batch normalisations use the running statistics, which stay as they are.
+  std::vector<std::string> frozen;
   /// Batch normalisation while training: 0 over the micro-batch; else over the whole batch of that many micro-batches.
   std::int64_t normalised_micro_batches = 0;
+
+  /// Auxiliary heads, in their order; models add them to graphs for training alone.
+  std::vector<AuxiliaryLogits> auxiliary;
+  /// Scopes of the layers that graphs for training alone have; models list them in graphs for inference.
+  std::vector<std::string> training_only;
 
   /// What each dense layer was given for one sample, [s.., c] or [features], by the layer's name: written by dense().
   std::map<std::string, Shape, std::less<>> dense_inputs;

@@ -31,7 +31,10 @@ struct AttributeText {
     return fmt::format("{} {} {} {} {} {} {} {} {} {}", static_cast<int>(a.kind), a.axes, a.global, text(a.kernel),
                        text(a.stride), text(a.pad_low), text(a.pad_high), a.ceil, a.count_padding, a.input.str());
   }
-  std::string operator()(const ActivationAttributes& a) const { return fmt::format("{}", static_cast<int>(a.kind)); }
+  std::string operator()(const ActivationAttributes& a) const {
+    return a.slope == 0 ? fmt::format("{}", static_cast<int>(a.kind))
+                        : fmt::format("{} {}", static_cast<int>(a.kind), a.slope);
+  }
   std::string operator()(const BatchNormAttributes& a) const {
     return fmt::format("{} {}{}", a.epsilon, static_cast<int>(a.activation), a.residual ? " residual" : "");
   }
@@ -42,9 +45,21 @@ struct AttributeText {
   std::string operator()(const DropoutAttributes& a) const {
     return fmt::format("{} {} {}", a.rate, a.seed, a.name);
   }
+  std::string operator()(const LocalResponseAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.size, a.alpha, a.beta, a.k);
+  }
+  std::string operator()(const LayerNormAttributes& a) const { return fmt::format("{}", a.epsilon); }
+  std::string operator()(const ResampleAttributes& a) const {
+    return fmt::format("{} {} {} {}", a.axes, a.linear, text(a.size), a.input.str());
+  }
+  std::string operator()(const PathsAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {}", a.paths, a.rate, a.keeps_one, a.global, a.columns, a.seed, a.name, a.network);
+  }
   std::string operator()(const ChannelsAttributes& a) const { return fmt::format("{} {}", a.begin, a.count); }
   std::string operator()(const ReshapeAttributes& a) const { return a.shape.str(); }
-  std::string operator()(const LossAttributes& a) const { return fmt::format("{}", a.scale); }
+  std::string operator()(const LossAttributes& a) const {
+    return a.smoothing == 0 ? fmt::format("{}", a.scale) : fmt::format("{} smoothing {}", a.scale, a.smoothing);
+  }
   std::string operator()(const TopKAttributes& a) const { return fmt::format("{}", a.k); }
   std::string operator()(const ConnectionsAttributes& a) const {
     std::string links = fmt::format("{} {}", a.outputs, a.inputs);
@@ -52,10 +67,21 @@ struct AttributeText {
     return links;
   }
   std::string operator()(const ExternalAttributes& a) const { return fmt::format("{} {}", a.name, a.index); }
-  std::string operator()(const SgdAttributes& a) const {
-    return fmt::format("{} {} {} {}", a.momentum, a.nesterov, a.decay, a.rate_factor);
+  std::string operator()(const UpdateAttributes& a) const {
+    return fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", static_cast<int>(a.rule), a.momentum, a.nesterov, a.decay,
+                       a.decoupled, a.rate_factor, a.beta1, a.beta2, a.rho, a.epsilon, a.trust, a.clip_value, a.gradient_norm,
+                       a.weight_norm);
   }
+  std::string operator()(const ClipAttributes& a) const { return fmt::format("{} {}", a.limit, a.tensors); }
+  std::string operator()(const AverageAttributes& a) const { return fmt::format("{} {}", a.decay, a.from); }
   std::string operator()(const CastAttributes& a) const { return std::string(name_of(a.to)); }
+  std::string operator()(const ChainAttributes& a) const {
+    std::string steps;
+    for (const ChainStep& step : a.steps)
+      steps += fmt::format("{}[{}] {} {} {}; ", static_cast<int>(step.function), (*this)(step.activation), step.a, step.b,
+                           name_of(step.type));
+    return steps + fmt::format("{}", fmt::join(a.outputs, ","));
+  }
   std::string operator()(const GuardAttributes& a) const {
     return fmt::format("{} {} {} {}", a.scaling, a.most, a.growth_every, a.halts);
   }

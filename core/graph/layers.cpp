@@ -110,6 +110,17 @@ Value conv(Graph& graph, Value x, std::string_view name, const ConvSpec& spec) {
   return conv_with(graph, x, filters, name, spec);
 }
 
+Value separable_conv(Graph& graph, Value x, std::string_view name, const ConvSpec& spec, std::int64_t multiplier) {
+  Graph::Scope scope(graph, name);
+  ConvSpec depthwise = spec;
+  depthwise.groups = graph.shape(x)[-1];
+  depthwise.channels = depthwise.groups * multiplier;
+  depthwise.bias = false;
+  x = conv(graph, x, "depthwise", depthwise);
+  return conv(graph, x, "pointwise",
+              {.channels = spec.channels, .bias = spec.bias, .init = spec.init, .bias_init = spec.bias_init});
+}
+
 namespace {
 
 Value dense_weights(Graph& graph, std::int64_t features, const DenseSpec& spec) {
@@ -132,7 +143,7 @@ Value dense_as_conv(Graph& graph, Value x, const Shape& trained, const DenseSpec
   extents.push_back(channels);
   const Value weights = dense_weights(graph, trained.elements(0, trained.rank()), spec);
   std::vector<Value> inputs{x, reshape(graph, weights, Shape(extents))};
-  if (attributes.bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  if (attributes.bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {spec.bias_init, 1, 1, false}));
   return graph.add(OpKind::conv, attributes, inputs);
 }
 
@@ -148,7 +159,7 @@ Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec)
   if (!graph.fully_convolutional) graph.dense_inputs[graph.scope()] = sample;
   std::vector<Value> inputs{x, dense_weights(graph, graph.shape(x)[1], spec)};
   const bool bias = spec.bias && spec.trainable;
-  if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {{}, 1, 1, false}));
+  if (bias) inputs.push_back(graph.add_parameter("bias", {spec.units}, {spec.bias_init, 1, 1, false}));
   return graph.add(OpKind::dense, DenseAttributes{.units = spec.units, .bias = bias}, inputs);
 }
 
@@ -180,6 +191,52 @@ Value activation(Graph& graph, Value x, ActivationKind kind) {
 
 Value relu(Graph& graph, Value x) { return activation(graph, x, ActivationKind::relu); }
 
+Value leaky_relu(Graph& graph, Value x, double slope) {
+  return graph.add(OpKind::activation, ActivationAttributes{ActivationKind::leaky_relu, slope}, {x});
+}
+
+Value elu(Graph& graph, Value x, double alpha) {
+  return graph.add(OpKind::activation, ActivationAttributes{ActivationKind::elu, alpha}, {x});
+}
+
+Value prelu(Graph& graph, Value x, std::string_view name, double first) {
+  Graph::Scope scope(graph, name);
+  const Value slope =
+      graph.add_parameter("slope", {graph.shape(x)[-1]}, {{Initializer::Kind::constant, first}, 1, 1, false});
+  const Value below = activation(graph, x, ActivationKind::negative_part);
+  return add(graph, {relu(graph, x), graph.add(OpKind::multiply_channels, {}, {below, slope})});
+}
+
+Value scale(Graph& graph, Value x, double factor) {
+  return graph.add(OpKind::activation, ActivationAttributes{ActivationKind::scale, factor}, {x});
+}
+
+Value gate(Graph& graph, Value t, Value y, Value x) {
+  const Value carry = activation(graph, t, ActivationKind::complement);
+  return add(graph, {multiply(graph, t, y), multiply(graph, carry, x)});
+}
+
+Value local_response(Graph& graph, Value x, const LocalResponseAttributes& attributes) {
+  return graph.add(OpKind::local_response, attributes, {x});
+}
+
+Value layer_norm(Graph& graph, Value x, std::string_view name, double epsilon, bool whole_samples) {
+  Graph::Scope scope(graph, name);
+  const Shape shape = graph.shape(x), channels{shape[-1]};
+  if (whole_samples && shape.rank() > 2) x = flatten(graph, x);
+  x = graph.add_op(OpKind::layer_norm, LayerNormAttributes{epsilon}, {x})[0];
+  if (graph.shape(x) != shape) x = reshape(graph, x, shape);
+  const Value gain = graph.add_parameter("gain", channels, {{Initializer::Kind::constant, 1}, 1, 1, false});
+  const Value bias = graph.add_parameter("bias", channels, {{}, 1, 1, false});
+  return graph.add(OpKind::add_channels, {}, {graph.add(OpKind::multiply_channels, {}, {x, gain}), bias});
+}
+
+Value resample(Graph& graph, Value x, Axes size, bool linear) {
+  ResampleAttributes attributes{.axes = spatial_axes(graph, x, "resample"), .linear = linear, .size = size.value};
+  for (auto a = static_cast<std::size_t>(attributes.axes); a < 3; ++a) attributes.size[a] = 1;
+  return graph.add(OpKind::resample, attributes, {x});
+}
+
 Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
   Graph::Scope scope(graph, name);
   const Shape channels{graph.shape(x)[-1]};
@@ -189,7 +246,7 @@ Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
   const Value mean = graph.add_state("mean", channels, {kConstant, 0});
   const Value variance = graph.add_state("variance", channels, {kConstant, 1});
   const BatchNormAttributes attributes{.epsilon = epsilon};
-  if (!graph.training)
+  if (!graph.training || graph.info(gamma).parameter.frozen)
     return graph.add(OpKind::batch_norm_inference, attributes, {x, gamma, beta, mean, variance});
   std::vector<Value> outputs;
   if (graph.normalised_micro_batches > 0) {
@@ -205,14 +262,49 @@ Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon) {
   return outputs[0];
 }
 
+namespace {
+
+/// The graph's input "keys" for the samples of x.
+Value sample_keys(Graph& graph, Value x) {
+  const Value keys = graph.find("keys");
+  return keys.exists() ? keys : graph.add_input("keys", {graph.shape(x)[0], 2}, DType::u64);
+}
+
+}  // namespace
+
 Value dropout(Graph& graph, Value x, std::string_view name, double rate) {
   if (!(rate >= 0 && rate < 1))
     throw UsageError(fmt::format("layer \"{}\": a dropout rate lies in [0, 1), but {} was given", name, rate));
   if (!graph.training || rate == 0) return x;
-  Value keys = graph.find("keys");
-  if (!keys.exists()) keys = graph.add_input("keys", {graph.shape(x)[0], 2}, DType::u64);
+  const Value keys = sample_keys(graph, x);
   Graph::Scope scope(graph, name);
   return graph.add(OpKind::dropout, DropoutAttributes{rate, graph.dropout_seed, graph.scope()}, {x, keys});
+}
+
+Value drop_path(Graph& graph, Value x, std::string_view name, double rate) {
+  if (!(rate >= 0 && rate < 1))
+    throw UsageError(fmt::format("layer \"{}\": a path is dropped at a rate in [0, 1), but {} was given", name, rate));
+  if (rate == 0) return x;
+  if (!graph.training) return scale(graph, x, 1 - rate);
+  const Value keys = sample_keys(graph, x);
+  Graph::Scope scope(graph, name);
+  const PathsAttributes paths{.rate = rate, .seed = graph.dropout_seed, .name = graph.scope(), .real = graph.real()};
+  return graph.add(OpKind::scale_samples, {}, {x, graph.add(OpKind::path_weights, paths, {keys})});
+}
+
+Value join(Graph& graph, const std::vector<Value>& paths, std::string_view name, const JoinSpec& spec) {
+  if (paths.size() == 1) return paths.front();
+  if (!graph.training || (spec.rate == 0 && spec.global == 0))
+    return scale(graph, add(graph, paths), 1 / static_cast<double>(paths.size()));
+  const Value keys = sample_keys(graph, paths.front());
+  Graph::Scope scope(graph, name);
+  const PathsAttributes attributes{.paths = static_cast<int>(paths.size()), .rate = spec.rate, .keeps_one = true,
+                                   .global = spec.global, .columns = spec.columns, .seed = graph.dropout_seed,
+                                   .name = graph.scope(), .network = "columns", .real = graph.real()};
+  const std::vector<Value> weights = graph.add_op(OpKind::path_weights, attributes, {keys});
+  std::vector<Value> terms;
+  for (std::size_t i = 0; i < paths.size(); ++i) terms.push_back(graph.add(OpKind::scale_samples, {}, {paths[i], weights[i]}));
+  return add(graph, terms);
 }
 
 Value add(Graph& graph, const std::vector<Value>& terms) {

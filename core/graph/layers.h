@@ -45,7 +45,11 @@ struct DenseSpec {
   bool bias = true;
   bool trainable = true;          // false: fixed weights (role constant), no bias
   Initializer init{Initializer::Kind::he_normal, 0};
+  Initializer bias_init{Initializer::Kind::constant, 0};
 };
+/// A depthwise convolution, `multiplier` maps of each channel (layer "depthwise", spec's kernel, stride, padding; no bias), and a
+/// 1 x 1 convolution to spec.channels (layer "pointwise"); Sifre 2014. spec.groups must be 1.
+Value separable_conv(Graph& graph, Value x, std::string_view name, const ConvSpec& spec, std::int64_t multiplier = 1);
 /// Flattens x [n, ...] to [n, features] first if need be.
 Value dense(Graph& graph, Value x, std::string_view name, const DenseSpec& spec);
 
@@ -63,10 +67,35 @@ Value global_pool(Graph& graph, Value x, PoolKind kind = PoolKind::average);  //
 
 Value activation(Graph& graph, Value x, ActivationKind kind);
 Value relu(Graph& graph, Value x);
-/// Training: batch statistics, running mean and variance kept as state. Inference: the running ones.
+/// x, or slope x below 0.
+Value leaky_relu(Graph& graph, Value x, double slope = 0.01);
+/// x, or alpha (exp(x) - 1) below 0.
+Value elu(Graph& graph, Value x, double alpha = 1);
+/// relu(x) + a min(x, 0) with one learnable a per channel, which weight decay leaves alone (He et al. 2015, section 2.1).
+Value prelu(Graph& graph, Value x, std::string_view name, double first = 0.25);
+Value scale(Graph& graph, Value x, double factor);
+/// t y + (1 - t) x: Srivastava et al. 2015, "Training Very Deep Networks", equation 3.
+Value gate(Graph& graph, Value t, Value y, Value x);
+Value local_response(Graph& graph, Value x, const LocalResponseAttributes& attributes = {});
+/// Rows of channels, or with `whole_samples` all numbers of a sample, to mean 0 and variance 1; then gain and bias per channel.
+Value layer_norm(Graph& graph, Value x, std::string_view name, double epsilon = 1e-5, bool whole_samples = false);
+/// To the extents of `size`; bilinear (pixels' centres at halves) or nearest.
+Value resample(Graph& graph, Value x, Axes size, bool linear);
+/// Training: batch statistics, running mean and variance kept as state. Inference, and where the layer is frozen: the running
+/// ones.
 Value batch_norm(Graph& graph, Value x, std::string_view name, double epsilon = 1e-5);
 /// Identity for inference and for rate 0. Uses the graph's input "keys".
 Value dropout(Graph& graph, Value x, std::string_view name, double rate);
+/// Stochastic depth (Huang et al. 2016): while training, each sample leaves the branch x out at the rate; for inference, x times
+/// 1 - rate.
+Value drop_path(Graph& graph, Value x, std::string_view name, double rate);
+struct JoinSpec {
+  double rate = 0.15;              // of paths dropped by samples that draw each path
+  double global = 0.5;             // share of samples that take one column through the network
+  int columns = 1;                 // of the network; paths belong to the first of them
+};
+/// The mean of the paths that a sample takes (PathsAttributes); for inference, of all. Uses the graph's input "keys".
+Value join(Graph& graph, const std::vector<Value>& paths, std::string_view name, const JoinSpec& spec);
 Value add(Graph& graph, const std::vector<Value>& terms);
 Value multiply(Graph& graph, Value a, Value b);
 /// x g + b per channel with learnable gain and bias (LeNet-5's subsampling).

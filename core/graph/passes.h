@@ -12,7 +12,8 @@
 
 namespace convoy {
 
-/// Appends the ops that compute d loss / d p for all parameters p that `loss` [1] depends on.
+/// Appends the ops that compute d loss / d p for all parameters p that `loss` [1] depends on and that are not frozen; below the
+/// lowest of them nothing is computed.
 /// Returns (parameter, gradient) in the order of the parameters; a gradient has role gradient. The gradient of a value
 /// used more than once is the sum over its uses.
 struct ParameterGradient {
@@ -32,8 +33,11 @@ void lower_precision(Graph& graph, DType compute, const std::vector<Value>& wide
 
 /// Fuses conv / dense / batch_norm with the ReLU that alone follows, and batch_norm with relu(y + residual) where the sum is
 /// of two terms and read by the ReLU alone; batch_norm_backward with the ReLU's backward op before it. In f32 the bits are
-/// those of the single ops; in a narrow type the sum is rounded once, behind the ReLU. Value ids stay. Removes ops whose results nobody reads, but for `keep`.
-void fuse(Graph& graph);
+/// those of the single ops; in a narrow type the sum is rounded once, behind the ReLU. Then every run of two or more
+/// element-wise ops on values of one shape becomes one elementwise_chain, with the bits of the single ops in every type.
+/// Values of `keep`, which are read after the program has run, and all that an op reads stay; value ids do too.
+void fuse(Graph& graph, const std::vector<Value>& keep = {});
+/// Removes ops whose results nobody reads, but for `keep`.
 void remove_unused(Graph& graph, const std::vector<Value>& keep);
 
 /// A value that leaves the micro-batch program through the reduction tree: where it lies in its bucket.

@@ -53,8 +53,11 @@ trace::Activity activity_of(OpKind kind) {
     case OpKind::batch_sum:
     case OpKind::external: return trace::Activity::exchange;
     case OpKind::step_guard:
-    case OpKind::sgd_update:
-    case OpKind::running_update: return trace::Activity::update;
+    case OpKind::squared_norms:
+    case OpKind::clip_norm:
+    case OpKind::weight_update:
+    case OpKind::running_update:
+    case OpKind::average_update: return trace::Activity::update;
     default: return trace::Activity::compute;
   }
 }
@@ -64,7 +67,9 @@ trace::Activity activity_of(OpKind kind) {
 bool needs_kernel(OpKind kind) { return kind != OpKind::reshape && kind != OpKind::external && kind != OpKind::batch_sum; }
 
 // Updates read and change memory of the caller's alone.
-bool may_share_kernel(OpKind kind) { return kind == OpKind::sgd_update || kind == OpKind::running_update; }
+bool may_share_kernel(OpKind kind) {
+  return kind == OpKind::weight_update || kind == OpKind::running_update || kind == OpKind::average_update;
+}
 
 std::vector<OpDesc> describe_ops(const Graph& graph, const ProgramOptions& options) {
   const std::set<int> read = values_read(graph, options);

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/ops/chain.h"
+
 namespace convoy {
 namespace {
 
@@ -30,6 +32,11 @@ std::string op_name(const Op& op) {
   if (const auto* norm = std::get_if<BatchNormAttributes>(&op.attributes)) {
     if (norm->residual) name += "+add";
     if (norm->activation == ActivationKind::relu) name += "+relu";
+  }
+  if (const auto* chain = std::get_if<ChainAttributes>(&op.attributes)) {
+    name = "chain:";
+    for (const ChainStep& step : chain->steps)
+      name += fmt::format("{}{}", name.back() == ':' ? "" : "+", name_of(step.function));
   }
   return name;
 }

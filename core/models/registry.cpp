@@ -78,6 +78,14 @@ std::vector<std::int64_t> parse_numbers(std::string_view option, std::string_vie
   return numbers;
 }
 
+double parse_number(std::string_view option, const std::string& text, double least, double most) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end || !(number >= least && number <= most))
+    throw UsageError(fmt::format("model.{} is a number from {} to {}, but \"{}\" was given", option, least, most, text));
+  return number;
+}
+
 double parse_rate(std::string_view option, const std::string& text) {
   char* end = nullptr;
   const double rate = std::strtod(text.c_str(), &end);

@@ -37,15 +37,18 @@ Value bottleneck(Graph& graph, Value x, const ResNetSpec& spec, std::int64_t wid
   return conv_bn(graph, x, 3, 4 * width, 1, 1);
 }
 
-Value stage(Graph& graph, Value x, const ResNetSpec& spec, int number, int blocks, std::int64_t width, std::int64_t stride) {
+Value stage(Graph& graph, Value x, const ResNetSpec& spec, StochasticDepth& depth, int number, int blocks, std::int64_t width,
+            std::int64_t stride) {
   Graph::Scope scope(graph, fmt::format("stage{}", number));
   for (int b = 1; b <= blocks; ++b) {
     Graph::Scope inner(graph, fmt::format("block{}", b));
     const std::int64_t step = b == 1 ? stride : 1;
-    const Value f = (spec.bottleneck ? bottleneck : basic)(graph, x, spec, width, step);
-    x = relu(graph, spec.shortcut == Shortcut::none
-                        ? f
-                        : add(graph, {f, shortcut(graph, x, spec.shortcut, graph.shape(f)[-1], step)}));
+    Value f = (spec.bottleneck ? bottleneck : basic)(graph, x, spec, width, step);
+    if (spec.shortcut != Shortcut::none) {
+      f = depth(graph, f);
+      f = add(graph, {f, shortcut(graph, x, spec.shortcut, graph.shape(f)[-1], step)});
+    }
+    x = relu(graph, f);
   }
   return x;
 }
@@ -55,15 +58,16 @@ Value stage(Graph& graph, Value x, const ResNetSpec& spec, int number, int block
 std::span<const ResNetRow> resnet_table() { return kTable; }
 
 Value resnet(Graph& graph, Value x, std::int64_t classes, const ResNetRow& row, const ResNetSpec& spec) {
+  StochasticDepth depth(row.blocks[0] + row.blocks[1] + row.blocks[2] + row.blocks[3], spec.last_drop);
   {
     Graph::Scope scope(graph, "stem");                                        //  output
     x = relu(graph, conv_bn(graph, x, 1, 64, 7, 2));                          //  112 x 112
     x = pool(graph, x, {.kernel = 3, .stride = 2, .pad_low = 1, .pad_high = 1});  //  56 x 56
   }
-  x = stage(graph, x, spec, 1, row.blocks[0], 64, 1);                         //  56 x 56    conv2_x
-  x = stage(graph, x, spec, 2, row.blocks[1], 128, 2);                        //  28 x 28    conv3_x
-  x = stage(graph, x, spec, 3, row.blocks[2], 256, 2);                        //  14 x 14    conv4_x
-  x = stage(graph, x, spec, 4, row.blocks[3], 512, 2);                        //   7 x 7     conv5_x
+  x = stage(graph, x, spec, depth, 1, row.blocks[0], 64, 1);                         //  56 x 56    conv2_x
+  x = stage(graph, x, spec, depth, 2, row.blocks[1], 128, 2);                        //  28 x 28    conv3_x
+  x = stage(graph, x, spec, depth, 3, row.blocks[2], 256, 2);                        //  14 x 14    conv4_x
+  x = stage(graph, x, spec, depth, 4, row.blocks[3], 512, 2);                        //   7 x 7     conv5_x
   return dense(graph, global_pool(graph, x), "fc", {.units = classes});
 }
 

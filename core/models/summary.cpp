@@ -98,7 +98,9 @@ std::string kind_text(const Op& op) {
       return fmt::format("{} pool {}/{}", kind, extents(a.kernel, a.axes), stride_text(a.stride, a.axes));
     }
     case OpKind::activation: {
-      constexpr std::string_view kNames[] = {"none", "relu", "tanh", "sigmoid", "scaled tanh"};
+      constexpr std::string_view kNames[] = {"none", "relu", "tanh", "sigmoid", "scaled tanh", "leaky relu", "elu",
+                                             "negative part", "1 - x", "scale"};
+      static_assert(std::size(kNames) == kActivationKinds);
       return std::string(kNames[static_cast<std::size_t>(op.as<ActivationAttributes>().kind)]);
     }
     case OpKind::dense: return "dense";
@@ -108,6 +110,10 @@ std::string kind_text(const Op& op) {
     case OpKind::multiply_channels: return "gain";
     case OpKind::add_channels: return "bias";
     case OpKind::pad_channels: return "zero channels";
+    case OpKind::local_response: return "local response";
+    case OpKind::layer_norm: return "layer norm";
+    case OpKind::path_weights: return "paths taken";
+    case OpKind::scale_samples: return "path";
     case OpKind::scatter_connections: return "connection table";
     default: return std::string(op_def(op.kind).name);
   }

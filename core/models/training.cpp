@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/graph/layer_names.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -31,9 +32,18 @@ Shape batched(std::int64_t rows, const Shape& sample) {
   return Shape(extents);
 }
 
+/// Weights of the layers that a pattern means begin as it says; biases and norms as their layers have it.
+void initialize_as_told(Graph& graph, const Task& task) {
+  for (Value parameter : graph.with_role(Role::parameter)) {
+    ValueInfo& info = graph.info(parameter);
+    for (const auto& [pattern, initializer] : task.initializers)
+      if (info.parameter.decay && matches_layer(pattern, layer_of(info.name))) info.parameter.initializer = initializer;
+  }
+}
+
 struct Forward {
   TaskInputs inputs;
-  Value logits;
+  Value prepared, logits;
 };
 
 Forward forward(Graph& graph, const Task& task) {
@@ -43,9 +53,10 @@ Forward forward(Graph& graph, const Task& task) {
   result.inputs.transforms = graph.add_input("transforms", {rows, 4}, DType::i32);
   result.inputs.labels = graph.add_input("labels", {rows}, DType::i32);
   result.inputs.weights = graph.add_input("weights", {rows}, graph.real());
-  const Value x = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
+  result.prepared = graph.add(OpKind::prepare, resolve(task), {result.inputs.images, result.inputs.transforms});
   const ModelEntry& model = find_model(task.model);
-  result.logits = model.build(graph, x, task.classes, complete_options(model, task.options));
+  result.logits = model.build(graph, result.prepared, task.classes, complete_options(model, task.options));
+  initialize_as_told(graph, task);
   result.inputs.keys = graph.find("keys");
   if (graph.fully_convolutional && graph.shape(result.logits).rank() > 2)
     result.logits = flatten(graph, global_pool(graph, result.logits));
@@ -60,9 +71,16 @@ struct Scores {
   Value loss, weight, top1, top5;
 };
 
-Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Value weights) {
+/// `losses` receives what is to be differentiated: the loss, and those of auxiliary heads.
+Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Value weights, std::vector<Value>& losses) {
   const std::int64_t five = std::min<std::int64_t>(5, task.classes);
-  return {graph.add(OpKind::softmax_cross_entropy, LossAttributes{}, {logits, labels, weights}),
+  const auto loss_of = [&](Value of, double weight) {
+    losses.push_back(graph.add_op(OpKind::softmax_cross_entropy, LossAttributes{weight, task.label_smoothing}, {of, labels, weights})[0]);
+    return losses.back();
+  };
+  const Value loss = loss_of(logits, 1);
+  for (const AuxiliaryLogits& head : graph.auxiliary) loss_of(head.logits, head.weight);
+  return {loss,
           graph.add(OpKind::sum_weights, {}, {weights}),
           graph.add(OpKind::top_k, TopKAttributes{1}, {logits, labels, weights}),
           graph.add(OpKind::top_k, TopKAttributes{five}, {logits, labels, weights})};
@@ -76,18 +94,18 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   graph.training = true;
   graph.dropout_seed = task.dropout_seed;
   graph.normalised_micro_batches = task.normalised_micro_batches;
+  graph.frozen = task.frozen;
   const Forward made = forward(graph, task);
   training.inputs = made.inputs;
-  Scores scores = add_scores(graph, task, made.logits, made.inputs.labels, made.inputs.weights);
-  std::vector<Value> losses{scores.loss};
+  std::vector<Value> losses;
+  Scores scores = add_scores(graph, task, made.logits, made.inputs.labels, made.inputs.weights, losses);
   if (task.mixes) {
     // Zhang et al. 2018, "mixup: beyond empirical risk minimization", section 2: lambda l(y) + (1 - lambda) l(y of the partner);
     // lambda is the weight of the first label.
     training.inputs.partner_labels = graph.add_input("partner_labels", {task.micro_batch}, DType::i32);
     training.inputs.partner_weights = graph.add_input("partner_weights", {task.micro_batch}, graph.real());
     const Scores partner =
-        add_scores(graph, task, made.logits, training.inputs.partner_labels, training.inputs.partner_weights);
-    losses.push_back(partner.loss);
+        add_scores(graph, task, made.logits, training.inputs.partner_labels, training.inputs.partner_weights, losses);
     const auto sum = [&](Value a, Value b) { return graph.add(OpKind::add, {}, {a, b}); };
     scores = {sum(scores.loss, partner.loss), sum(scores.weight, partner.weight), sum(scores.top1, partner.top1),
               sum(scores.top5, partner.top5)};
@@ -97,6 +115,8 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   training.top1 = scores.top1;
   training.top5 = scores.top5;
   training.gradients = differentiate(graph, losses);
+  if (training.gradients.empty())
+    throw UsageError(fmt::format("all layers of {} are frozen, so that nothing is left to train; freeze fewer", task.model));
   for (const ParameterGradient& entry : training.gradients) training.leaves.push_back(entry.gradient);
   for (const RunningStatistic& statistic : graph.running_statistics()) training.leaves.push_back(statistic.sample);
   for (Value metric : {training.loss, training.weight, training.top1, training.top5})
@@ -108,7 +128,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   if (gradient_sums != SumRounding::none)
     for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
   training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
-  fuse(graph);
+  fuse(graph, training.leaves);
   return training;
 }
 
@@ -116,7 +136,7 @@ namespace {
 
 /// Into an empty graph.
 EvaluationGraph with_probabilities(Graph started, const Task& task) {
-  EvaluationGraph evaluation{std::move(started), {}, {}, {}};
+  EvaluationGraph evaluation{std::move(started), {}, {}, {}, {}};
   Graph& graph = evaluation.graph;
   graph.training = false;
   const Forward made = forward(graph, task);
@@ -126,7 +146,9 @@ EvaluationGraph with_probabilities(Graph started, const Task& task) {
   evaluation.probabilities = outputs[1];
   evaluation.sample_loss = outputs[2];
   if (task.compute != DType::f32) lower_precision(graph, task.compute, {});
-  fuse(graph);
+  for (const Op& op : graph.ops())
+    if (op.kind == OpKind::softmax_cross_entropy) evaluation.logits = op.inputs[0];
+  fuse(graph, {evaluation.logits, evaluation.probabilities, evaluation.sample_loss});
   return evaluation;
 }
 
@@ -141,6 +163,16 @@ EvaluationGraph build_dense_evaluation_graph(const Task& task) {
   Task whole = task;
   whole.prepare.size = {};
   return with_probabilities(std::move(graph), whole);
+}
+
+InferenceGraph build_inference_graph(const Task& task) {
+  InferenceGraph inference{Graph(task.real), {}, {}, {}};
+  inference.graph.training = false;
+  const Forward made = forward(inference.graph, task);
+  inference.images = made.inputs.images;
+  inference.prepared = made.prepared;
+  inference.logits = made.logits;
+  return inference;
 }
 
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

@@ -21,6 +21,9 @@ struct Task {
   PrepareAttributes prepare;       // size 0 on an axis: the whole image
   std::uint64_t dropout_seed = 0;
   std::int64_t normalised_micro_batches = 0;  // Graph's
+  double label_smoothing = 0;      // while training: LossAttributes
+  std::vector<std::pair<std::string, Initializer>> initializers = {};  // of the weights of layers by patterns; the last that matches
+  std::vector<std::string> frozen = {};  // Graph's: layers that are not trained
   bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
@@ -37,7 +40,7 @@ struct TrainingGraph {
   Graph graph;
   TaskInputs inputs;
   std::vector<ParameterGradient> gradients;
-  Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1]; leaves like the gradients
+  Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1], of the model's own logits; leaves like the gradients
   std::vector<Value> leaves;       // all that goes through the reduction tree
   BucketLayout buckets;
 };
@@ -48,6 +51,7 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,
 struct EvaluationGraph {
   Graph graph;
   TaskInputs inputs;
+  Value logits;                    // [b, classes], in the type that the loss is computed in
   Value probabilities;             // [b, classes]
   Value sample_loss;               // [b], unweighted
 };
@@ -55,6 +59,16 @@ EvaluationGraph build_evaluation_graph(const Task& task);
 /// The same of whole images instead of crops, the whole net a convolution: the logits are the
 /// means of its maps of logits (Simonyan & Zisserman 2015, section 3.2).
 EvaluationGraph build_dense_evaluation_graph(const Task& task);
+
+/// From images as stored to logits: every op as the model's file wrote it, none fused, nothing of a lower precision; what
+/// leaves for other programs is made from it.
+struct InferenceGraph {
+  Graph graph;
+  Value images;                    // [b, s.., c] as stored
+  Value prepared;                  // the same cropped and normalised
+  Value logits;                    // [b, classes]
+};
+InferenceGraph build_inference_graph(const Task& task);
 
 /// The forward graph alone, one sample: for summaries. `input` receives the model's input.
 Graph build_forward_graph(const ModelEntry& model, const ModelOptions& options, const Shape& image,

@@ -23,7 +23,8 @@ const Stages& stages_of(VggColumn column) {
   static const Stages d{{{2, false}, {2, false}, {3, false}, {3, false}, {3, false}}};
   static const Stages e{{{2, false}, {2, false}, {4, false}, {4, false}, {4, false}}};
   switch (column) {
-    case VggColumn::A: return a;
+    case VggColumn::A:
+    case VggColumn::A_LRN: return a;
     case VggColumn::B: return b;
     case VggColumn::C: return c;
     case VggColumn::D: return d;
@@ -49,6 +50,7 @@ Value vgg(Graph& graph, Value x, std::int64_t classes, VggColumn column, bool ba
       if (batch_norms) x = batch_norm(graph, x, fmt::format("bn{}_{}", stage, number));
       x = relu(graph, x);
     }
+    if (column == VggColumn::A_LRN && stage == 1) x = local_response(graph, x);
     Graph::Scope scope(graph, fmt::format("pool{}", stage));
     x = pool(graph, x, {.kernel = 2, .stride = 2});   //  112, 56, 28, 14, 7 squared
     ++stage;

@@ -16,5 +16,7 @@ std::optional<ModelEntry> model_of_family(std::string_view name);
 
 /// A share in [0, 1) of the option "model.NAME"; throws UsageError naming it.
 double parse_rate(std::string_view option, const std::string& text);
+/// A number in [least, most] of the option "model.NAME"; throws UsageError naming it.
+double parse_number(std::string_view option, const std::string& text, double least, double most);
 
 }  // namespace convoy

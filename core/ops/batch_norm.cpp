@@ -56,6 +56,20 @@ Outputs infer_batch_norm_inference(const Attributes& attributes, Inputs in) {
   return {in[0]};
 }
 
+/// dx = gamma dy / sqrt(variance + epsilon): the op itself, applied to dy with mean and beta 0. For frozen layers, whose gamma
+/// and beta have no gradient; the running statistics are no function of x.
+void gradient_batch_norm_inference(GradientContext& g) {
+  const auto& a = g.op().as<BatchNormAttributes>();
+  require(a.activation == ActivationKind::none && !a.residual, "batch_norm_inference",
+          "was fused before it was differentiated; the order of passes is differentiate, then fuse");
+  require(!g.needs(1) && !g.needs(2), "batch_norm_inference",
+          "has no gradient of gamma and beta; a graph is differentiated once, from its training form");
+  if (!g.needs(0)) return;
+  const Shape channels = g.graph().shape(g.input(1));
+  const Value zero = g.graph().add_constant("zero", channels, {});
+  g.set(0, emit(g, OpKind::batch_norm_inference, a, {dy_of(g), g.input(1), zero, zero, g.input(4)}));
+}
+
 /// x, gamma, mean, inverse_deviation, dy [, y if there is an activation] -> dx, dgamma, dbeta [, dresidual].
 Outputs infer_batch_norm_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "batch_norm_backward";

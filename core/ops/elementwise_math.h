@@ -111,6 +111,33 @@ CONVOY_HOST_DEVICE float scaled_tanh_backward(float y, float dy) {
   return dy * (0.666666667f * fused(-y * (1.0f / 1.7159f), y, 1.7159f));
 }
 
+CONVOY_HOST_DEVICE float leaky_relu(float x, float slope) { return x < 0.0f ? slope * x : x; }
+CONVOY_HOST_DEVICE float leaky_relu_backward(float y, float dy, float slope) { return y > 0.0f ? dy : slope * dy; }
+
+/// exp(x) - 1 for x <= 0, relative error below 3e-7.
+CONVOY_HOST_DEVICE float expm1(float x) {
+  const Reduced reduced = reduce_log2(clamp(x, -87.0f, 0.0f));
+  const float scale = power_of_two(reduced.n);
+  return fused(scale, small_expm1(reduced.r), scale - 1.0f);
+}
+CONVOY_HOST_DEVICE float elu(float x, float slope) {
+  const float below = slope * expm1(x);
+  return x > 0.0f ? x : below;
+}
+CONVOY_HOST_DEVICE float elu_backward(float y, float dy, float slope) { return y > 0.0f ? dy : dy * (y + slope); }
+
+CONVOY_HOST_DEVICE float negative_part(float x) { return x > 0.0f ? 0.0f : x; }
+CONVOY_HOST_DEVICE float negative_part_backward(float y, float dy) { return y < 0.0f ? dy : 0.0f; }
+
+/// s^exponent of a normal positive number; not a number where s is none.
+CONVOY_HOST_DEVICE float power(float s, float exponent) { return exp(exponent * log(s)) + (s - s); }
+
+/// The softmax' share of a smoothed target (LossAttributes): for a class, and what the label has more.
+struct Smoothed {
+  float others, label;
+};
+CONVOY_HOST_DEVICE Smoothed smoothed(float smoothing, float classes) { return {smoothing / classes, 1.0f - smoothing}; }
+
 /// Binary cross-entropy of logit a and target t: max(a, 0) - a t + log(1 + exp(-|a|)).
 CONVOY_HOST_DEVICE float binary_cross_entropy(float a, float t) {
   const float magnitude = from_bits(to_bits(a) & 0x7fffffffu);
@@ -129,18 +156,6 @@ CONVOY_HOST_DEVICE float normalise(float stored, float mean, float factor) { ret
 /// Dropout of one element by its random word; scale = 1 / (1 - rate).
 CONVOY_HOST_DEVICE float keep_above(std::uint32_t word, std::uint32_t threshold, float scale, float x) {
   return word >= threshold ? x * scale : 0.0f;
-}
-
-/// What an SGD step needs besides the arrays.
-struct SgdStep {
-  float inverse_weight, decay, momentum, rate;
-  bool nesterov;
-};
-/// g = gradient / total weight + decay w; v = momentum v + g; returns the new w.
-CONVOY_HOST_DEVICE float sgd(const SgdStep& step, float w, float& v, float gradient) {
-  const float g = fused(step.decay, w, gradient * step.inverse_weight);
-  v = fused(step.momentum, v, g);
-  return fused(-step.rate, step.nesterov ? fused(step.momentum, v, g) : v, w);
 }
 
 /// The update of a running statistic: keep running + factor sum.

@@ -53,6 +53,7 @@ Outputs infer_batch_norm(const Attributes&, Inputs);
 Outputs infer_batch_norm_inference(const Attributes&, Inputs);
 Outputs infer_batch_norm_backward(const Attributes&, Inputs);
 void gradient_batch_norm(GradientContext&);
+void gradient_batch_norm_inference(GradientContext&);
 
 // global_batch_norm.cpp
 Outputs infer_batch_norm_moments(const Attributes&, Inputs);
@@ -61,6 +62,26 @@ Outputs infer_batch_norm_global_sums(const Attributes&, Inputs);
 Outputs infer_batch_norm_global_backward(const Attributes&, Inputs);
 Outputs infer_batch_sum(const Attributes&, Inputs);
 void gradient_batch_norm_global(GradientContext&);
+
+// local_response.cpp
+Outputs infer_local_response(const Attributes&, Inputs);
+Outputs infer_local_response_backward(const Attributes&, Inputs);
+void gradient_local_response(GradientContext&);
+
+// layer_norm.cpp
+Outputs infer_layer_norm(const Attributes&, Inputs);
+Outputs infer_layer_norm_backward(const Attributes&, Inputs);
+void gradient_layer_norm(GradientContext&);
+
+// resample.cpp
+Outputs infer_resample(const Attributes&, Inputs);
+Outputs infer_resample_backward(const Attributes&, Inputs);
+void gradient_resample(GradientContext&);
+
+// paths.cpp
+Outputs infer_path_weights(const Attributes&, Inputs);
+Outputs infer_scale_samples(const Attributes&, Inputs);
+void gradient_scale_samples(GradientContext&);
 
 // dropout.cpp
 Outputs infer_dropout(const Attributes&, Inputs);
@@ -112,7 +133,13 @@ void gradient_gather_connections(GradientContext&);
 // update.cpp
 Outputs infer_external(const Attributes&, Inputs);
 Outputs infer_step_guard(const Attributes&, Inputs);
-Outputs infer_sgd_update(const Attributes&, Inputs);
+Outputs infer_squared_norms(const Attributes&, Inputs);
+Outputs infer_clip_norm(const Attributes&, Inputs);
+Outputs infer_weight_update(const Attributes&, Inputs);
+Outputs infer_average_update(const Attributes&, Inputs);
 Outputs infer_running_update(const Attributes&, Inputs);
+
+// chain.cpp
+Outputs infer_elementwise_chain(const Attributes&, Inputs);
 
 }  // namespace convoy::ops

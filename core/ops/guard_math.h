@@ -26,6 +26,7 @@ CONVOY_HOST_DEVICE void guard(const GuardRules& rules, double weight, bool finit
   scalars[kFinite] = finite ? 1 : 0;
   scalars[kApply] = finite && wanted && !halted ? 1 : 0;
   if (!wanted || halted) return;
+  if (finite) scalars[kUpdates] += 1;
   if (!finite) {
     if (rules.halts && (!rules.scaling || scale <= 1)) scalars[kHalted] = 1;
     if (rules.scaling) set_loss_scale(scale > 2 ? scale / 2 : 1, scalars);

@@ -15,6 +15,11 @@ void require_weights(std::string_view op, const Shape& x, const TensorDesc& weig
   require_shape(op, "weights", weights.shape, {x[0]});
 }
 
+void check_smoothing(std::string_view op, const LossAttributes& a) {
+  require(a.smoothing >= 0 && a.smoothing < 1, op, "smoothing is the share of the target that all classes have alike, in [0, 1), but is {}",
+          a.smoothing);
+}
+
 /// logits or probabilities [n, .., k], labels i32 [n, ..], weights [n].
 void require_classes(std::string_view op, Inputs in) {
   require_reals(op, in, {0, 2});
@@ -56,7 +61,7 @@ void require_root(GradientContext& g, std::initializer_list<int> constant_inputs
 /// logits [n, .., k], labels i32 [n, ..], weights [n] -> loss [1], probabilities [n, .., k], l [n].
 Outputs infer_softmax_cross_entropy(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "softmax_cross_entropy";
-  as<LossAttributes>(kOp, attributes);
+  check_smoothing(kOp, as<LossAttributes>(kOp, attributes));
   require_inputs(kOp, in, {"logits", "labels", "weights"});
   require_classes(kOp, in);
   const DType real = in[0].dtype;
@@ -66,7 +71,7 @@ Outputs infer_softmax_cross_entropy(const Attributes& attributes, Inputs in) {
 /// probabilities, labels, weights [, loss scale] -> gradient of the logits.
 Outputs infer_softmax_cross_entropy_backward(const Attributes& attributes, Inputs in) {
   constexpr std::string_view kOp = "softmax_cross_entropy_backward";
-  as<LossAttributes>(kOp, attributes);
+  check_smoothing(kOp, as<LossAttributes>(kOp, attributes));
   require_backward_inputs(kOp, in, {"probabilities", "labels", "weights"});
   require_classes(kOp, in);
   return {in[0]};

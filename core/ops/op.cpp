@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/ops/families.h"
+#include "core/ops/update_operands.h"
 
 namespace convoy {
 namespace {
@@ -29,7 +30,7 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::activation_backward, "activation_backward", infer_activation_backward, nullptr, gradient_refused},
     {OpKind::batch_norm, "batch_norm", infer_batch_norm, nullptr, gradient_batch_norm},
     {OpKind::batch_norm_inference, "batch_norm_inference", infer_batch_norm_inference, nullptr,
-     gradient_refused},
+     gradient_batch_norm_inference},
     {OpKind::batch_norm_backward, "batch_norm_backward", infer_batch_norm_backward, nullptr, gradient_refused},
     {OpKind::batch_norm_moments, "batch_norm_moments", infer_batch_norm_moments, nullptr, nullptr},
     {OpKind::batch_norm_global, "batch_norm_global", infer_batch_norm_global, nullptr, gradient_batch_norm_global},
@@ -37,7 +38,15 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::batch_norm_global_backward, "batch_norm_global_backward", infer_batch_norm_global_backward, nullptr,
      gradient_refused},
     {OpKind::batch_sum, "batch_sum", infer_batch_sum, nullptr, nullptr},
+    {OpKind::local_response, "local_response", infer_local_response, nullptr, gradient_local_response},
+    {OpKind::local_response_backward, "local_response_backward", infer_local_response_backward, nullptr, gradient_refused},
+    {OpKind::layer_norm, "layer_norm", infer_layer_norm, nullptr, gradient_layer_norm},
+    {OpKind::layer_norm_backward, "layer_norm_backward", infer_layer_norm_backward, nullptr, gradient_refused},
+    {OpKind::resample, "resample", infer_resample, nullptr, gradient_resample},
+    {OpKind::resample_backward, "resample_backward", infer_resample_backward, nullptr, gradient_refused},
     {OpKind::dropout, "dropout", infer_dropout, nullptr, gradient_dropout},
+    {OpKind::path_weights, "path_weights", infer_path_weights, nullptr, nullptr},
+    {OpKind::scale_samples, "scale_samples", infer_scale_samples, nullptr, gradient_scale_samples},
     {OpKind::add, "add", infer_add, nullptr, gradient_add},
     {OpKind::multiply, "multiply", infer_multiply, nullptr, gradient_multiply},
     {OpKind::add_channels, "add_channels", infer_add_channels, nullptr, gradient_add_channels},
@@ -67,10 +76,14 @@ constexpr std::array<OpDef, kKinds> kTable{{
     {OpKind::gather_connections, "gather_connections", infer_gather_connections, nullptr,
      gradient_gather_connections},
     {OpKind::cast, "cast", infer_cast, nullptr, gradient_cast},
+    {OpKind::elementwise_chain, "elementwise_chain", infer_elementwise_chain, nullptr, gradient_refused},
     {OpKind::external, "external", infer_external, nullptr, nullptr},
     {OpKind::step_guard, "step_guard", infer_step_guard, nullptr, nullptr},
-    {OpKind::sgd_update, "sgd_update", infer_sgd_update, nullptr, nullptr},
+    {OpKind::squared_norms, "squared_norms", infer_squared_norms, nullptr, nullptr},
+    {OpKind::clip_norm, "clip_norm", infer_clip_norm, nullptr, nullptr},
+    {OpKind::weight_update, "weight_update", infer_weight_update, nullptr, nullptr},
     {OpKind::running_update, "running_update", infer_running_update, nullptr, nullptr},
+    {OpKind::average_update, "average_update", infer_average_update, nullptr, nullptr},
 }};
 
 constexpr bool in_order_of_kinds() {
@@ -94,6 +107,7 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::dense_backward_data:     // dy, weights
     case OpKind::dense_backward_weights:  // x, dy
     case OpKind::activation_backward:     // y, dy
+    case OpKind::local_response_backward: // x, dy
     case OpKind::multiply:
     case OpKind::dot_to_channels:         // x, y
       return input <= 1;
@@ -102,6 +116,11 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::activation:
     case OpKind::batch_norm_moments:      // x
     case OpKind::batch_norm_global:       // x
+    case OpKind::layer_norm:
+    case OpKind::resample:
+    case OpKind::resample_backward:
+    case OpKind::local_response:
+    case OpKind::scale_samples:           // x
     case OpKind::dropout:                 // x
     case OpKind::add_channels:            // x
     case OpKind::multiply_channels:       // x
@@ -110,6 +129,8 @@ bool takes_narrow(OpKind kind, int input) {
     case OpKind::pad_channels:
     case OpKind::reshape:
       return input == 0;
+    case OpKind::layer_norm_backward:     // y, dy
+      return input != 1;
     case OpKind::batch_norm:              // x, residual
       return input == 0 || input == 3;
     case OpKind::batch_norm_inference:    // x, residual
@@ -128,6 +149,33 @@ bool takes_narrow(OpKind kind, int input) {
   }
 }
 
+bool always_double(OpKind kind, const Attributes& attributes, int input) {
+  switch (kind) {
+    case OpKind::step_guard: return input == 1;
+    case OpKind::clip_norm: return true;
+    case OpKind::running_update:
+    case OpKind::average_update: return input == 2;
+    case OpKind::weight_update: {
+      const auto& a = std::get<UpdateAttributes>(attributes);
+      const UpdateOperands at = operands_of(a);
+      return input == at.scalars || (takes_norms(a) && input == at.norms);
+    }
+    default: return false;
+  }
+}
+
+bool has_doubles(OpKind kind) {
+  switch (kind) {
+    case OpKind::step_guard:
+    case OpKind::squared_norms:
+    case OpKind::clip_norm:
+    case OpKind::weight_update:
+    case OpKind::running_update:
+    case OpKind::average_update: return true;
+    default: return false;
+  }
+}
+
 const OpDef& op_def(OpKind kind) { return kTable.at(static_cast<std::size_t>(kind)); }
 
 Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDesc> inputs,
@@ -136,10 +184,12 @@ Cost cost_of(OpKind kind, const Attributes& attributes, std::span<const TensorDe
   if (kind == OpKind::reshape || kind == OpKind::external) return cost;  // a view; a callback with its own cost
   for (const TensorDesc& input : inputs) cost.bytes += bytes_of(input);
   for (const TensorDesc& output : outputs) cost.bytes += bytes_of(output);
-  // Updates write the memory of their inputs: scalars, w and v, and the running statistic.
-  if (kind == OpKind::step_guard) cost.bytes += bytes_of(inputs[1]);
-  if (kind == OpKind::sgd_update) cost.bytes += bytes_of(inputs[0]) + bytes_of(inputs[1]);
-  if (kind == OpKind::running_update) cost.bytes += bytes_of(inputs[0]);
+  // Updates write the memory of their inputs: scalars, w and its slots, the running statistic, the average.
+  if (kind == OpKind::step_guard || kind == OpKind::clip_norm) cost.bytes += bytes_of(inputs[1]);
+  if (kind == OpKind::weight_update)
+    for (int i = 0; i < operands_of(std::get<UpdateAttributes>(attributes)).gradient; ++i)
+      cost.bytes += bytes_of(inputs[static_cast<std::size_t>(i)]);
+  if (kind == OpKind::running_update || kind == OpKind::average_update) cost.bytes += bytes_of(inputs[0]);
   if (const auto count = op_def(kind).multiply_adds) cost.multiply_adds = count(attributes, inputs, outputs);
   return cost;
 }

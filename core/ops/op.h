@@ -23,7 +23,12 @@ enum class OpKind {
   batch_norm, batch_norm_inference, batch_norm_backward,
   batch_norm_moments, batch_norm_global, batch_norm_global_sums, batch_norm_global_backward,
   batch_sum,           // x of one micro-batch -> the sum over all of the batch
+  local_response, local_response_backward,
+  layer_norm, layer_norm_backward,
+  resample, resample_backward,
   dropout,
+  path_weights,
+  scale_samples,       // x [n, ..], w [n]: x w, and 0 where w is 0, whatever x
   add,                 // two or more values of one shape
   multiply,            // two values of one shape
   add_channels,        // x, b [c]: b on every position
@@ -40,8 +45,11 @@ enum class OpKind {
   sum_weights,         // weights [n] -> [1]
   scatter_connections, gather_connections,
   cast,
+  elementwise_chain,   // made by the fuse pass
   external,
-  step_guard, sgd_update, running_update,
+  step_guard,
+  squared_norms,       // tensors -> f64 [tensors]
+  clip_norm, weight_update, running_update, average_update,
   count_               // number of kinds
 };
 
@@ -56,6 +64,10 @@ struct TensorDesc {
 /// All the other real operands (biases, norms' parameters and statistics, gradients of parameters, losses, metrics,
 /// updates) stay f32, and infer() expects so where it finds narrow data.
 bool takes_narrow(OpKind kind, int input);
+/// Operands that are double on every backend, and no gradient: the scalars of a step, and norms.
+bool always_double(OpKind kind, const Attributes& attributes, int input);
+/// Kinds that have such operands or results.
+bool has_doubles(OpKind kind);
 /// The type of real operands that stay wide beside data of type `data`: f32 beside bf16 and f16, else the same.
 inline DType wide_beside(DType data) { return data == DType::bf16 || data == DType::f16 ? DType::f32 : data; }
 

@@ -10,13 +10,15 @@ enum StepScalar {
   kLearningRate,
   kWanted,       // 0: the step is on the list of skipped ones
   kHostScalars,
-  kDivisor = kHostScalars,  // sum of the sample weights of the batch, times the loss scale: gradients are divided by it
+  kDivisor = kHostScalars,  // sum of the sample weights of the batch, times the loss scale: gradients are divided by it.
+                            // The op clip_norm then raises it
   kFinite,       // 1 if all that was reduced is finite
   kApply,        // 1: this step's updates happen; 0: they change nothing
   // kept:
   kLossScale,    // of the next step; 1 without loss scaling
   kGoodSteps,    // since the loss scale last changed
   kHalted,       // 1: a step was not finite and no later one is applied until the host has dealt with it
+  kUpdates,      // updates that were applied, this step's included
   kLossScaleFloat,  // kLossScale once more, as an f32 in the first half of this place: the micro-batch program reads it
   kStepScalars
 };

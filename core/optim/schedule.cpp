@@ -89,6 +89,7 @@ double progress(const Schedule& schedule, const Moment& moment) {
 
 double ramp(const Schedule& schedule, const Moment& moment) {
   const double steps = warmup_steps(schedule, moment);
+  if (schedule.constant_warmup) return static_cast<double>(moment.step) < steps ? schedule.warmup_start : 1;
   const auto reached = static_cast<double>(moment.step + 1);
   if (reached >= steps) return 1;
   return schedule.warmup_start + (1 - schedule.warmup_start) * (reached / steps);

@@ -25,7 +25,7 @@ struct Moment {
 ///   ramp         a + (1 - a) min(1, (s + 1) B / (N w)), a = warmup_start; 1 without warm-up. Linear; the last
 ///   step of
 ///                the warm-up has the whole rate, and the first is not lost at rate 0 (Goyal et al. 2017,
-///                section 2.2)
+///                section 2.2). Or, with constant_warmup, a while s < w N/B, then 1 (He et al. 2016, section 4.2)
 ///   constant     1
 ///   step         gamma^floor(e / every_epochs), or gamma^(number of milestones <= floor(e)). Reads e, not e':
 ///   drops
@@ -44,6 +44,7 @@ struct Schedule {
   double power = 1;                           // poly: > 0
   double warmup_epochs = 0;                   // w >= 0; in front of any kind
   double warmup_start = 0;                    // a in [0, 1]
+  bool constant_warmup = false;               // a until the warm-up is over
   bool operator==(const Schedule&) const = default;
 };
 

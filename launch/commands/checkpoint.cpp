@@ -12,6 +12,7 @@
 #include "io/checkpoint_repair.h"
 #include "io/describe_checkpoint.h"
 #include "io/run_lock.h"
+#include "launch/commands/checkpoint_transfer.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 
@@ -155,7 +156,7 @@ int verify(const Config& config) {
 
 Command checkpoint_command() {
   return {"checkpoint",
-          "list, show, verify, compare or repair what a run has saved",
+          "list, show, verify, compare, repair, import or export what a run has saved",
           {{.path = "checkpoint list",
             .summary = "the checkpoints of a run, newest first",
             .usage = "checkpoint list RUN [--format=json]",
@@ -215,7 +216,9 @@ Command checkpoint_command() {
             .examples = "convoy checkpoint repair runs/lenet --dry-run\n"
                         "convoy checkpoint repair runs/lenet/checkpoints/step-00012000.h5",
             .positional = "path",
-            .run = repair}}};
+            .run = repair},
+           checkpoint_import_action(),
+           checkpoint_export_action()}};
 }
 
 }  // namespace convoy

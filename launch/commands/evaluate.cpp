@@ -29,9 +29,10 @@ bool holds_shards(const std::filesystem::path& path) {
 
 /// What the model was trained on, but for what the user names now.
 DatasetOptions data_to_read(const Config& config, const TrainedModel& model) {
-  DatasetOptions options = dataset_options(model.config, split_of(config.get<std::string>("data.split")));
+  const Config& names_data = config.given("data.path") ? config : model.config;  // an imported model's names none
+  DatasetOptions options = dataset_options(model.config, split_of(config.get<std::string>("data.split")),
+                                           names_data.get<std::filesystem::path>("data.path"));
   options.stage = StageMode::none;  // every sample is read once
-  if (config.given("data.path")) options.path = config.get<std::filesystem::path>("data.path");
   if (config.given("data.path") && holds_shards(options.path)) options.images = options.labels = "";
   if (config.given("data.images")) options.images = config.get<std::string>("data.images");
   if (config.given("data.labels")) options.labels = config.get<std::string>("data.labels");
@@ -105,9 +106,10 @@ Computation computation_of(const Models& models) {
 /// The models of --checkpoint, in its order.
 Models load_models(const Config& config, bool speaks) {
   Models models;
+  const bool averaged = config.get<std::string>("weights") == "average";
   for (const std::string& path : config.get<std::vector<std::string>>("checkpoint")) {
     std::vector<std::string> passed_over;
-    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, passed_over)));
+    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, averaged, passed_over)));
     for (const std::string& damage : passed_over)
       if (speaks) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
     check_alike(config, *models.front(), *models.back());

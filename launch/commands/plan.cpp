@@ -8,6 +8,7 @@
 #include "core/graph/program_text.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
+#include "launch/layer_options.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/step_engine.h"
 
@@ -20,10 +21,13 @@ struct MemoryOfRank {
   std::size_t total() const { return arena + scratch + leaves + reduction + parameters + slots + state + samples; }
 };
 
+std::size_t bytes_of(const Graph& graph, Value value) {
+  return static_cast<std::size_t>(graph.shape(value).elements()) * size_of(graph.info(value).desc.dtype);
+}
+
 std::size_t bytes_of(const Graph& graph, Role role) {
   std::size_t bytes = 0;
-  for (Value value : graph.with_role(role))
-    bytes += static_cast<std::size_t>(graph.shape(value).elements()) * size_of(graph.info(value).desc.dtype);
+  for (Value value : graph.with_role(role)) bytes += bytes_of(graph, value);
   return bytes;
 }
 
@@ -37,8 +41,8 @@ std::size_t reduction_copies(int leaves, int threads) {
   return copies;
 }
 
-MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, const Program& program, int threads,
-                            int leaves) {
+MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, const UpdateGraph& update,
+                            const Program& program, int threads, int leaves) {
   MemoryOfRank memory;
   const auto lanes = static_cast<std::size_t>(threads);
   std::size_t gradient = 0;
@@ -49,7 +53,9 @@ MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, 
   memory.reduction = reduction_copies(leaves, threads) * gradient;
   memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant) +
                       bytes_of(training.graph, Role::copy);
-  memory.slots = bytes_of(training.graph, Role::parameter);
+  for (const UpdateGraph::Parameter& parameter : update.parameters)
+    for (const UpdateGraph::Slot& slot : parameter.slots) memory.slots += bytes_of(update.graph, slot.value);
+  for (const UpdateGraph::Average& average : update.averages) memory.slots += bytes_of(update.graph, average.average);
   memory.state = bytes_of(training.graph, Role::state);
   constexpr std::size_t kStepsAhead = 3;  // two read ahead, one in use
   memory.samples = kStepsAhead * static_cast<std::size_t>(leaves) *
@@ -62,11 +68,13 @@ std::string mebibytes(std::size_t bytes) { return fmt::format("{:12.2f} MiB", st
 
 int plan(const Config& config) {
   const auto data = open_dataset(dataset_options(config, Split::train));
-  const RunSpec spec = make_run_spec(config, data->info());
+  RunSpec spec = make_run_spec(config, data->info());
   const int ranks = config.get<int>("ranks");
   check_ranks(config, ranks);
   const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
-  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.sgd, spec.virtual_workers,
+  check_layer_options(config, training.graph);
+  spec.optimizer.rate_factors = rate_factors(config, training.graph);
+  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.optimizer, spec.virtual_workers,
                                                 guard_options(training, scales_loss(training)));
   set_cpu_isa(config.get<std::string>("device.isa"));
   const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
@@ -75,7 +83,7 @@ int plan(const Config& config) {
   const Program update_program(update.graph, *backend, {});
   const int leaves = (spec.virtual_workers + ranks - 1) / ranks;
   const int threads = host_threads(training, threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves), leaves);
-  const MemoryOfRank memory = memory_of_rank(spec, training, micro_batch, threads, leaves);
+  const MemoryOfRank memory = memory_of_rank(spec, training, update, micro_batch, threads, leaves);
   const bool json = config.get<std::string>("format") == "json";
   if (json) {
     nlohmann::ordered_json report{{"model", spec.task.model},

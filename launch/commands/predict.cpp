@@ -1,5 +1,6 @@
 // convoy predict: the classes of a folder of images.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
@@ -26,7 +27,7 @@ namespace {
 struct Prediction {
   std::string file;                    // relative to the input folder
   std::vector<int> classes;            // the likeliest first
-  std::vector<float> probabilities;    // of all classes
+  std::vector<float> numbers;          // of all classes: probabilities, or logits
 };
 
 struct Results {
@@ -92,10 +93,10 @@ Tensor ImageReader::read_exact(const std::filesystem::path& file) const {
 }
 
 Results predict_all(const std::vector<std::filesystem::path>& files, const std::filesystem::path& folder,
-                    TrainedModel& model, const Backend& backend, int top) {
+                    TrainedModel& model, const Backend& backend, int top, Predictor::Result result) {
   Results results;
   const StateMemory memory(model.state, backend.device());
-  Predictor predictor(model, memory, backend);
+  Predictor predictor(model, memory, backend, result);
   ImageReader reader(model);
   std::vector<Tensor> images;
   std::vector<std::string> names;
@@ -138,7 +139,7 @@ std::string table_text(const Results& results, const TrainedModel& model, int to
     text += escaped(prediction.file);
     for (int index : prediction.classes)
       text += fmt::format("\t{}\t{:.6f}", escaped(class_name(model, index)),
-                          prediction.probabilities[static_cast<std::size_t>(index)]);
+                          prediction.numbers[static_cast<std::size_t>(index)]);
     text += "\n";
   }
   return text;
@@ -150,9 +151,24 @@ std::string table_json(const Results& results, const TrainedModel& model) {
     auto classes = nlohmann::ordered_json::array();
     for (int index : prediction.classes)
       classes.push_back({{"class", class_name(model, index)},
-                         {"probability", prediction.probabilities[static_cast<std::size_t>(index)]}});
+                         {"probability", prediction.numbers[static_cast<std::size_t>(index)]}});
     json.push_back({{"file", prediction.file}, {"classes", classes}});
   }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string logits_text(const Results& results, const TrainedModel& model) {
+  std::string text = "file";
+  for (int index = 0; index < model.task.classes; ++index) text += "\t" + escaped(class_name(model, index));
+  text += "\n";
+  for (const Prediction& prediction : results.predictions)
+    text += fmt::format("{}\t{}\n", escaped(prediction.file), fmt::join(prediction.numbers, "\t"));
+  return text;
+}
+
+std::string logits_json(const Results& results) {
+  auto json = nlohmann::ordered_json::array();
+  for (const Prediction& prediction : results.predictions) json.push_back({{"file", prediction.file}, {"logits", prediction.numbers}});
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -174,15 +190,18 @@ int predict(const Config& config) {
   const auto folder = config.get<std::filesystem::path>("input");
   const auto files = find_images(folder);
   std::vector<std::string> passed_over;
-  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"), passed_over);
+  TrainedModel model = load_trained_model(config.get<std::string>("checkpoint"),
+                                          config.get<std::string>("weights") == "average", passed_over);
   for (const std::string& damage : passed_over) fmt::print(stderr, "[predict] passed over, damaged: {}\n", damage);
   const auto backend = make_backend(config, {}, computation_of(model));
   backend->adopt_plans(recorded_plans(model.checkpoint.run_record));
   const int top = static_cast<int>(std::min<std::int64_t>(config.get<std::int64_t>("top"), model.task.classes));
-  const Results results = predict_all(files, folder, model, *backend, top);
-  const bool json = config.get<std::string>("format") == "json";
-  write_table(json ? table_json(results, model) : table_text(results, model, top),
-              config.get<std::filesystem::path>("output"), json ? "predictions.json" : "predictions.tsv");
+  const bool logits = config.get<bool>("logits"), json = config.get<std::string>("format") == "json";
+  const Results results = predict_all(files, folder, model, *backend, top,
+                                      logits ? Predictor::Result::logits : Predictor::Result::probabilities);
+  const std::string table = logits ? (json ? logits_json(results) : logits_text(results, model))
+                                   : (json ? table_json(results, model) : table_text(results, model, top));
+  write_table(table, config.get<std::filesystem::path>("output"), json ? "predictions.json" : "predictions.tsv");
   for (const std::string& failure : results.failures) fmt::print(stderr, "[predict] {}\n", printable(failure));
   if (!results.failures.empty())
     throw DataError(fmt::format("{} of {} images could not be classified; the table holds the others",
@@ -203,14 +222,15 @@ Command predict_command() {
           "classify the images of a folder",
           {{.path = "predict",
             .summary = "classify the images of a folder",
-            .usage = "predict --checkpoint=PATH --input=DIR [--output=DIR] [--top=5] [--format=text|json]",
+            .usage = "predict --checkpoint=PATH --input=DIR [--output=DIR] [--top=5 | --logits] [--format=text|json]",
             .description =
                 "Reads every JPEG and PNG file below DIR: pictures of any size where the model was trained with data.size, of "
                 "which it takes the centre as evaluation does; else images of the extents that it was trained on. It "
                 "writes a table: file, then the likeliest classes with their probabilities. Text is tab-separated. The table "
                 "goes to stdout, or into predictions.tsv or predictions.json in --output. Images that cannot be read are "
                 "named on stderr and the exit status is then 3; the others are classified. It computes in the precision that "
-                "the model was trained in (tf32 on the cpu: in fp32).",
+                "the model was trained in (tf32 on the cpu: in fp32). --logits writes, of every image, what the network gives before "
+                "the softmax: a column for each class.",
             .examples = "convoy predict --checkpoint=runs/lenet-5 --input=photos --output=results\n"
                         "convoy predict --checkpoint=runs/lenet-5 --input=photos --top=1",
             .check = check,

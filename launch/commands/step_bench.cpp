@@ -62,7 +62,7 @@ Tensor joined(const std::vector<Tensor>& parts) {
 
 }  // namespace
 
-StepBench::StepBench(const Config& config, const Backend& backend, const SgdOptions& sgd)
+StepBench::StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd)
     : task(bench_task(config)),
       world(make_thread_world(1)),
       batch(config.get<std::int64_t>("batch")),

@@ -24,7 +24,7 @@ struct StepBench {
   int virtual_workers = 1, threads = 1, threads_per_micro_batch = 1;
 
   /// From the options of bench step. Throws UsageError where the batch cannot be cut. `backend` outlives it.
-  StepBench(const Config& config, const Backend& backend, const SgdOptions& sgd);
+  StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd);
   void begin(double rate = 1e-3);
   /// A device has done all that was begun.
   void finish();

@@ -20,7 +20,8 @@ struct Named {
 std::vector<Named> tensors_of(const ModelState& state) {
   std::vector<Named> all;
   const std::pair<const char*, const std::map<std::string, Tensor>*> groups[] = {
-      {"parameters", &state.parameters}, {"optimizer", &state.velocities}, {"state", &state.state},
+      {"parameters", &state.parameters}, {"optimizer", &state.slots}, {"state", &state.state},
+      {"averages", &state.averages},
       {"constants", &state.constants}, {"copies", &state.copies}};
   for (const auto& [group, tensors] : groups)
     for (const auto& [name, tensor] : *tensors) all.push_back({fmt::format("{}/{}", group, name), tensor});

@@ -36,7 +36,7 @@ DeviceEngine::DeviceEngine(const TrainingGraph& training, const UpdateGraph& upd
     program_.bind_memory(scale, scalars() + kLossScaleFloat);
   program_.set_external([this](const ExternalAttributes& call) { bucket_ready(call.index); });
   bind_update_state(update_, update, memory_, scalars());
-  set_loss_scale({first_loss_scale(training), 0});
+  set_kept_scalars({.loss_scale = first_loss_scale(training)});
 }
 
 void DeviceEngine::connect(Communicator& world) {
@@ -215,16 +215,12 @@ void DeviceEngine::go_on() {
   write_scalars(scalars);
 }
 
-LossScale DeviceEngine::loss_scale() {
-  const Scalars scalars = read_scalars();
-  return {scalars[kLossScale], static_cast<std::int64_t>(scalars[kGoodSteps])};
-}
+KeptScalars DeviceEngine::kept_scalars() { return kept_in(read_scalars().data()); }
 
-void DeviceEngine::set_loss_scale(const LossScale& scale) {
+void DeviceEngine::set_kept_scalars(const KeptScalars& kept) {
   Scalars scalars = read_scalars();
-  math::set_loss_scale(scale.scale, scalars.data());
-  scalars[kGoodSteps] = static_cast<double>(scale.good_steps);
-  scale_ = scale.scale;
+  keep_in(scalars.data(), kept);
+  scale_ = kept.loss_scale;
   write_scalars(scalars);
 }
 

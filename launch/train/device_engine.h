@@ -35,8 +35,8 @@ class DeviceEngine final : public StepEngine {
   std::vector<NotFinite> replay(std::int64_t step, Loader& loader) override;
   void read_state() override;
   void write_state() override;
-  LossScale loss_scale() override;
-  void set_loss_scale(const LossScale& scale) override;
+  KeptScalars kept_scalars() override;
+  void set_kept_scalars(const KeptScalars& kept) override;
   std::size_t memory_bytes() const override;
   void set_profile(bool on) override;
   std::vector<const Program*> programs() const override { return {&program_}; }

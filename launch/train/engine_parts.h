@@ -20,6 +20,10 @@ void bind_update_state(Program& program, const UpdateGraph& update, const StateM
 void bind_update_sums(Program& program, const UpdateGraph& update, const TrainingGraph& training,
                       const std::vector<float*>& roots);
 
+/// What of the scalars [kStepScalars] lives on.
+KeptScalars kept_in(const double* scalars);
+void keep_in(double* scalars, const KeptScalars& kept);
+
 /// Counts the samples of a micro-batch in the ledgers of their epochs.
 void note_samples(const MicroBatch& batch, std::vector<EpochLedger>& ledgers);
 void add_to(std::vector<EpochLedger>& ledgers, const EpochLedger& part);

@@ -85,13 +85,8 @@ class HostEngine final : public StepEngine {
   std::vector<NotFinite> replay(std::int64_t step, Loader& loader) override { return workers_->replay(step, loader); }
   void read_state() override {}
   void write_state() override {}
-  LossScale loss_scale() override {
-    return {scalars()[kLossScale], static_cast<std::int64_t>(scalars()[kGoodSteps])};
-  }
-  void set_loss_scale(const LossScale& scale) override {
-    math::set_loss_scale(scale.scale, scalars());
-    scalars()[kGoodSteps] = static_cast<double>(scale.good_steps);
-  }
+  KeptScalars kept_scalars() override { return kept_in(scalars()); }
+  void set_kept_scalars(const KeptScalars& kept) override { keep_in(scalars(), kept); }
 
   std::size_t memory_bytes() const override { return memory_.bytes() + workers_->memory_bytes() + reducer_->memory_bytes(); }
   void set_profile(bool on) override { workers_->set_profile(on); }

@@ -88,25 +88,52 @@ ModelState initial_state(const Graph& graph, const UpdateGraph& update, std::uin
       if (value.role == Role::parameter || value.role == Role::state)
         group_of(state, value.role)->at(value.name) = initial_value(value, seed);
   broadcast(state.constants, world);
-  for (const UpdateGraph::Parameter& parameter : update.parameters) {
-    const ValueInfo& velocity = update.graph.info(parameter.velocity);
-    state.velocities.emplace(velocity.name, Tensor(velocity.desc.shape, velocity.desc.dtype));
-  }
+  const auto zeros = [&](Value value) {
+    const TensorDesc& desc = update.graph.info(value).desc;
+    return Tensor(desc.shape, desc.dtype);
+  };
+  for (const UpdateGraph::Parameter& parameter : update.parameters)
+    for (const UpdateGraph::Slot& slot : parameter.slots) state.slots.emplace(slot.name, zeros(slot.value));
+  for (const UpdateGraph::Average& average : update.averages) state.averages.emplace(average.name, zeros(average.average));
   broadcast_state(state, world);
+  begin_averages(state);
   return state;
+}
+
+void begin_averages(ModelState& state) {
+  for (auto& [name, average] : state.averages) {
+    const auto parameter = state.parameters.find(name);
+    const Tensor& value = parameter != state.parameters.end() ? parameter->second : state.state.at(name);
+    std::memcpy(average.bytes(), value.bytes(), value.size_bytes());
+  }
 }
 
 void broadcast_state(ModelState& state, Communicator& world) {
   broadcast(state.parameters, world);
-  broadcast(state.velocities, world);
+  broadcast(state.slots, world);
   broadcast(state.state, world);
+  broadcast(state.averages, world);
   refresh_copies(state);
 }
 
 void restore(ModelState& state, const Checkpoint& checkpoint, bool with_optimizer, const std::string& file) {
   copy_all(state.parameters, checkpoint.parameters, "parameters", file);
   copy_all(state.state, checkpoint.state, "state", file);
-  if (with_optimizer) copy_all(state.velocities, checkpoint.optimizer, "optimizer", file);
+  if (with_optimizer) {
+    copy_all(state.slots, checkpoint.optimizer, "optimizer", file);
+    copy_all(state.averages, checkpoint.averages, "averages", file);
+  }
+  refresh_copies(state);
+}
+
+void take_averages(ModelState& state, const Checkpoint& checkpoint, const std::string& file) {
+  if (checkpoint.averages.empty())
+    throw UsageError(fmt::format("{} holds no averages: the run was trained with optim.average = none; give --weights=last", file));
+  TensorMap averaged;  // what has none (frozen layers) is its own average
+  for (auto* group : {&state.parameters, &state.state})
+    for (auto& [name, tensor] : *group)
+      if (checkpoint.averages.contains(name)) averaged.emplace(name, tensor);
+  copy_all(averaged, checkpoint.averages, "averages", file);
   refresh_copies(state);
 }
 
@@ -115,15 +142,17 @@ void copy_values(ModelState& into, const ModelState& from) {
     for (auto& [name, tensor] : to) std::memcpy(tensor.bytes(), tensors.at(name).bytes(), tensor.size_bytes());
   };
   copy(into.parameters, from.parameters);
-  copy(into.velocities, from.velocities);
+  copy(into.slots, from.slots);
   copy(into.state, from.state);
+  copy(into.averages, from.averages);
   refresh_copies(into);
 }
 
 void store(const ModelState& state, Checkpoint& checkpoint) {
   checkpoint.parameters = state.parameters;
-  checkpoint.optimizer = state.velocities;
+  checkpoint.optimizer = state.slots;
   checkpoint.state = state.state;
+  checkpoint.averages = state.averages;
 }
 
 void* memory_of(ModelState& state, const ValueInfo& value) {

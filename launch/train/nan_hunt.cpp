@@ -11,7 +11,7 @@ namespace {
 
 /// The first tensor that was not finite before the step began: then no sample is to blame.
 std::string spoiled_tensor(const ModelState& state) {
-  for (const auto* group : {&state.parameters, &state.velocities, &state.state})
+  for (const auto* group : {&state.parameters, &state.slots, &state.state})
     for (const auto& [name, tensor] : *group) {
       if (tensor.dtype() != DType::f32) continue;
       const auto values = tensor.values<float>();

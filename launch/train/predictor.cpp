@@ -12,14 +12,15 @@ constexpr std::chrono::minutes kDeadline{10};  // of one batch
 
 }  // namespace
 
-Predictor::Predictor(const TrainedModel& model, const StateMemory& memory, const Backend& backend)
-    : model_(model), graph_(build_evaluation_graph(model.task)), batch_(model.task.micro_batch) {
-  program_ = std::make_unique<Program>(graph_.graph, backend, ProgramOptions{.keep = {graph_.probabilities}});
+Predictor::Predictor(const TrainedModel& model, const StateMemory& memory, const Backend& backend, Result result)
+    : model_(model), graph_(build_evaluation_graph(model.task)),
+      result_(result == Result::logits ? graph_.logits : graph_.probabilities), batch_(model.task.micro_batch) {
+  program_ = std::make_unique<Program>(graph_.graph, backend, ProgramOptions{.keep = {result_}});
   bind_state(*program_, memory);
   const TaskInputs& in = graph_.inputs;
   io_ = std::make_unique<ProgramIo>(*program_, backend.device(),
                                     std::vector<Value>{in.images, in.transforms, in.labels, in.weights},
-                                    std::vector<Value>{graph_.probabilities});
+                                    std::vector<Value>{result_});
   const auto make = [&](Value value) {
     return Tensor(graph_.graph.info(value).desc.shape, graph_.graph.info(value).desc.dtype);
   };
@@ -47,10 +48,10 @@ std::vector<std::vector<float>> Predictor::run(const std::vector<Tensor>& images
   io_->put(graph_.inputs.labels, labels_.bytes());
   io_->put(graph_.inputs.weights, weights_.bytes());
   io_->run(kDeadline);
-  const float* probabilities = io_->get<float>(graph_.probabilities);
+  const float* numbers = io_->get<float>(result_);
   std::vector<std::vector<float>> rows;
   for (std::size_t row = 0; row < images.size(); ++row) {
-    const float* first = probabilities + row * static_cast<std::size_t>(model_.task.classes);
+    const float* first = numbers + row * static_cast<std::size_t>(model_.task.classes);
     rows.emplace_back(first, first + model_.task.classes);
   }
   return rows;

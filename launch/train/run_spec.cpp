@@ -4,12 +4,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
 #include "io/library_version.h"
 #include "launch/data_options.h"
+#include "launch/layer_options.h"
 #include "launch/check.h"
 #include "launch/options.h"
 #include "launch/printable.h"
@@ -59,8 +61,57 @@ Schedule schedule_of(const Config& config) {
   schedule.power = config.get<double>("optim.power");
   schedule.warmup_epochs = config.get<double>("optim.warmup-epochs");
   schedule.warmup_start = config.get<double>("optim.warmup-start");
+  schedule.constant_warmup = config.get<std::string>("optim.warmup") == "constant";
   validate(schedule);
   return schedule;
+}
+
+/// Without the rates of single layers, which need the model's graph (layer_options.h).
+OptimizerOptions optimizer_of(const Config& config, const RunSpec& spec) {
+  const auto name = config.get<std::string>("optim.name"), average = config.get<std::string>("optim.average");
+  const double counted_from =
+      config.get<double>("optim.average-from") * static_cast<double>(spec.samples) / static_cast<double>(spec.batch);
+  return {.rule = name == "rmsprop"                     ? Optimizer::rmsprop
+                  : name == "adam" || name == "adamw" ? Optimizer::adam
+                  : name == "lars"                      ? Optimizer::lars
+                                                        : Optimizer::sgd,
+          .momentum = config.get<double>("optim.momentum"),
+          .nesterov = config.get<bool>("optim.nesterov"),
+          .decay = config.get<double>("optim.decay"),
+          .decay_biases = config.get<bool>("optim.decay-biases"),
+          .decoupled = name == "adamw",
+          .beta1 = config.get<double>("optim.beta1"),
+          .beta2 = config.get<double>("optim.beta2"),
+          .rho = config.get<double>("optim.rho"),
+          .epsilon = config.get<double>("optim.epsilon"),
+          .trust = config.get<double>("optim.trust"),
+          .clip_norm = config.get<double>("optim.clip-norm"),
+          .clip_value = config.get<double>("optim.clip-value"),
+          .average = average == "polyak" ? AverageKind::polyak : average == "ema" ? AverageKind::ema : AverageKind::none,
+          .average_decay = config.get<double>("optim.average-decay"),
+          .average_from = static_cast<std::int64_t>(std::ceil(counted_from))};
+}
+
+/// What of an optimizer's options decides bits, as the run record has it. Runs of sgd have the words of earlier versions.
+std::string describe(const OptimizerOptions& o, const Config& config) {
+  const std::string decay = fmt::format("decay={} decay-biases={}", o.decay, o.decay_biases);
+  std::string text;
+  switch (o.rule) {
+    case Optimizer::sgd: text = fmt::format("sgd momentum={} nesterov={} {}", o.momentum, o.nesterov, decay); break;
+    case Optimizer::rmsprop:
+      text = fmt::format("rmsprop rho={} momentum={} epsilon={} {}", o.rho, o.momentum, o.epsilon, decay);
+      break;
+    case Optimizer::adam:
+      text = fmt::format("{} beta1={} beta2={} epsilon={} {}", o.decoupled ? "adamw" : "adam", o.beta1, o.beta2, o.epsilon, decay);
+      break;
+    case Optimizer::lars: text = fmt::format("lars trust={} momentum={} {}", o.trust, o.momentum, decay); break;
+  }
+  if (o.clip_norm > 0) text += fmt::format(" clip-norm={}", o.clip_norm);
+  if (o.clip_value > 0) text += fmt::format(" clip-value={}", o.clip_value);
+  if (const auto factors = config.get<std::string>("optim.rate-factor"); !factors.empty()) text += " rate-factor=" + factors;
+  if (o.average == AverageKind::polyak) text += fmt::format(" average=polyak from={}", o.average_from);
+  if (o.average == AverageKind::ema) text += fmt::format(" average=ema decay={}", o.average_decay);
+  return text;
 }
 
 Seeds seeds_of(const Config& config) {
@@ -92,8 +143,12 @@ void set_stage(const std::string& text, DatasetOptions& options) {
 }  // namespace
 
 DatasetOptions dataset_options(const Config& config, Split split) {
+  return dataset_options(config, split, config.get<std::filesystem::path>("data.path"));
+}
+
+DatasetOptions dataset_options(const Config& config, Split split, const std::filesystem::path& path) {
   DatasetOptions options;
-  options.path = config.get<std::filesystem::path>("data.path");
+  options.path = path;
   if (options.path.empty())
     throw UsageError("data.path is missing: the folder of shards that `convoy data import` wrote, or an HDF5 file "
                      "whose datasets data.images and data.labels name");
@@ -122,13 +177,16 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.batch = config.get<std::int64_t>("train.batch");
   spec.virtual_workers = config.get<int>("virtual-workers");
   spec.task.micro_batch = spec.batch / spec.virtual_workers;
+  spec.task.frozen = layer_patterns(config, "freeze");
+  spec.task.label_smoothing = config.get<double>("train.label-smoothing");
+  spec.task.initializers = read_initializers(config);
   if (config.get<std::string>("model.batch-norm") == "global") spec.task.normalised_micro_batches = spec.virtual_workers;
   spec.samples = info.samples;
   if (spec.task.mixes && spec.task.micro_batch < 2)
     throw UsageError(fmt::format("data.mixup mixes pairs of one micro-batch, but train.batch={} in {} micro-batches leaves one "
                                  "sample in each; choose a larger batch or fewer virtual-workers",
                                  spec.batch, spec.virtual_workers));
-  if (spec.batch > spec.samples) {
+  if (spec.samples != kSamplesUnknown && spec.batch > spec.samples) {
     const std::int64_t largest = spec.samples / spec.virtual_workers * spec.virtual_workers;
     throw UsageError(fmt::format("train.batch={} is more than the {} samples of the training split{}", spec.batch, spec.samples,
                                  largest > 0 ? fmt::format("; the largest that virtual-workers={} divides is {}",
@@ -140,8 +198,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   const auto steps = config.get<std::int64_t>("train.steps");
   spec.last_step = steps ? steps : spec.epoch_steps;
   spec.schedule = schedule_of(config);
-  spec.sgd = {config.get<double>("optim.momentum"), config.get<bool>("optim.nesterov"),
-              config.get<double>("optim.decay"), config.get<bool>("optim.decay-biases")};
+  spec.optimizer = optimizer_of(config, spec);
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
   if (config.get<std::string>("reduction-dtype") == "bf16") spec.gradient_sums = SumRounding::bf16;
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
@@ -200,8 +257,11 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
                                    fmt::join(schedule.milestones, ","), schedule.power, schedule.warmup_epochs,
                                    schedule.warmup_start);
   if (depends_on_length(schedule)) record["schedule.steps"] = std::to_string(spec.epoch_steps);
-  record["optimizer"] = fmt::format("sgd momentum={} nesterov={} decay={} decay-biases={}", spec.sgd.momentum,
-                                    spec.sgd.nesterov, spec.sgd.decay, spec.sgd.decay_biases);
+  if (schedule.constant_warmup) record["schedule"] += " constant";
+  record["optimizer"] = describe(spec.optimizer, config);
+  if (spec.task.label_smoothing > 0) record["label-smoothing"] = fmt::format("{}", spec.task.label_smoothing);
+  if (const auto init = config.get<std::string>("train.init"); !init.empty()) record["init"] = init;
+  if (const auto frozen = config.get<std::string>("freeze"); !frozen.empty()) record["freeze"] = frozen;
   record["augment"] = describe(spec.augment);
   if (data.has_views && !data.encoding.empty()) record["data.decoder"] = decoder_version(data.encoding);
   if (const auto shorter = config.get<std::int64_t>("data.resize-short"); shorter > 0)

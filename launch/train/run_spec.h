@@ -19,6 +19,9 @@
 
 namespace convoy {
 
+/// DatasetInfo::samples of a model that came from elsewhere (checkpoint import): it can be used, not trained on.
+inline constexpr std::int64_t kSamplesUnknown = -1;
+
 struct Seeds {
   std::uint64_t init = 0, order = 0, augment = 0, dropout = 0;
 };
@@ -34,7 +37,7 @@ struct RunSpec {
   std::int64_t epoch_steps = 0;    // ceil(E N / B): the length that schedules see
   std::int64_t last_step = 0;      // where this run ends
   Schedule schedule;
-  SgdOptions sgd;
+  OptimizerOptions optimizer;
   Seeds seeds;
   std::size_t bucket_bytes = 0;
   SumRounding gradient_sums = SumRounding::none;  // --reduction-dtype
@@ -42,6 +45,8 @@ struct RunSpec {
 };
 
 DatasetOptions dataset_options(const Config& config, Split split);
+/// The same of other data than data.path's.
+DatasetOptions dataset_options(const Config& config, Split split, const std::filesystem::path& path);
 
 /// The validation split: stored, or held out of train by data.validation; null where there is neither.
 std::unique_ptr<Dataset> open_validation(const Config& config);

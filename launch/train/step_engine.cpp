@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/ops/guard_math.h"
+#include "core/optim/scalars.h"
 #include "core/tensor/error.h"
 #include "launch/train/engine_parts.h"
 
@@ -57,11 +59,13 @@ void bind_update_state(Program& program, const UpdateGraph& update, const StateM
   program.bind_memory(update.scalars, scalars);
   for (const UpdateGraph::Parameter& parameter : update.parameters) {
     program.bind_memory(parameter.weight, memory.of(state.parameters.at(parameter.name).bytes()));
-    program.bind_memory(parameter.velocity, memory.of(state.velocities.at("momentum/" + parameter.name).bytes()));
+    for (const UpdateGraph::Slot& slot : parameter.slots) program.bind_memory(slot.value, memory.of(state.slots.at(slot.name).bytes()));
     if (parameter.copy.exists()) program.bind_memory(parameter.copy, memory.of(state.copies.at(parameter.name).bytes()));
   }
   for (const UpdateGraph::Statistic& statistic : update.statistics)
     program.bind_memory(statistic.running, memory.of(state.state.at(statistic.name).bytes()));
+  for (const UpdateGraph::Average& average : update.averages)
+    program.bind_memory(average.average, memory.of(state.averages.at(average.name).bytes()));
 }
 
 void bind_update_sums(Program& program, const UpdateGraph& update, const TrainingGraph& training,
@@ -77,6 +81,16 @@ void bind_update_sums(Program& program, const UpdateGraph& update, const Trainin
     program.bind_memory(parameter.gradient, sum(parameter.source_gradient));
   for (const UpdateGraph::Statistic& statistic : update.statistics)
     program.bind_memory(statistic.sum, sum(statistic.source_sample));
+}
+
+KeptScalars kept_in(const double* scalars) {
+  return {scalars[kLossScale], static_cast<std::int64_t>(scalars[kGoodSteps]), static_cast<std::int64_t>(scalars[kUpdates])};
+}
+
+void keep_in(double* scalars, const KeptScalars& kept) {
+  math::set_loss_scale(kept.loss_scale, scalars);
+  scalars[kGoodSteps] = static_cast<double>(kept.good_steps);
+  scalars[kUpdates] = static_cast<double>(kept.updates);
 }
 
 void note_samples(const MicroBatch& batch, std::vector<EpochLedger>& ledgers) {

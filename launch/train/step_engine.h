@@ -75,9 +75,11 @@ struct StepResult {
   std::vector<EpochLedger> ledgers;  // of this rank's samples
 };
 
-struct LossScale {
-  double scale = 1;
-  std::int64_t good_steps = 0;     // since it last changed
+/// The scalars that the update program keeps from step to step (StepScalar).
+struct KeptScalars {
+  double loss_scale = 1;
+  std::int64_t good_steps = 0;     // since the loss scale last changed
+  std::int64_t updates = 0;        // that were applied
 };
 
 struct EngineOptions {
@@ -121,8 +123,8 @@ class StepEngine {
   /// The host's tensors (StateMemory::state) become those of the device, and the other way round.
   virtual void read_state() = 0;
   virtual void write_state() = 0;
-  virtual LossScale loss_scale() = 0;
-  virtual void set_loss_scale(const LossScale& scale) = 0;
+  virtual KeptScalars kept_scalars() = 0;
+  virtual void set_kept_scalars(const KeptScalars& kept) = 0;
 
   /// What a rank takes for the model's state, programs, buckets and reduction, where it computes.
   virtual std::size_t memory_bytes() const = 0;

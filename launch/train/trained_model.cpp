@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
@@ -45,6 +47,15 @@ DatasetInfo data_from(const RunRecord& record, const std::string& file) {
   return info;
 }
 
+/// What belongs to layers that are trained, and no part of what was trained (auxiliary heads).
+void drop_training_only(const Graph& graph, Checkpoint& checkpoint) {
+  for (auto* tensors : {&checkpoint.parameters, &checkpoint.state, &checkpoint.averages})
+    std::erase_if(*tensors, [&](const auto& entry) {
+      return std::any_of(graph.training_only.begin(), graph.training_only.end(),
+                         [&](const std::string& scope) { return entry.first.starts_with(scope + "/"); });
+    });
+}
+
 }  // namespace
 
 void record_data(const DatasetInfo& info, RunRecord& record) {
@@ -61,7 +72,7 @@ void record_data(const DatasetInfo& info, RunRecord& record) {
   if (!info.color_values.empty()) record["data.colors"] = nlohmann::json({info.color_values, info.color_vectors}).dump();
 }
 
-TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over) {
+TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over) {
   const std::filesystem::path file = resolve_checkpoint(path, &passed_over);
   Checkpoint checkpoint = read_checkpoint(file);
   DatasetInfo data = data_from(checkpoint.run_record, file.string());
@@ -69,7 +80,9 @@ TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<s
   const RunSpec spec = make_run_spec(config, data);
   const EvaluationGraph graph = build_evaluation_graph(spec.task);
   ModelState state = state_for_inference(graph.graph, spec.seeds.init);
+  drop_training_only(graph.graph, checkpoint);
   restore(state, checkpoint, false, file.string());
+  if (averaged) take_averages(state, checkpoint, file.string());
   for (auto* tensors : {&checkpoint.parameters, &checkpoint.optimizer, &checkpoint.state, &checkpoint.averages})
     tensors->clear();
   return {file, std::move(checkpoint), std::move(config), std::move(data), spec.task, spec.augment, std::move(state)};

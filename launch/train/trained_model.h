@@ -26,7 +26,8 @@ struct TrainedModel {
 
 /// `path`: a checkpoint or a run folder (best, else latest). Throws DataError for a checkpoint that does not verify or
 /// does not fit the model that its config describes. `passed_over`: a sentence for each newer checkpoint that is damaged.
-TrainedModel load_trained_model(const std::filesystem::path& path, std::vector<std::string>& passed_over);
+/// `averaged`: with the averages in place of the last weights and statistics; UsageError where the run kept none.
+TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over);
 
 /// What it was trained in: fp32, tf32, bf16 or fp16. Evaluation and prediction compute in the same, on every device (tf32 on the
 /// cpu: in fp32).

@@ -10,6 +10,7 @@
 #include "core/trace/trace.h"
 #include "distributed/agreement.h"
 #include "launch/check.h"
+#include "launch/layer_options.h"
 #include "launch/train/plans.h"
 #include "launch/train/signals.h"
 
@@ -63,7 +64,9 @@ void Trainer::open_data() {
 
 void Trainer::build_graphs() {
   training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
-  update_ = build_update_graph(training_.graph, training_.gradients, spec_.sgd, spec_.virtual_workers,
+  check_layer_options(config_, training_.graph);
+  spec_.optimizer.rate_factors = rate_factors(config_, training_.graph);
+  update_ = build_update_graph(training_.graph, training_.gradients, spec_.optimizer, spec_.virtual_workers,
                                guard_options(training_, scales_loss(training_)));
 }
 
@@ -87,12 +90,13 @@ void Trainer::build_engine() {
   const trace::Doing starting(trace::Activity::start, "building the programs");
   const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
   ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
-  state_ = initial_state(training_.graph, update_, spec_.seeds.init, all_);
+  state_ = first_state();
   marks_ = first_marks();
   const std::string plans = found_ ? recorded_plans(found_->checkpoint.run_record) : "";
   bind_alike(all_, *backend_, plans, [&] { build_programs(); });
   agree(all_, "the reduction", [&] { engine_->connect(all_); });
   record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+  if (!initial_digest_.empty()) record_["init-from"] = initial_digest_;
 }
 
 void Trainer::build_programs() {
@@ -223,7 +227,6 @@ Trainer::StepOutcome Trainer::end_step() {
     progress_->add_overflow();  // of the scaled loss: the next step has a smaller scale
   }
   if (result.applied) {
-    ++marks_.updates;
     if (chaos_ && chaos_->flips_after(step_ + 1)) flip_bits();
     progress_->add(result.loss, result.weight, result.top1, result.parts.input, result.parts.communication);
   }
@@ -332,7 +335,7 @@ int Trainer::run() {
     folder_->write_status(status(0, done_reason(), -1));
     if (const std::int64_t overflows = progress_->overflows(); overflows > 0)
       progress_->say("train", fmt::format("{} of the steps were not applied: the scaled gradient overflowed; the loss scale is {:g}",
-                                          overflows, engine_->loss_scale().scale));
+                                          overflows, engine_->kept_scalars().loss_scale));
     progress_->say("train", fmt::format("done: {} steps, {:.4g} epochs; {}", step_, exact_epoch(step_),
                                         (folder_->path() / last_checkpoint_).string()));
     progress_->say("checkpoint", saves_.summary());

@@ -69,6 +69,7 @@ class Trainer {
     std::string file;
   };
   std::optional<Found> found_;     // rank 0's, from before the programs are bound until resume() takes it
+  std::string initial_digest_;     // of the checkpoint of --init-from, empty without
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;    // relative to the run folder, complete
   std::string last_digest_;
@@ -102,6 +103,8 @@ class Trainer {
   bool is_own(const std::string& file) const;
   std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
   Checkpoint first_marks() const;
+  ModelState first_state();
+  void take_initial_values(ModelState& state);
 
   struct StepOutcome {
     bool checkpoint = false, stop = false;  // asked for by a signal

@@ -87,7 +87,7 @@ void Trainer::rewind(const std::string& finding) {
                                          "here; a smaller optim.rate, or --on-nan=skip, may help",
                                          finding, kRewinds, fmt::join(skipped, ", ")), false);
   skipped.push_back(bad);
-  const ModelState first = initial_state(training_.graph, update_, spec_.seeds.init, all_);
+  const ModelState first = first_state();
   std::string text;
   agree(all_, "the checkpoint to go back to", [&] {
     if (!folder_) return;

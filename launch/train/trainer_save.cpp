@@ -31,9 +31,10 @@ void Trainer::start_saver() {
 
 /// Collective. Returns when the tensors are copied; they are as all ranks have them (audit).
 void Trainer::save(bool is_best) {
-  const LossScale scale = engine_->loss_scale();
-  marks_.loss_scale = scale.scale;
-  marks_.loss_scale_counter = scale.good_steps;
+  const KeptScalars kept = engine_->kept_scalars();
+  marks_.loss_scale = kept.loss_scale;
+  marks_.loss_scale_counter = kept.good_steps;
+  marks_.updates = kept.updates;
   Checkpoint checkpoint = marks_;
   engine_->read_state();
   store(state_, checkpoint);

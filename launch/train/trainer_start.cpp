@@ -7,7 +7,9 @@
 #include "core/trace/trace.h"
 #include "io/library_version.h"
 #include "launch/commands/version.h"
+#include "launch/layer_options.h"
 #include "launch/preflight.h"
+#include "launch/train/init_from.h"
 #include "launch/train/plans.h"
 #include "launch/train/trainer.h"
 
@@ -178,6 +180,37 @@ Checkpoint Trainer::first_marks() const {
   return marks;
 }
 
+/// Collective: what a run begins with where it does not go on from a checkpoint.
+ModelState Trainer::first_state() {
+  ModelState state = initial_state(training_.graph, update_, spec_.seeds.init, all_);
+  if (config_.get<std::string>("init-from").empty()) return state;
+  agree(all_, "the initial values", [&] {
+    if (folder_) take_initial_values(state);
+  });
+  initial_digest_ = all_.broadcast_string(initial_digest_, 0);
+  broadcast_state(state, all_);
+  begin_averages(state);
+  return state;
+}
+
+/// Rank 0. A run that goes on needs the file no longer: its first values are behind it, and the record names them.
+void Trainer::take_initial_values(ModelState& state) {
+  if (found_) {
+    initial_digest_ = found_->checkpoint.run_record["init-from"];
+    return;
+  }
+  std::vector<std::string> passed_over;
+  const std::string file = resolve_checkpoint(config_.get<std::filesystem::path>("init-from"), &passed_over).string();
+  for (const std::string& damage : passed_over) progress_->say("init", "passed over, damaged: " + damage);
+  const Checkpoint checkpoint = read_checkpoint(file);
+  const std::string digest = digest_of(checkpoint);
+  if (!initial_digest_.empty() && digest != initial_digest_)
+    throw DataError(fmt::format("{}: the digest is {}, but this run began with the values of {}; bring that checkpoint back", file,
+                                digest, initial_digest_));
+  initial_digest_ = digest;
+  progress_->say("init", sentence_of(take_values(state, checkpoint, layer_patterns(config_, "init-from-layers"), file), file));
+}
+
 /// Rank 0 reads and verifies, before the programs are bound: to the library plans that the checkpoint was made with.
 void Trainer::look_for_checkpoint() {
   const trace::Doing starting(trace::Activity::start, "looking for a checkpoint");
@@ -221,7 +254,7 @@ void Trainer::take_over(const std::string& text) {
   if (stream_changed_) ledgers_->excuse(step_ * spec_.batch / spec_.samples);
   broadcast_state(state_, all_);
   engine_->write_state();
-  engine_->set_loss_scale({marks_.loss_scale, marks_.loss_scale_counter});
+  engine_->set_kept_scalars({marks_.loss_scale, marks_.loss_scale_counter, marks_.updates});
 }
 
 }  // namespace convoy

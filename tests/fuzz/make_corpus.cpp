@@ -12,6 +12,7 @@
 #include "io/import/import.h"
 #include "io/jpeg.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "io/test_pictures.h"
 #include "launch/config.h"
 
@@ -189,7 +190,7 @@ void make_checkpoints(const fs::path& folder) {
 void make_all(const fs::path& corpus) {
   fs::remove_all(corpus);
   for (const char* target : {"config", "command_line", "run_folder", "idx", "cifar", "png", "jpeg", "image_folder", "shard", "foreign",
-                             "checkpoint"})
+                             "checkpoint", "safetensors"})
     fs::create_directories(corpus / target);
   make_texts(corpus);
   make_idx(corpus / "idx");
@@ -202,6 +203,9 @@ void make_all(const fs::path& corpus) {
   make_foreign(corpus / "foreign/packed.h5", H5F_LIBVER_EARLIEST, true, H5T_STD_U16BE);
   make_foreign(corpus / "foreign/latest.h5", H5F_LIBVER_LATEST, true, H5T_IEEE_F32LE);
   make_checkpoints(corpus / "checkpoint");
+  Safetensors content{{{"w", test::random_tensor({2, 3}, DType::f32, 1)}, {"n", test::random_tensor({}, DType::i64, 2)}},
+                      {{"format", "pt"}}};
+  write_safetensors(corpus / "safetensors/two", content);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ ModelState small_state() {
     Tensor tensor(Shape{5}, DType::f32);
     for (float& value : tensor.values<float>()) value = 0.25F;
     state.parameters.emplace(name, tensor);
-    state.velocities.emplace("momentum/" + std::string(name), Tensor(Shape{5}, DType::f32));
+    state.slots.emplace("momentum/" + std::string(name), Tensor(Shape{5}, DType::f32));
   }
   return state;
 }
@@ -42,7 +42,7 @@ TEST(Audit, NamesTheTensorAndTheRankThatDiffers) {
 TEST(Audit, LooksAtTheOptimizersSlotsToo) {
   on_ranks(3, [](Communicator& world) {
     ModelState state = small_state();
-    if (world.rank() == 0) flip(state.velocities.at("momentum/conv1/bias"));
+    if (world.rank() == 0) flip(state.slots.at("momentum/conv1/bias"));
     const auto findings = audit_state(state, world, 7);
     ASSERT_EQ(findings.size(), 1U);
     EXPECT_EQ(findings[0].tensor, "optimizer/momentum/conv1/bias");

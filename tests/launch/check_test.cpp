@@ -56,6 +56,35 @@ TEST(CheckRun, AStepScheduleNeedsItsSteps) {
   EXPECT_NO_THROW(check_run(run({"--optim.schedule=step", "--optim.milestones=3,6"})));
 }
 
+TEST(CheckRun, RefusesWhatTheOptimizerHasNoUseFor) {
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.beta1=0.8"})), "optim.beta1 = 0.8", "adam or adamw", "that is sgd");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.name=adam", "--optim.momentum=0.5"})), "optim.momentum", "sgd or rmsprop or lars");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.name=lars", "--optim.nesterov"})), "optim.nesterov");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.name=adamw", "--optim.rho=0.8"})), "optim.rho", "rmsprop");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.epsilon=1"})), "optim.epsilon");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.name=rmsprop", "--optim.trust=1"})), "optim.trust", "lars");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.average-decay=0.9"})), "optim.average = ema", "that is none");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.average=ema", "--optim.average-from=1"})), "polyak");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.average=polyak", "--optim.average-from=10"})), "train.epochs = 10");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.clip-norm=1", "--optim.clip-value=1"})), "one of them");
+  EXPECT_NO_THROW(check_run(run({"--optim.name=rmsprop", "--optim.epsilon=1", "--optim.rho=0.95", "--optim.clip-norm=2"})));
+  EXPECT_NO_THROW(check_run(run({"--optim.name=lars", "--optim.trust=0.01", "--optim.average=polyak", "--optim.average-from=2.5"})));
+}
+
+TEST(CheckRun, AConstantWarmUpNeedsItsLengthAndRate) {
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.warmup=constant", "--optim.warmup-epochs=1"})), "optim.warmup-start");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.warmup=constant", "--optim.warmup-start=0.1"})), "optim.warmup-epochs");
+  EXPECT_NO_THROW(check_run(run({"--optim.warmup=constant", "--optim.warmup-epochs=1", "--optim.warmup-start=0.1"})));
+}
+
+TEST(CheckRun, ReadsPatternsOfLayersAndTheirFactors) {
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.rate-factor=conv1"})), "'conv1'", "PATTERN:FACTOR");
+  EXPECT_USAGE_ERROR(check_run(run({"--optim.rate-factor=conv1:0"})), "above 0", "--freeze");
+  EXPECT_USAGE_ERROR(check_run(run({"--freeze=a,,b"})), "freeze = 'a,,b'", "one is empty");
+  EXPECT_USAGE_ERROR(check_run(run({"--init-from-layers=conv1"})), "--init-from");
+  EXPECT_NO_THROW(check_run(run({"--optim.rate-factor=conv1:0.1,fc*:1e-2", "--freeze=conv1,conv2", "--init-from=x"})));
+}
+
 TEST(CheckRun, RejectsAWarmUpLongerThanTheRunAndNesterovWithoutMomentum) {
   EXPECT_USAGE_ERROR(check_run(run({"--train.epochs=2", "--optim.warmup-epochs=3"})),
                      "longer than train.epochs");

@@ -77,6 +77,19 @@ TEST_F(DeviceTraining, GivesTheHostsBitsOnOneToFourRanks) {
   }
 }
 
+TEST_F(DeviceTraining, OfEveryOptimizerGivesTheHostsBitsThroughAResume) {
+  for (const std::string name : {"rmsprop", "adam", "adamw", "lars"}) {
+    const std::string options = with(kResNet, "--train.steps=4 --optim.rate=0.01") + " --optim.name=" + name +
+                                " --optim.clip-norm=0.5 --optim.average=ema --freeze=stem";
+    const std::string expected = host_digest("host-" + name, options);
+    Outcome outcome = on_device(2, "part-" + name, with(options, "--train.steps=2"));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    outcome = on_device(1, "part-" + name, options + " --resume=latest");
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest("part-" + name), expected) << name;
+  }
+}
+
 TEST_F(DeviceTraining, MixesSamplesAsTheHostDoes) {
   const std::string options = kResNet + " --data.mixup=0.5 --data.cutout=4 --data.brightness=0.2";
   const std::string expected = host_digest("host-mixed", options);
@@ -303,6 +316,19 @@ TEST_F(DeviceTraining, GivesOneDigestOnTheCudaBackendWhateverTheRanksAndOrders) 
     const Outcome outcome = on_device(ranks, run, options, "cuda", 5);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(digest(run), expected) << ranks << " ranks";
+  }
+}
+
+TEST_F(DeviceTraining, OfEveryOptimizerGivesOneDigestOnTheCudaBackend) {
+  for (const std::string name : {"rmsprop", "adam", "lars"}) {
+    const std::string options =
+        with(kMlp, "--train.steps=4 --train.batch=16 --checkpoint.every-steps=0 --train.audit-every=0 --data.validation=0 "
+                   "--optim.nesterov=no --optim.decay=1e-3 --optim.clip-norm=0.5 --optim.average=polyak --optim.name=" + name);
+    for (int ranks : {1, 2}) {
+      const Outcome outcome = on_device(ranks, "cuda-" + name + std::to_string(ranks), options, "cuda", ranks);
+      ASSERT_EQ(outcome.status, 0) << outcome.err;
+    }
+    EXPECT_EQ(digest("cuda-" + name + "1"), digest("cuda-" + name + "2")) << name;
   }
 }
 

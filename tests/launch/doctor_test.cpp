@@ -210,12 +210,12 @@ TEST(Doctor, ResolvesChainsOfWaitingToTheRankThatAllWaitFor) {
                                              {.rank = 1, .ago = 0.01, .threads = {idle(), waiting_for(3, 40)}},
                                              {.rank = 2, .ago = 0.01, .threads = {idle(), waiting_for(0, 41.5)}},
                                              {.rank = 3, .ago = 0.01,
-                                              .threads = {{.activity = Activity::update, .what = "conv1 sgd_update", .seconds = 42},
+                                              .threads = {{.activity = Activity::update, .what = "conv1 weight_update", .seconds = 42},
                                                           waiting_for(0, 50)}}}));
   EXPECT_EQ(verdict.outcome, Outcome::hanging);
   EXPECT_EQ(verdict.rank, 3);
   expect_words(verdict.sentence, {"running, but ranks 0 to 2 wait for rank 3 (process 4703 on host n1) for 42 s",
-                                  "has been updating: conv1 sgd_update for 42 s, in step 37"});
+                                  "has been updating: conv1 weight_update for 42 s, in step 37"});
 }
 
 TEST(Doctor, KnowsRanksThatWaitForEachOther) {

@@ -35,7 +35,7 @@ class Scripts : public testing::Test {
 
 TEST_F(Scripts, SetupDoesNothingWhereNothingIsMissing) {
   add_debian("");
-  const Outcome outcome = run("setup' --test");
+  const Outcome outcome = run("setup' --benchmarks");
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(lines_in(outcome.out), 1) << outcome.out;
   EXPECT_FALSE(std::filesystem::exists(calls()));

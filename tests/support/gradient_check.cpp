@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/backend/backend.h"
+#include "core/graph/initialize.h"
 #include "core/graph/passes.h"
 #include "core/graph/program.h"
 #include "core/random/philox.h"
@@ -107,6 +108,10 @@ void expect_gradients(const Build& build, const GradientCheck& check) {
   Bindings bindings(forward, check);
   bindings.bind(forward_program);
   bindings.bind(program);
+  std::vector<Tensor> added;  // constants of gradient rules
+  for (Value constant : both.with_role(Role::constant))
+    if (constant.id >= static_cast<int>(forward.values().size()))
+      program.bind_memory(constant, added.emplace_back(initial_value(both.info(constant), check.seed)).bytes());
   program.run();
   for (const ParameterGradient& entry : gradients) {
     const std::span<double> parameter = bindings.of(entry.parameter);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <thread>
 
+#include "core/ops/chain.h"
+#include "core/ops/update_operands.h"
 #include "core/random/philox.h"
 #include "core/tensor/narrow.h"
 
@@ -109,21 +111,23 @@ std::vector<Tensor> run(Device& device, Kernel& kernel, const OpDesc& desc, cons
   return results;
 }
 
-/// The step's scalars stay double on every backend.
-bool stays_double(const ParityCase& c, std::size_t input) {
-  return (c.kind == OpKind::sgd_update && input == 3) || (c.kind == OpKind::running_update && input == 2) ||
-         (c.kind == OpKind::step_guard && input == 1);
+/// Operands that are data.
+bool is_data(const ParityCase& c, std::size_t input) {
+  if (const auto* chain = std::get_if<ChainAttributes>(&c.attributes)) return !per_channel_inputs(*chain, c.inputs.size())[input];
+  return takes_narrow(c.kind, static_cast<int>(input));
 }
 
 /// Operands of the compute type: data, and the copy of the weights that an update writes.
 bool is_narrow(const ParityCase& c, std::size_t input) {
-  return takes_narrow(c.kind, static_cast<int>(input)) || (c.kind == OpKind::sgd_update && input == 4);
+  const bool copy = c.kind == OpKind::weight_update &&
+                    static_cast<int>(input) == operands_of(std::get<UpdateAttributes>(c.attributes)).copy;
+  return is_data(c, input) || copy;
 }
 
 std::vector<Tensor> typed_inputs(const ParityCase& c, DType compute) {
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    inputs.push_back(stays_double(c, i) ? c.inputs[i].clone()
+    inputs.push_back(always_double(c.kind, c.attributes, static_cast<int>(i)) ? c.inputs[i].clone()
                                         : to_type(c.inputs[i], is_narrow(c, i) ? compute : DType::f32));
   return inputs;
 }
@@ -134,14 +138,25 @@ bool same_bytes(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   });
 }
 
-void expect_close(const Tensor& found, const Tensor& expected, double length, const std::string& where) {
+/// The rounding of a result behind which no other one lies, or of all the steps of a chain together.
+Rounding rounding_of(const ParityCase& c, DType result) {
+  const auto* chain = std::get_if<ChainAttributes>(&c.attributes);
+  if (chain == nullptr) return rounding_of(result);
+  Rounding all{0, 0};
+  for (const ChainStep& step : chain->steps) {
+    const Rounding one = rounding_of(step.type);
+    all = {all.unit + 2 * one.unit, all.least + 2 * one.least};
+  }
+  return all;
+}
+
+void expect_close(const Tensor& found, const Tensor& expected, double length, const Rounding& rounding, const std::string& where) {
   const std::vector<double> a = as_doubles(found), b = as_doubles(expected);
   double squared_error = 0, squares = 0;
   for (std::size_t i = 0; i < b.size(); ++i) {
     squared_error += (a[i] - b[i]) * (a[i] - b[i]);
     squares += b[i] * b[i];
   }
-  const Rounding rounding = rounding_of(found.dtype());
   const double sums = 4 * kUnit * (1 + std::sqrt(length)), bound = sums + rounding.unit;
   EXPECT_LE(squared_error, bound * bound * squares + rounding.least * rounding.least * static_cast<double>(b.size()))
       << where << ": normalised squared error";
@@ -169,7 +184,10 @@ std::vector<Tensor> run_reference(const ParityCase& c) {
   for (const Tensor& input : c.inputs) inputs.push_back(input.clone());
   ParityCase in_double = c;
   if (auto* prepare = std::get_if<PrepareAttributes>(&in_double.attributes)) prepare->output = DType::f64;
+  if (auto* paths = std::get_if<PathsAttributes>(&in_double.attributes)) paths->real = DType::f64;
   if (auto* cast = std::get_if<CastAttributes>(&in_double.attributes)) cast->to = DType::f64;
+  if (auto* chain = std::get_if<ChainAttributes>(&in_double.attributes))
+    for (ChainStep& step : chain->steps) step.type = DType::f64;
   const OpDesc desc = describe(in_double, inputs);
   const auto reference = make_reference_backend();
   return run(reference->device(), *reference->bind(desc, 1), desc, c, inputs);
@@ -178,8 +196,10 @@ std::vector<Tensor> run_reference(const ParityCase& c) {
 ParityCase lowered(const ParityCase& c, DType compute) {
   ParityCase low = c;
   if (auto* prepare = std::get_if<PrepareAttributes>(&low.attributes)) prepare->output = compute;
+  if (auto* chain = std::get_if<ChainAttributes>(&low.attributes))
+    for (ChainStep& step : chain->steps) step.type = step.type == DType::f32 ? compute : step.type;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    if (!takes_narrow(c.kind, static_cast<int>(i)) || c.inputs[i].dtype() != DType::f64) continue;
+    if (!is_data(c, i) || c.inputs[i].dtype() != DType::f64) continue;
     const std::vector<double> values = as_doubles(to_type(c.inputs[i], compute));
     low.inputs[i] = Tensor(c.inputs[i].shape(), DType::f64);
     std::copy(values.begin(), values.end(), low.inputs[i].values<double>().begin());
@@ -210,7 +230,7 @@ void expect_parity(const Backend& backend, const ParityCase& c, DType compute) {
     const std::string where = c.name + ", " + std::string(op_def(c.kind).name) + " in " + std::string(name_of(compute)) +
                               ", result " + std::to_string(i);
     if (expected[i].dtype() == DType::f64)
-      expect_close(found[i], expected[i], c.length, where);
+      expect_close(found[i], expected[i], c.length, rounding_of(lowered(c, compute), found[i].dtype()), where);
     else
       EXPECT_TRUE(same_bytes({found[i]}, {expected[i]})) << where << ": integers differ";
   }

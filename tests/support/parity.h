@@ -1,6 +1,6 @@
 #pragma once
 // Parity: one op on the reference backend in double and on another backend in single or mixed precision, from the same
-// values. `compute`: f32, or bf16 / f16 for the operands that takes_narrow() lists (and the copy that sgd_update writes);
+// values. `compute`: f32, or bf16 / f16 for the operands that takes_narrow() lists (and the copy that weight_update writes);
 // the others stay f32.
 #include <string>
 #include <vector>

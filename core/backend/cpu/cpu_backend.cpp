@@ -52,6 +52,21 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"vector", bind_batch_norm_global_sums}};
     case OpKind::batch_norm_global_backward:
       return {{"vector", bind_batch_norm_global_backward}};
+    case OpKind::local_response:
+      return {{"vector", bind_local_response}};
+    case OpKind::local_response_backward:
+      return {{"vector", bind_local_response_backward}};
+    case OpKind::layer_norm:
+      return {{"vector", bind_layer_norm}};
+    case OpKind::layer_norm_backward:
+      return {{"vector", bind_layer_norm_backward}};
+    case OpKind::resample:
+    case OpKind::resample_backward:
+      return {{"vector", bind_resample}};
+    case OpKind::path_weights:
+      return {{"loop", bind_path_weights}};
+    case OpKind::scale_samples:
+      return {{"vector", bind_scale_samples}};
     case OpKind::dropout:
       return {{"vector", bind_dropout}};
     case OpKind::add:
@@ -89,10 +104,18 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"copy", bind_connections}};
     case OpKind::cast:
       return {{"loop", bind_cast}};
+    case OpKind::elementwise_chain:
+      return {{"vector", bind_chain}};
     case OpKind::step_guard:
       return {{"loop", bind_guard}};
-    case OpKind::sgd_update:
-      return {{"vector", bind_sgd}};
+    case OpKind::weight_update:
+      return {{"vector", bind_weight_update}};
+    case OpKind::squared_norms:
+      return {{"vector", bind_squared_norms}};
+    case OpKind::clip_norm:
+      return {{"loop", bind_clip_norm}};
+    case OpKind::average_update:
+      return {{"vector", bind_average}};
     case OpKind::running_update:
       return {{"vector", bind_running}};
     case OpKind::reshape:
@@ -147,23 +170,19 @@ bool takes_narrow_itself(OpKind kind) {
     case OpKind::slice:
     case OpKind::pad_channels:
     case OpKind::cast:
-    case OpKind::sgd_update:
+    case OpKind::elementwise_chain:
+    case OpKind::weight_update:
       return true;
     default:
       return false;
   }
 }
 
-/// Kinds with operands that are double on every backend: the scalars of a step.
-bool takes_doubles(OpKind kind) {
-  return kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
-}
-
 /// Types that no candidate takes, in words; empty if all are fine.
 std::string wrong_types(const OpDesc& op) {
   for (const auto* side : {&op.inputs, &op.outputs})
     for (const TensorDesc& operand : *side)
-      if (operand.dtype == DType::f64 && !takes_doubles(op.kind))
+      if (operand.dtype == DType::f64 && !has_doubles(op.kind))
         return fmt::format("the cpu backend computes in float32 and narrower types, found an operand {} of {}",
                            operand.shape.str(), name_of(operand.dtype));
   return {};

@@ -23,7 +23,10 @@ const RandomKernels& random_kernels() {
 
 constexpr std::int64_t kSumBlock = 2048;  // elements of a sum of many terms that stay in the first cache
 
-ActivationKind kind_of(const OpDesc& op) { return std::get<ActivationAttributes>(op.attributes).kind; }
+static_assert(ElementwiseKernels::kActivations == kActivationKinds);
+
+int kind_of(const OpDesc& op) { return static_cast<int>(std::get<ActivationAttributes>(op.attributes).kind); }
+float slope_of(const OpDesc& op) { return static_cast<float>(std::get<ActivationAttributes>(op.attributes).slope); }
 
 /// Keeps or drops the n elements of one sample, from `first` on, by the words of its key.
 void drop(const RandomKey& key, std::uint32_t threshold, float scale, const Reals& reals, const void* x, void* y,
@@ -46,7 +49,8 @@ void drop(const RandomKey& key, std::uint32_t threshold, float scale, const Real
 }  // namespace
 
 Bound bind_activation(const OpDesc& op, int threads, std::string*) {
-  const auto f = kernels().activation[static_cast<int>(kind_of(op))];
+  const auto f = kernels().activation[kind_of(op)];
+  const float slope = slope_of(op);
   const std::int64_t n = op.inputs[0].shape.elements();
   const Reals reals(op.inputs[0].dtype);
   return make_vector_kernel(
@@ -54,7 +58,7 @@ Bound bind_activation(const OpDesc& op, int threads, std::string*) {
            [=](const KernelArguments& arguments) {
              parallel_blocks(threads, n, kElementBlock, [&](std::int64_t begin, std::int64_t m) {
                for_elements<1>(reals, arguments, begin, m,
-                               [&](const float* const* x, float* y, std::int64_t count) { f(x[0], y, count); });
+                               [&](const float* const* x, float* y, std::int64_t count) { f(x[0], slope, y, count); });
              });
            },
        .in_place = {{0, 0}}});
@@ -62,7 +66,9 @@ Bound bind_activation(const OpDesc& op, int threads, std::string*) {
 
 namespace {
 
-Bound bind_binary(const OpDesc& op, int threads, ElementwiseKernels::Binary f) {
+/// f(a, b, y, n)
+template <typename F>
+Bound bind_binary(const OpDesc& op, int threads, F f) {
   const std::int64_t n = op.inputs[0].shape.elements();
   const Reals reals(op.inputs[0].dtype);
   return make_vector_kernel(
@@ -80,7 +86,9 @@ Bound bind_binary(const OpDesc& op, int threads, ElementwiseKernels::Binary f) {
 }  // namespace
 
 Bound bind_activation_backward(const OpDesc& op, int threads, std::string*) {
-  return bind_binary(op, threads, kernels().activation_backward[static_cast<int>(kind_of(op))]);
+  const auto f = kernels().activation_backward[kind_of(op)];
+  const float slope = slope_of(op);
+  return bind_binary(op, threads, [=](const float* y, const float* dy, float* dx, std::int64_t n) { f(y, dy, slope, dx, n); });
 }
 
 Bound bind_multiply(const OpDesc& op, int threads, std::string*) {

@@ -28,6 +28,13 @@ Bound bind_batch_norm_moments(const OpDesc& op, int threads, std::string* reason
 Bound bind_batch_norm_global(const OpDesc& op, int threads, std::string* reason);
 Bound bind_batch_norm_global_sums(const OpDesc& op, int threads, std::string* reason);
 Bound bind_batch_norm_global_backward(const OpDesc& op, int threads, std::string* reason);
+Bound bind_local_response(const OpDesc& op, int threads, std::string* reason);
+Bound bind_local_response_backward(const OpDesc& op, int threads, std::string* reason);
+Bound bind_layer_norm(const OpDesc& op, int threads, std::string* reason);
+Bound bind_layer_norm_backward(const OpDesc& op, int threads, std::string* reason);
+Bound bind_resample(const OpDesc& op, int threads, std::string* reason);  // and its gradient
+Bound bind_path_weights(const OpDesc& op, int threads, std::string* reason);
+Bound bind_scale_samples(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dropout(const OpDesc& op, int threads, std::string* reason);
 Bound bind_add(const OpDesc& op, int threads, std::string* reason);
 Bound bind_multiply(const OpDesc& op, int threads, std::string* reason);
@@ -44,8 +51,12 @@ Bound bind_top_k(const OpDesc& op, int threads, std::string* reason);
 Bound bind_sum_weights(const OpDesc& op, int threads, std::string* reason);
 Bound bind_connections(const OpDesc& op, int threads, std::string* reason);  // scatter, gather
 Bound bind_cast(const OpDesc& op, int threads, std::string* reason);
+Bound bind_chain(const OpDesc& op, int threads, std::string* reason);
 Bound bind_guard(const OpDesc& op, int threads, std::string* reason);
-Bound bind_sgd(const OpDesc& op, int threads, std::string* reason);
+Bound bind_squared_norms(const OpDesc& op, int threads, std::string* reason);
+Bound bind_clip_norm(const OpDesc& op, int threads, std::string* reason);
+Bound bind_weight_update(const OpDesc& op, int threads, std::string* reason);
 Bound bind_running(const OpDesc& op, int threads, std::string* reason);
+Bound bind_average(const OpDesc& op, int threads, std::string* reason);
 
 }  // namespace convoy::cpu

@@ -14,6 +14,7 @@ namespace {
 const LossKernels& kernels() { return cpu_isa() == CpuIsa::avx512 ? avx512::loss_kernels : avx2::loss_kernels; }
 
 double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attributes).scale; }
+float smoothing_of(const OpDesc& op) { return static_cast<float>(std::get<LossAttributes>(op.attributes).smoothing); }
 
 /// Labels come from files: one beyond the classes is an error of the data, not of the program.
 void check_labels(const std::int32_t* labels, std::int64_t n, std::int64_t positions, std::int64_t classes) {
@@ -42,6 +43,7 @@ Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
   const Shape& logits = op.inputs[0].shape;
   const std::int64_t n = logits[0], k = logits[-1], positions = logits.elements(1, logits.rank() - 1);
   const double scale = scale_of(op);
+  const float smoothing = smoothing_of(op);
   const LossKernels* kernel = &kernels();
   KernelSpec spec;
   spec.scratch_bytes = round_up_64(static_cast<std::size_t>(n * positions + n) * sizeof(float));
@@ -53,7 +55,7 @@ Bound bind_softmax(const OpDesc& op, int threads, std::string*) {
     float* probabilities = output<float>(arguments, 1);
     parallel_for(threads, n, [&](std::int64_t i) {
       const std::int64_t at = i * positions;
-      kernel->softmax(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at, positions, k,
+      kernel->softmax(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at, positions, k, smoothing,
                       probabilities != nullptr ? probabilities + at * k : nullptr, position_losses + at);
       double sum = 0;
       for (std::int64_t p = 0; p < positions; ++p) sum += static_cast<double>(position_losses[at + p]);
@@ -69,6 +71,7 @@ Bound bind_softmax_backward(const OpDesc& op, int threads, std::string*) {
   const Shape& p = op.inputs[0].shape;
   const std::int64_t n = p[0], k = p[-1], positions = p.elements(1, p.rank() - 1);
   const double scale = scale_of(op) / static_cast<double>(positions);
+  const float smoothing = smoothing_of(op);
   const LossKernels* kernel = &kernels();
   const auto run = [=](const KernelArguments& arguments) {
     check_labels(input<std::int32_t>(arguments, 1), n, positions, k);
@@ -77,7 +80,7 @@ Bound bind_softmax_backward(const OpDesc& op, int threads, std::string*) {
       const std::int64_t at = i * positions;
       const auto factor = static_cast<float>(scaled * static_cast<double>(input<float>(arguments, 2)[i]));
       kernel->softmax_backward(input<float>(arguments, 0) + at * k, input<std::int32_t>(arguments, 1) + at,
-                               positions, k, factor, output<float>(arguments, 0) + at * k);
+                               positions, k, smoothing, factor, output<float>(arguments, 0) + at * k);
     });
   };
   return make_vector_kernel({.run = run, .in_place = {{0, 0}}});

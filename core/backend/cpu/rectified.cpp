@@ -8,7 +8,7 @@
 namespace convoy::cpu {
 namespace {
 
-ElementwiseKernels::Unary relu() {
+ElementwiseKernels::Activation relu() {
   const auto& kernels = cpu_isa() == CpuIsa::avx512 ? avx512::elementwise_kernels : avx2::elementwise_kernels;
   return kernels.activation[static_cast<int>(ActivationKind::relu)];
 }
@@ -29,7 +29,7 @@ class Rectified final : public Layer {
     const KernelArguments in_place{inputs, inputs};
     parallel_blocks(threads_, elements_, kElementBlock, [&](std::int64_t begin, std::int64_t n) {
       for_elements<1>(reals_, in_place, begin, n, [f = relu_](const float* const* x, float* y, std::int64_t count) {
-        f(x[0], y, count);
+        f(x[0], 0, y, count);
       });
     });
   }
@@ -39,7 +39,7 @@ class Rectified final : public Layer {
   Reals reals_;
   std::int64_t elements_;
   int threads_;
-  ElementwiseKernels::Unary relu_ = relu();
+  ElementwiseKernels::Activation relu_ = relu();
 };
 
 }  // namespace

@@ -30,6 +30,22 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"own", bind_batch_norm_inference}};
     case OpKind::batch_norm_backward:
       return {{"own", bind_batch_norm_backward}};
+    case OpKind::local_response:
+      return {{"own", bind_local_response}};
+    case OpKind::local_response_backward:
+      return {{"own", bind_local_response_backward}};
+    case OpKind::layer_norm:
+      return {{"own", bind_layer_norm}};
+    case OpKind::layer_norm_backward:
+      return {{"own", bind_layer_norm_backward}};
+    case OpKind::resample:
+      return {{"own", bind_resample}};
+    case OpKind::resample_backward:
+      return {{"own", bind_resample_backward}};
+    case OpKind::path_weights:
+      return {{"own", bind_path_weights}};
+    case OpKind::scale_samples:
+      return {{"own", bind_scale_samples}};
     case OpKind::dropout:
       return {{"own", bind_dropout}};
     case OpKind::add:
@@ -67,12 +83,19 @@ std::vector<Candidate> candidates(OpKind kind) {
       return {{"own", bind_connections}};
     case OpKind::cast:
       return {{"own", bind_cast}};
+    case OpKind::elementwise_chain:
+      return {{"own", bind_chain}};
     case OpKind::step_guard:
       return {{"own", bind_guard}};
-    case OpKind::sgd_update:
-      return {{"own", bind_sgd}};
+    case OpKind::weight_update:
+      return {{"own", bind_weight_update}};
     case OpKind::running_update:
-      return {{"own", bind_running}};
+    case OpKind::average_update:
+      return {{"own", bind_blend}};
+    case OpKind::squared_norms:
+      return {{"own", bind_squared_norms}};
+    case OpKind::clip_norm:
+      return {{"own", bind_clip_norm}};
     case OpKind::batch_norm_moments:  // devices do not sum over the batch within a step: its engine says so
     case OpKind::batch_norm_global:
     case OpKind::batch_norm_global_sums:

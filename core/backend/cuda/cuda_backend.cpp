@@ -14,10 +14,8 @@ namespace {
 
 bool is_narrow(DType type) { return type == DType::bf16 || type == DType::f16; }
 
-/// Kinds with real operands of several types: f64 scalars, copies in a narrow type.
-bool takes_any_real(OpKind kind) {
-  return kind == OpKind::cast || kind == OpKind::step_guard || kind == OpKind::sgd_update || kind == OpKind::running_update;
-}
+/// Kinds with real operands of several types: f64 scalars, copies in a narrow type, casts.
+bool takes_any_real(OpKind kind) { return kind == OpKind::cast || kind == OpKind::elementwise_chain || has_doubles(kind); }
 
 std::string told(const TensorDesc& operand) {
   return fmt::format("an operand {} of {}", operand.shape.str(), name_of(operand.dtype));
@@ -83,8 +81,8 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Kernel> bind_together(std::span<const OpDesc> ops) const override {
     const OpKind kind = ops.front().kind;
     if (!std::all_of(ops.begin(), ops.end(), [&](const OpDesc& op) { return op.kind == kind; })) return nullptr;
-    if (kind == OpKind::sgd_update) return bind_sgd_together(context_, ops);
-    if (kind == OpKind::running_update) return bind_running_together(context_, ops);
+    if (kind == OpKind::weight_update) return bind_weight_updates_together(context_, ops);
+    if (kind == OpKind::running_update || kind == OpKind::average_update) return bind_blends_together(context_, ops);
     return nullptr;
   }
 

@@ -89,6 +89,7 @@ Bound bind_map(const Context& context, const OpDesc& op, F f) {
 
 template <ActivationKind K>
 struct Activate {
+  float slope;
   __device__ float operator()(const float (&x)[1]) const {
     if constexpr (K == ActivationKind::relu)
       return math::relu(x[0]);
@@ -98,6 +99,16 @@ struct Activate {
       return math::sigmoid(x[0]);
     else if constexpr (K == ActivationKind::scaled_tanh)
       return math::scaled_tanh(x[0]);
+    else if constexpr (K == ActivationKind::leaky_relu)
+      return math::leaky_relu(x[0], slope);
+    else if constexpr (K == ActivationKind::elu)
+      return math::elu(x[0], slope);
+    else if constexpr (K == ActivationKind::negative_part)
+      return math::negative_part(x[0]);
+    else if constexpr (K == ActivationKind::complement)
+      return 1.0f - x[0];
+    else if constexpr (K == ActivationKind::scale)
+      return slope * x[0];
     else
       return x[0];
   }
@@ -106,6 +117,7 @@ struct Activate {
 /// y, dy
 template <ActivationKind K>
 struct ActivateBackward {
+  float slope;
   __device__ float operator()(const float (&x)[2]) const {
     if constexpr (K == ActivationKind::relu)
       return math::relu_backward(x[0], x[1]);
@@ -115,6 +127,16 @@ struct ActivateBackward {
       return math::sigmoid_backward(x[0], x[1]);
     else if constexpr (K == ActivationKind::scaled_tanh)
       return math::scaled_tanh_backward(x[0], x[1]);
+    else if constexpr (K == ActivationKind::leaky_relu)
+      return math::leaky_relu_backward(x[0], x[1], slope);
+    else if constexpr (K == ActivationKind::elu)
+      return math::elu_backward(x[0], x[1], slope);
+    else if constexpr (K == ActivationKind::negative_part)
+      return math::negative_part_backward(x[0], x[1]);
+    else if constexpr (K == ActivationKind::complement)
+      return -x[1];
+    else if constexpr (K == ActivationKind::scale)
+      return slope * x[1];
     else
       return x[1];
   }
@@ -141,14 +163,22 @@ struct Add {
 
 template <template <ActivationKind> class F, int N>
 Bound bind_by_kind(const Context& context, const OpDesc& op) {
-  switch (std::get<ActivationAttributes>(op.attributes).kind) {
-    case ActivationKind::relu: return bind_map<N>(context, op, F<ActivationKind::relu>{});
-    case ActivationKind::tanh: return bind_map<N>(context, op, F<ActivationKind::tanh>{});
-    case ActivationKind::sigmoid: return bind_map<N>(context, op, F<ActivationKind::sigmoid>{});
-    case ActivationKind::scaled_tanh: return bind_map<N>(context, op, F<ActivationKind::scaled_tanh>{});
-    case ActivationKind::none: break;
+  const auto& attributes = std::get<ActivationAttributes>(op.attributes);
+  const auto slope = static_cast<float>(attributes.slope);
+  switch (attributes.kind) {
+    case ActivationKind::relu: return bind_map<N>(context, op, F<ActivationKind::relu>{slope});
+    case ActivationKind::tanh: return bind_map<N>(context, op, F<ActivationKind::tanh>{slope});
+    case ActivationKind::sigmoid: return bind_map<N>(context, op, F<ActivationKind::sigmoid>{slope});
+    case ActivationKind::scaled_tanh: return bind_map<N>(context, op, F<ActivationKind::scaled_tanh>{slope});
+    case ActivationKind::leaky_relu: return bind_map<N>(context, op, F<ActivationKind::leaky_relu>{slope});
+    case ActivationKind::elu: return bind_map<N>(context, op, F<ActivationKind::elu>{slope});
+    case ActivationKind::negative_part: return bind_map<N>(context, op, F<ActivationKind::negative_part>{slope});
+    case ActivationKind::complement: return bind_map<N>(context, op, F<ActivationKind::complement>{slope});
+    case ActivationKind::scale: return bind_map<N>(context, op, F<ActivationKind::scale>{slope});
+    case ActivationKind::none:
+    case ActivationKind::count_: break;
   }
-  return bind_map<N>(context, op, F<ActivationKind::none>{});
+  return bind_map<N>(context, op, F<ActivationKind::none>{slope});
 }
 
 // Sums of many terms (a value of a dense block that many layers read): the pointers travel in the kernel's own arguments.

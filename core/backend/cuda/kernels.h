@@ -22,6 +22,8 @@ Bound bind_activation_backward(const Context& context, const OpDesc& op, std::st
 Bound bind_add(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_multiply(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_cast(const Context& context, const OpDesc& op, std::string* reason);
+// chain.cu
+Bound bind_chain(const Context& context, const OpDesc& op, std::string* reason);
 // channel_operands.cu: add_, multiply_channels; sum_, dot_to_channels
 Bound bind_channel_operand(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_channel_sum(const Context& context, const OpDesc& op, std::string* reason);
@@ -32,6 +34,17 @@ Bound bind_batch_norm_backward(const Context& context, const OpDesc& op, std::st
 // pool.cu, pool_backward.cu
 Bound bind_pool(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_pool_backward(const Context& context, const OpDesc& op, std::string* reason);
+// rows.cu: local response normalisation, layer normalisation
+Bound bind_local_response(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_local_response_backward(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_layer_norm(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_layer_norm_backward(const Context& context, const OpDesc& op, std::string* reason);
+// resample.cu
+Bound bind_resample(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_resample_backward(const Context& context, const OpDesc& op, std::string* reason);
+// paths.cu
+Bound bind_path_weights(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_scale_samples(const Context& context, const OpDesc& op, std::string* reason);
 // dropout.cu
 Bound bind_dropout(const Context& context, const OpDesc& op, std::string* reason);
 // channels.cu: concat, slice, pad_channels; scatter_, gather_connections
@@ -48,12 +61,16 @@ Bound bind_top_k(const Context& context, const OpDesc& op, std::string* reason);
 Bound bind_sum_weights(const Context& context, const OpDesc& op, std::string* reason);
 // prepare.cu
 Bound bind_prepare(const Context& context, const OpDesc& op, std::string* reason);
-// update.cu
-Bound bind_sgd(const Context& context, const OpDesc& op, std::string* reason);
-Bound bind_running(const Context& context, const OpDesc& op, std::string* reason);
+// guard.cu
 Bound bind_guard(const Context& context, const OpDesc& op, std::string* reason);
-/// Neighbouring sgd_update (or running_update) ops as one kernel.
-Bound bind_sgd_together(const Context& context, std::span<const OpDesc> ops);
-Bound bind_running_together(const Context& context, std::span<const OpDesc> ops);
+// norms.cu
+Bound bind_squared_norms(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_clip_norm(const Context& context, const OpDesc& op, std::string* reason);
+// update.cu; neighbours as one kernel: null where their rules differ
+Bound bind_weight_update(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_weight_updates_together(const Context& context, std::span<const OpDesc> ops);
+// running.cu: running_update, average_update; neighbours of one kind as one kernel
+Bound bind_blend(const Context& context, const OpDesc& op, std::string* reason);
+Bound bind_blends_together(const Context& context, std::span<const OpDesc> ops);
 
 }  // namespace convoy::cuda

@@ -75,10 +75,10 @@ __global__ void sum_all(const float* x, int n, float* total) {
   if (threadIdx.x == 0) *total = static_cast<float>(sum);
 }
 
-/// Minus the log probability of the label, and probabilities (may be null), of rows of k logits. `Lanes`
+/// The cross-entropy with the label's target, smoothed, and probabilities (may be null), of rows of k logits. `Lanes`
 /// neighbouring lanes take one row.
 template <int Lanes>
-__global__ void softmax_rows(const float* logits, const std::int32_t* labels, int k, std::int64_t rows,
+__global__ void softmax_rows(const float* logits, const std::int32_t* labels, int k, std::int64_t rows, float smoothing,
                              float* probabilities, float* losses) {
   const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) / Lanes;
   const int lane = static_cast<int>(threadIdx.x) % Lanes;
@@ -91,16 +91,23 @@ __global__ void softmax_rows(const float* logits, const std::int32_t* labels, in
   float total = 0;
   for (int j = lane; j < end; j += Lanes) total += math::exp(x[j] - top);
   total = lane_sum<Lanes>(total);
+  float below = 0;  // the sum of x - top
+  if (smoothing > 0) {
+    for (int j = lane; j < end; j += Lanes) below += x[j] - top;
+    below = lane_sum<Lanes>(below);
+  }
   if (!active) return;
   const float inverse = 1.0f / total;
   if (probabilities != nullptr)
     for (int j = lane; j < k; j += Lanes) probabilities[row * k + j] = math::exp(x[j] - top) * inverse;
   if (lane != 0) return;
   const std::int32_t label = labels[row];
-  losses[row] = label < 0 || label >= k ? not_a_number() : math::cross_entropy(total, top, x[label]);
+  float own = label < 0 || label >= k ? not_a_number() : x[label];
+  if (smoothing > 0) own = top + ((1.0f - smoothing) * (own - top) + smoothing * (below / static_cast<float>(k)));
+  losses[row] = math::cross_entropy(total, top, own);
 }
 
-/// (p - [j = label]) factor; factor = scale w_n s / positions, s the loss scale (null: 1).
+/// (p - target) factor; factor = scale w_n s / positions, s the loss scale (null: 1).
 struct Factors {
   double scale;  // all but w_n and s
   const float *weights, *loss_scale;
@@ -111,7 +118,7 @@ struct Factors {
 };
 
 template <int V>
-__global__ void softmax_backward(const float* p, const std::int32_t* labels, Factors factors, Divisor packs,
+__global__ void softmax_backward(const float* p, const std::int32_t* labels, math::Smoothed target, Factors factors, Divisor packs,
                                  Divisor positions, float* gradient, std::uint32_t items) {
   const std::uint32_t item = blockIdx.x * kThreads + threadIdx.x;
   if (item >= items) return;
@@ -123,7 +130,10 @@ __global__ void softmax_backward(const float* p, const std::int32_t* labels, Fac
   float value[V];
   load(p + static_cast<std::int64_t>(item) * V, value);
 #pragma unroll
-  for (int v = 0; v < V; ++v) value[v] = (first + v == label ? value[v] - 1.0f : value[v]) * factor;
+  for (int v = 0; v < V; ++v) {
+    const float other = value[v] - target.others;
+    value[v] = (first + v == label ? other - target.label : other) * factor;
+  }
   store(gradient + static_cast<std::int64_t>(item) * V, value);
 }
 
@@ -186,6 +196,7 @@ void sum_up(const Cut& cut, const Elements& elements, const float* weights, doub
 }
 
 double scale_of(const OpDesc& op) { return std::get<LossAttributes>(op.attributes).scale; }
+float smoothing_of(const OpDesc& op) { return static_cast<float>(std::get<LossAttributes>(op.attributes).smoothing); }
 
 Factors factors_of(double scale, const KernelArguments& arguments) {
   return {scale, input<float>(arguments, 2),
@@ -203,6 +214,7 @@ Bound bind_softmax(const Context& context, const OpDesc& op, std::string* reason
   const Cut cut(logits, logits.elements(1, logits.rank() - 1));
   if (too_many(cut, reason) || cuda::too_many(cut.size * k, reason)) return nullptr;
   const double scale = scale_of(op);
+  const float smoothing = smoothing_of(op);
   KernelSpec spec;
   spec.implementation = k <= kShortRow ? "thread per row" : "warp per row";
   spec.scratch_bytes = cut.bytes() + static_cast<std::size_t>(cut.samples * cut.size) * sizeof(float);
@@ -212,7 +224,7 @@ Bound bind_softmax(const Context& context, const OpDesc& op, std::string* reason
     const std::int64_t rows = cut.samples * cut.size;
     const auto kernel = k <= kShortRow ? softmax_rows<1> : softmax_rows<32>;
     launch(kernel, blocks_for(rows, k <= kShortRow ? kThreads : kThreads / 32), kThreads, stream,
-           input<float>(arguments, 0), input<std::int32_t>(arguments, 1), static_cast<int>(k), rows,
+           input<float>(arguments, 0), input<std::int32_t>(arguments, 1), static_cast<int>(k), rows, smoothing,
            output<float>(arguments, 1), terms);
     sum_up(cut, Given{terms}, input<float>(arguments, 2), scale, sums, output<float>(arguments, 2),
            output<float>(arguments, 0), stream);
@@ -226,6 +238,7 @@ Bound bind_softmax_backward(const Context& context, const OpDesc& op, std::strin
   if (cuda::too_many(positions * k, reason)) return nullptr;
   const double scale = scale_of(op) / static_cast<double>(positions);
   const int v = k % kPack<float> == 0 ? kPack<float> : 1;
+  const math::Smoothed target = math::smoothed(smoothing_of(op), static_cast<float>(k));
   const auto run = [=](const KernelArguments& arguments, cudaStream_t stream) {
     const std::int64_t sample_items = positions * k / v;
     for_samples(samples, sample_items, [&](std::int64_t first, std::int64_t count) {
@@ -233,7 +246,7 @@ Bound bind_softmax_backward(const Context& context, const OpDesc& op, std::strin
       factors.weights += first;
       const std::int64_t items = count * sample_items, at = first * positions * k;
       launch(v == 1 ? softmax_backward<1> : softmax_backward<kPack<float>>, blocks_for(items), kThreads, stream,
-             input<float>(arguments, 0) + at, input<std::int32_t>(arguments, 1) + first * positions, factors,
+             input<float>(arguments, 0) + at, input<std::int32_t>(arguments, 1) + first * positions, target, factors,
              Divisor(k / v), Divisor(positions), output<float>(arguments, 0) + at,
              static_cast<std::uint32_t>(items));
     });

@@ -2,17 +2,24 @@
 set(cuda_kernels
   batch_norm.cu
   batch_norm_backward.cu
+  chain.cu
   channel_operands.cu
   channels.cu
   conv_direct.cu
   dense_direct.cu
   dropout.cu
   elementwise.cu
+  guard.cu
   loss.cu
+  norms.cu
   padding.cu
+  paths.cu
   pool.cu
   pool_backward.cu
   prepare.cu
+  resample.cu
+  rows.cu
+  running.cu
   sums.cu
   update.cu
 )

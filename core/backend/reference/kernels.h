@@ -40,6 +40,14 @@ void batch_norm_moments(const OpDesc&, const KernelArguments&);
 void batch_norm_global(const OpDesc&, const KernelArguments&);
 void batch_norm_global_sums(const OpDesc&, const KernelArguments&);
 void batch_norm_global_backward(const OpDesc&, const KernelArguments&);
+void local_response(const OpDesc&, const KernelArguments&);
+void local_response_backward(const OpDesc&, const KernelArguments&);
+void layer_norm(const OpDesc&, const KernelArguments&);
+void layer_norm_backward(const OpDesc&, const KernelArguments&);
+void resample(const OpDesc&, const KernelArguments&);
+void resample_backward(const OpDesc&, const KernelArguments&);
+void path_weights(const OpDesc&, const KernelArguments&);
+void scale_samples(const OpDesc&, const KernelArguments&);
 void dropout(const OpDesc&, const KernelArguments&);
 void add(const OpDesc&, const KernelArguments&);
 void multiply(const OpDesc&, const KernelArguments&);
@@ -61,11 +69,17 @@ void top_k(const OpDesc&, const KernelArguments&);
 void scatter_connections(const OpDesc&, const KernelArguments&);
 void gather_connections(const OpDesc&, const KernelArguments&);
 void cast(const OpDesc&, const KernelArguments&);
+void elementwise_chain(const OpDesc&, const KernelArguments&);
 void step_guard(const OpDesc&, const KernelArguments&);
-void sgd_update(const OpDesc&, const KernelArguments&);
+void squared_norms(const OpDesc&, const KernelArguments&);
+void clip_norm(const OpDesc&, const KernelArguments&);
+void weight_update(const OpDesc&, const KernelArguments&);
+void average_update(const OpDesc&, const KernelArguments&);
 void running_update(const OpDesc&, const KernelArguments&);
 
 /// f(x) of an activation.
-double activate(ActivationKind kind, double x);
+double activate(ActivationKind kind, double x, double slope = 0);
+/// f'(x) as a function of y = f(x).
+double derivative(ActivationKind kind, double slope, double y);
 
 }  // namespace convoy::reference

@@ -49,12 +49,14 @@ double gradient_scale(const OpDesc& op, const KernelArguments& arguments) {
 
 }  // namespace
 
-/// p[n, q, j] = exp(a_j - max a) / sum over j of the same;  l_n = mean over q of -log p[n, q, label]
+/// p[n, q, j] = exp(a_j - max a) / sum over j of the same;  l_n = mean over q of -sum over j of t_j log p[n, q, j],
+/// t_j = (1 - smoothing) [j = label] + smoothing / K
 void softmax_cross_entropy(const OpDesc& op, const KernelArguments& arguments) {
   const Shape& shape = op.inputs[0].shape;
   const std::int64_t N = shape[0], K = shape[-1], Q = positions(shape) / N;
   const std::int32_t* labels = in<std::int32_t>(arguments, 1);
   double* probabilities = out(arguments, 1);
+  const double smoothing = attributes<LossAttributes>(op).smoothing;
   Total total(op, arguments, 2);
   for (std::int64_t n = 0; n < N; ++n) {
     double l = 0;
@@ -64,7 +66,9 @@ void softmax_cross_entropy(const OpDesc& op, const KernelArguments& arguments) {
       const double largest = *std::max_element(a, a + K);
       double sum = 0;
       for (std::int64_t j = 0; j < K; ++j) sum += std::exp(a[j] - largest);
-      l += std::log(sum) - (a[label] - largest);
+      double target = (1 - smoothing) * (a[label] - largest);  // sum over j of t_j (a_j - largest)
+      for (std::int64_t j = 0; smoothing > 0 && j < K; ++j) target += smoothing / static_cast<double>(K) * (a[j] - largest);
+      l += std::log(sum) - target;
       for (std::int64_t j = 0; probabilities && j < K; ++j)
         probabilities[(n * Q + q) * K + j] = std::exp(a[j] - largest) / sum;
     }
@@ -72,9 +76,9 @@ void softmax_cross_entropy(const OpDesc& op, const KernelArguments& arguments) {
   }
 }
 
-/// da[n, q, j] = scale w_n (p[n, q, j] - [j = label]) / Q
+/// da[n, q, j] = scale w_n (p[n, q, j] - t_j) / Q
 void softmax_cross_entropy_backward(const OpDesc& op, const KernelArguments& arguments) {
-  const double scale = gradient_scale(op, arguments);
+  const double scale = gradient_scale(op, arguments), smoothing = attributes<LossAttributes>(op).smoothing;
   const Shape& shape = op.inputs[0].shape;
   const std::int64_t N = shape[0], K = shape[-1], Q = positions(shape) / N;
   const double *p = in(arguments, 0), *weights = in(arguments, 2);
@@ -85,7 +89,8 @@ void softmax_cross_entropy_backward(const OpDesc& op, const KernelArguments& arg
       const std::int64_t label = checked_label(labels, n, Q, q, K);
       for (std::int64_t j = 0; j < K; ++j) {
         const std::int64_t i = (n * Q + q) * K + j;
-        da[i] = scale * weights[n] * (p[i] - (j == label ? 1 : 0)) / static_cast<double>(Q);
+        const double target = (j == label ? 1 - smoothing : 0) + smoothing / static_cast<double>(K);
+        da[i] = scale * weights[n] * (p[i] - target) / static_cast<double>(Q);
       }
     }
 }

@@ -8,6 +8,7 @@
 #include "core/backend/parity_cases.h"
 #include "core/tensor/error.h"
 #include "support/emulated_cuda.h"
+#include "support/random_chains.h"
 
 namespace convoy::test {
 namespace {
@@ -29,9 +30,12 @@ constexpr Family kFamilies[] = {
     {"pool", pool_families},
     {"batch_norm", batch_norm_families},
     {"elementwise", elementwise_families},
+    {"chains", chain_families},
     {"channels", channel_families},
     {"losses", loss_families, true},
     {"data", data_families},
+    {"rows", row_families},
+    {"resample", resample_families},
     {"updates", update_families},
 };
 
@@ -67,7 +71,7 @@ std::vector<InType> all_in_types() {
 
 /// Of a program that computes in `compute`: kinds without operands of that type come in f32 alone.
 bool comes_in(const ParityCase& c, DType compute) {
-  if (compute == DType::f32 || c.kind == OpKind::sgd_update) return true;
+  if (compute == DType::f32 || c.kind == OpKind::weight_update || c.kind == OpKind::elementwise_chain) return true;
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
     if (takes_narrow(c.kind, static_cast<int>(i))) return true;
   return c.kind == OpKind::prepare;
@@ -131,6 +135,12 @@ TEST(CudaBackend, MeetsEveryKindOfTheFamiliesInSmallCases) {
     for (const ParityCase& c : small_cases(family)) small.insert(c.kind);
     EXPECT_EQ(small, all) << family.name;
   }
+}
+
+TEST(CudaBackend, RunsRandomChainsWithTheBitsOfTheirOps) {
+  const auto backend = make_emulated_cuda_backend();
+  for (const DType type : {DType::f32, DType::bf16, DType::f16})
+    for (unsigned seed = 0; seed < 40; ++seed) expect_same_bits_of_random_chains(*backend, type, seed);
 }
 
 TEST(CudaBackend, NamesItsDeviceAndVersions) {

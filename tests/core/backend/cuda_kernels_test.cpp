@@ -232,7 +232,7 @@ std::vector<Update> sgd_updates() {
   std::vector<Update> updates;
   for (int i = 0; i < 130; ++i) {
     const std::int64_t n = i % 13 == 0 ? 9000 + i : 1 + 7 * i;
-    Update update{SgdAttributes{.momentum = i % 3 == 0 ? 0.5 : 0.9, .nesterov = i % 2 == 0, .decay = 1e-2 * (i % 4),
+    Update update{UpdateAttributes{.momentum = i % 3 == 0 ? 0.5 : 0.9, .nesterov = i % 2 == 0, .decay = 1e-2 * (i % 4),
                                 .rate_factor = 1.0 + i % 5},
                   {random_floats({n}, 1), random_floats({n}, 2), random_floats({n}, 3), step_scalars(i % 11 != 0)}};
     if (i % 3 == 1) update.inputs.emplace_back(Shape{n}, DType::bf16);
@@ -243,7 +243,56 @@ std::vector<Update> sgd_updates() {
 }
 
 TEST(CudaUpdates, OfAllWeightsTogetherGiveTheBitsOfEachAndOfTheCpu) {
-  expect_same_together(OpKind::sgd_update, sgd_updates());
+  expect_same_together(OpKind::weight_update, sgd_updates());
+}
+
+TEST(CudaUpdates, OfEveryRuleGiveTheBitsOfTheCpu) {
+  Tensor norms({2}, DType::f64);
+  norms.values<double>()[0] = 400;
+  norms.values<double>()[1] = 3;
+  for (const Optimizer rule : {Optimizer::rmsprop, Optimizer::adam, Optimizer::lars}) {
+    std::vector<Update> updates;
+    for (int i = 0; i < 70; ++i) {
+      const std::int64_t n = i % 13 == 0 ? 9000 + i : 1 + 7 * i;
+      UpdateAttributes a{.rule = rule, .decay = 1e-2 * (i % 4), .decoupled = i % 2 == 0, .rate_factor = 1.0 + i % 5,
+                         .clip_value = i % 5 == 1 ? 0.01 : 0.0};
+      Tensor scalars = step_scalars(i % 11 != 0), squares = random_floats({n}, 3);
+      scalars.values<double>()[kUpdates] = 1 + 3 * i;
+      for (float& square : squares.values<float>()) square *= square;
+      std::vector<Tensor> inputs{random_floats({n}, 1), random_floats({n}, 2), random_floats({n}, 4), scalars};
+      if (rule == Optimizer::rmsprop) inputs.insert(inputs.begin() + 1, squares);
+      if (rule == Optimizer::adam) inputs.insert(inputs.begin() + 2, squares);
+      if (rule == Optimizer::lars && i % 3 > 0) {
+        a.gradient_norm = 0;
+        a.weight_norm = 1;
+        inputs.push_back(norms);
+      }
+      if (i % 3 == 1) inputs.emplace_back(Shape{n}, DType::bf16);
+      updates.push_back({a, inputs});
+    }
+    expect_same_together(OpKind::weight_update, updates);
+  }
+}
+
+TEST(CudaUpdates, OfAllAveragesTogetherGiveTheBitsOfEachAndOfTheCpu) {
+  std::vector<Update> updates;
+  for (int i = 0; i < 90; ++i) {
+    Tensor scalars = step_scalars(i % 11 != 0);
+    scalars.values<double>()[kUpdates] = 1 + i;
+    updates.push_back({AverageAttributes{.decay = i % 2 == 0 ? 0.0 : 0.99, .from = i % 7},
+                       {random_floats({1 + 31 * i}, 1), random_floats({1 + 31 * i}, 2), scalars}});
+  }
+  expect_same_together(OpKind::average_update, updates);
+}
+
+TEST(CudaNorms, AreThoseOfTheCpuToTheBit) {
+  const auto backend = make_emulated_cuda_backend();
+  const auto cpu = make_cpu_backend();
+  std::vector<Tensor> inputs;
+  for (int i = 0; i < 130; ++i) inputs.push_back(random_floats({i % 40 == 0 ? 40000 + i : 1 + 113 * i}, static_cast<std::uint64_t>(i)));
+  const std::vector<Tensor> there = run_on_device(*backend, OpKind::squared_norms, {}, inputs),
+                            here = run_on_device(*cpu, OpKind::squared_norms, {}, inputs);
+  EXPECT_TRUE(same_bits(there.front(), here.front()));
 }
 
 TEST(CudaUpdates, OfAllStatisticsTogetherGiveTheBitsOfEachAndOfTheCpu) {
@@ -263,7 +312,7 @@ TEST(CudaUpdates, ReadTheMemoryThatEachRunNames) {
   std::vector<OpDesc> ops;
   std::vector<Tensor> first, second;
   for (const Update& update : updates) {
-    ops.push_back(describe(OpKind::sgd_update, update.attributes, update.inputs));
+    ops.push_back(describe(OpKind::weight_update, update.attributes, update.inputs));
     for (const Tensor& input : update.inputs) first.push_back(input.clone()), second.push_back(input.clone());
   }
   const auto kernel = backend->bind_together(ops);

@@ -66,11 +66,12 @@ std::vector<ParityFamily> elementwise_families() {
   for (const Shape& shape : all) {
     const std::string name = fmt::format("shape {}", shape.str());
     ParityFamily family;
-    for (const ActivationKind kind :
-         {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh})
+    for (const ActivationAttributes& attributes :
+         {ActivationAttributes{ActivationKind::relu}, {ActivationKind::tanh}, {ActivationKind::sigmoid},
+          {ActivationKind::scaled_tanh}, {ActivationKind::leaky_relu, 0.1}, {ActivationKind::elu, 1.25},
+          {ActivationKind::negative_part}, {ActivationKind::complement}, {ActivationKind::scale, -0.3}})
       for (const double scale : {1e-4, 1.0, 30.0}) {
-        const ActivationAttributes attributes{kind};
-        const ParityCase forward{fmt::format("{} kind {} values {}", name, static_cast<int>(kind), scale),
+        const ParityCase forward{fmt::format("{} kind {} values {}", name, static_cast<int>(attributes.kind), scale),
                                  OpKind::activation,
                                  attributes,
                                  {scaled(random_single(shape, 1), scale)},
@@ -165,6 +166,10 @@ std::vector<ParityFamily> loss_families() {
         {name + " scaled", OpKind::binary_cross_entropy_backward, loss, {b, target, weights, large}, 1, {}},
         {name + " scaled", OpKind::mean_squared_backward, loss, {logits, target, weights, large}, 1, {}},
         {name, OpKind::sum_weights, {}, {weights}, static_cast<double>(n), {}}};
+    const LossAttributes smoothed{.scale = 0.5, .smoothing = 0.1};
+    family.push_back({name + " smoothed", OpKind::softmax_cross_entropy, smoothed, {logits, labels, weights},
+                      sample + static_cast<double>(k), {}});
+    family.push_back({name + " smoothed", OpKind::softmax_cross_entropy_backward, smoothed, {p, labels, weights}, 1, {}});
     for (const std::int64_t top : {std::int64_t{1}, std::int64_t{5}})
       if (shape.rank() == 2 && top <= k) {
         Tensor tied = logits.clone();
@@ -210,6 +215,19 @@ std::vector<ParityFamily> data_families() {
                            {random_single(shape, 1), keys(shape[0])},
                            1,
                            {}}});
+  for (const int paths : {1, 2, 5})
+    for (const double rate : {0.0, 0.15, 0.95})
+      for (const double global : {0.0, 0.5, 1.0}) {
+        const PathsAttributes a{.paths = paths, .rate = rate, .keeps_one = paths > 1, .global = global, .columns = 5, .seed = 42,
+                                .name = "block1/join", .network = "columns"};
+        families.push_back({{fmt::format("{} paths, rate {}, global {}", paths, rate, global), OpKind::path_weights, a,
+                             {keys(37)}, 1, {}}});
+      }
+  for (const Shape& shape : {Shape{3, 7}, {5, 84}, {2, 9, 9, 13}, {4, 4096}, {3, 10008}}) {
+    Tensor weights = random_single({shape[0]}, 2);
+    weights.values<double>()[1] = 0;
+    families.push_back({{fmt::format("samples of {}", shape.str()), OpKind::scale_samples, {}, {random_single(shape, 1), weights}, 1, {}}});
+  }
   return families;
 }
 
@@ -239,6 +257,62 @@ ParityFamily guard_family() {
   return family;
 }
 
+/// The rules of two slots, lars with and without norms, and clipped elements.
+ParityFamily rule_family(const Tensor& scalars) {
+  ParityFamily family;
+  Tensor norms({3}, DType::f64);
+  norms.values<double>()[0] = 1e6;  // of the gradient, before it is divided
+  norms.values<double>()[2] = 17;
+  for (const Shape& shape : {Shape{1}, {17}, {16, 3, 3, 16}, {40000}})
+    for (const double clip : {0.0, 0.005})
+      for (const bool decoupled : {false, true}) {
+        const Tensor w = random_single(shape, 1), v = random_single(shape, 2), gradient = random_single(shape, 3),
+                     squares = positive_single(shape, 4);
+        UpdateAttributes a{.momentum = 0.8, .decay = 1e-2, .decoupled = decoupled, .rate_factor = 2, .epsilon = 1e-3,
+                           .clip_value = clip};
+        const std::string name = fmt::format(" {} clipped to {} decoupled {}", shape.str(), clip, decoupled);
+        a.rule = Optimizer::rmsprop;
+        if (!decoupled)
+          family.push_back({"rmsprop" + name, OpKind::weight_update, a, {w, squares, v, gradient, scalars}, 4, {0, 1, 2}});
+        a.rule = Optimizer::adam;
+        family.push_back({"adam" + name, OpKind::weight_update, a, {w, v, squares, gradient, scalars}, 4, {0, 1, 2}});
+        if (clip > 0 || decoupled) continue;
+        a.rule = Optimizer::lars;
+        family.push_back({"lars plain" + name, OpKind::weight_update, a, {w, v, gradient, scalars}, 3, {0, 1}});
+        a.gradient_norm = 0;
+        a.weight_norm = 2;
+        a.trust = 0.1;
+        family.push_back({"lars" + name, OpKind::weight_update, a, {w, v, gradient, scalars, norms}, 3, {0, 1}});
+        family.push_back({"lars with a copy" + name, OpKind::weight_update, a,
+                          {w, v, gradient, scalars, norms, random_single(shape, 5)}, 3, {0, 1, 5}});
+      }
+  return family;
+}
+
+ParityFamily norm_family(const Tensor& scalars) {
+  ParityFamily family{{"norms", OpKind::squared_norms, {},
+                       {random_single({1}, 1), random_single({1023}, 2), random_single({1024}, 3), random_single({1025}, 4),
+                        random_single({3, 3, 16, 64}, 5), random_single({70001}, 6)}, 1, {}}};
+  for (const double limit : {0.1, 1e6}) {
+    Tensor norms({4}, DType::f64);
+    for (double& norm : norms.values<double>()) norm = 1000;
+    family.push_back({fmt::format("clip to {}", limit), OpKind::clip_norm, ClipAttributes{limit, 3}, {norms, scalars}, 1, {1}});
+  }
+  return family;
+}
+
+ParityFamily average_family(const Tensor& scalars) {
+  ParityFamily family;
+  Tensor refused = scalars.clone();
+  refused.values<double>()[kApply] = 0;
+  for (const AverageAttributes& a : {AverageAttributes{}, AverageAttributes{.from = 1}, AverageAttributes{.from = 7},
+                                     AverageAttributes{.decay = 0.99}, AverageAttributes{.decay = 0.1}})
+    for (const Tensor& marks : {scalars, refused})
+      family.push_back({fmt::format("average decay {} from {} apply {}", a.decay, a.from, marks.values<double>()[kApply]),
+                        OpKind::average_update, a, {random_single({1033}, 1), random_single({1033}, 2), marks}, 2, {0}});
+  return family;
+}
+
 }  // namespace
 
 std::vector<ParityFamily> update_families() {
@@ -253,25 +327,26 @@ std::vector<ParityFamily> update_families() {
     for (const bool nesterov : {false, true})
       for (const double decay : {0.0, 1e-2})
         sgd.push_back({fmt::format("sgd {} nesterov {} decay {}", shape.str(), nesterov, decay),
-                       OpKind::sgd_update,
-                       SgdAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = decay, .rate_factor = 2},
+                       OpKind::weight_update,
+                       UpdateAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = decay, .rate_factor = 2},
                        {random_single(shape, 1), random_single(shape, 2), random_single(shape, 3), scalars},
                        3,
                        {0, 1}});
   for (const bool nesterov : {false, true})  // beside it the weights as the next step reads them
-    sgd.push_back({fmt::format("sgd with a copy, nesterov {}", nesterov), OpKind::sgd_update,
-                   SgdAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = 1e-2},
+    sgd.push_back({fmt::format("sgd with a copy, nesterov {}", nesterov), OpKind::weight_update,
+                   UpdateAttributes{.momentum = 0.9, .nesterov = nesterov, .decay = 1e-2},
                    {random_single({40000}, 1), random_single({40000}, 2), random_single({40000}, 3), scalars,
                     random_single({40000}, 4)}, 3, {0, 1, 4}});
+  scalars.values<double>()[kUpdates] = 3;
   ParityFamily running;
   for (const Tensor& marks : {scalars, refused}) {
     const std::string name = marks.values<double>()[kApply] == 0 ? "refused" : "applied";
-    sgd.push_back({"sgd " + name, OpKind::sgd_update, SgdAttributes{},
+    sgd.push_back({"sgd " + name, OpKind::weight_update, UpdateAttributes{},
                    {random_single({33}, 1), random_single({33}, 2), random_single({33}, 3), marks}, 3, {0, 1}});
     running.push_back({"running " + name, OpKind::running_update, RunningAttributes{.factor = 0.1, .micro_batches = 8},
                        {random_single({33}, 1), random_single({33}, 2), marks}, 2, {0}});
   }
-  return {sgd, running, guard_family()};
+  return {sgd, running, guard_family(), rule_family(scalars), norm_family(scalars), average_family(scalars)};
 }
 
 }  // namespace convoy::test

@@ -107,8 +107,10 @@ INSTANTIATE_TEST_SUITE_P(Kernels, GpuParity, testing::ValuesIn([] {
                            std::vector<Share> all;
                            for (const auto& [name, families] :
                                 {std::pair{"pool", &pool_families}, {"batch_norm", &batch_norm_families},
-                                 {"elementwise", &elementwise_families}, {"channels", &channel_families},
-                                 {"losses", &loss_families}, {"data", &data_families}, {"updates", &update_families}})
+                                 {"elementwise", &elementwise_families}, {"chains", &chain_families},
+                                 {"channels", &channel_families},
+                                 {"losses", &loss_families}, {"data", &data_families}, {"rows", &row_families}, {"resample", &resample_families},
+                                 {"updates", &update_families}})
                              for (const Share& share : shares(name, families, 1)) all.push_back(share);
                            return all;
                          }()),

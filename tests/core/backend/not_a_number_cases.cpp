@@ -78,9 +78,11 @@ ParityFamily pool_family(PoolKind kind) {
 
 ParityFamily activation_family(Shape shape) {
   ParityFamily family;
-  for (const ActivationKind kind :
-       {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh})
-    family.push_back({"NaN in x", OpKind::activation, ActivationAttributes{kind}, {with_a_nan(shape, 1)}, 1, {}});
+  for (const ActivationAttributes& attributes :
+       {ActivationAttributes{ActivationKind::relu}, {ActivationKind::tanh}, {ActivationKind::sigmoid},
+        {ActivationKind::scaled_tanh}, {ActivationKind::leaky_relu, 0.1}, {ActivationKind::elu, 1},
+        {ActivationKind::negative_part}, {ActivationKind::complement}, {ActivationKind::scale, 2}})
+    family.push_back({"NaN in x", OpKind::activation, attributes, {with_a_nan(shape, 1)}, 1, {}});
   return family;
 }
 
@@ -105,6 +107,8 @@ std::vector<ParityFamily> not_a_number_families() {
   families.push_back(batch_norm_family({2, 5, 5, 3}));
   families.push_back(batch_norm_family({4, 6, 6, 16}));
   for (const PoolKind kind : {PoolKind::max, PoolKind::min, PoolKind::average}) families.push_back(pool_family(kind));
+  families.push_back({{"NaN in x", OpKind::local_response, LocalResponseAttributes{}, {with_a_nan({3, 16}, 1)}, 2, {}},
+                      {"NaN in x", OpKind::layer_norm, LayerNormAttributes{}, {with_a_nan({3, 16}, 1)}, 2, {}}});
   families.push_back(activation_family({3, 7}));
   families.push_back(activation_family({2, 6, 6, 16}));
   return families;

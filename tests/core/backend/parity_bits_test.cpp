@@ -27,7 +27,7 @@ std::vector<ParityFamily> all_families() {
   std::vector<ParityFamily> all;
   for (const auto& make :
        {conv_grid, conv_layers, dense_families, pool_families, batch_norm_families, global_batch_norm_families, elementwise_families,
-        channel_families, loss_families, data_families, update_families})
+        chain_families, channel_families, loss_families, data_families, row_families, resample_families, update_families})
     for (const ParityFamily& family : make()) all.push_back(family);
   return all;
 }

@@ -13,11 +13,15 @@ std::vector<ParityFamily> pool_families();
 std::vector<ParityFamily> batch_norm_families();
 std::vector<ParityFamily> global_batch_norm_families();
 std::vector<ParityFamily> elementwise_families();
+std::vector<ParityFamily> chain_families();     // elementwise_chain
 std::vector<ParityFamily> channel_families();
 std::vector<ParityFamily> loss_families();
-std::vector<ParityFamily> data_families();    // prepare, dropout
+std::vector<ParityFamily> data_families();    // prepare, dropout, paths
+/// Local response normalisation, layer normalisation.
+std::vector<ParityFamily> row_families();
+std::vector<ParityFamily> resample_families();
 /// A NaN among the operands of what ends in an activation, and of pools: for expect_not_a_number.
 std::vector<ParityFamily> not_a_number_families();
-std::vector<ParityFamily> update_families();  // sgd_update, running_update, step_guard
+std::vector<ParityFamily> update_families();  // weight_update, running_update, step_guard
 
 }  // namespace convoy::test

@@ -18,6 +18,7 @@ TEST(CpuPool, EqualsTheReference) { expect_parity(pool_families()); }
 TEST(CpuBatchNorm, EqualsTheReference) { expect_parity(batch_norm_families()); }
 TEST(CpuGlobalBatchNorm, EqualsTheReference) { expect_parity(global_batch_norm_families()); }
 TEST(CpuElementwise, EqualsTheReference) { expect_parity(elementwise_families()); }
+TEST(CpuChains, EqualTheReference) { expect_parity(chain_families()); }
 TEST(CpuChannels, EqualTheReference) { expect_parity(channel_families()); }
 TEST(CpuLosses, EqualTheReference) { expect_parity(loss_families()); }
 TEST(CpuPrepareAndDropout, EqualTheReference) { expect_parity(data_families()); }
@@ -29,6 +30,8 @@ TEST(CpuNotANumber, SurvivesEveryActivationAndPool) {
 }
 TEST(Fuse, ChangesNoBitOfResidualBlocksInF32) { expect_same_bits_fused(*make_cpu_backend(), DType::f32); }
 TEST(Fuse, ChangesNoBitOfTheReference) { expect_same_bits_fused(*make_reference_backend(), DType::f64); }
+TEST(CpuRows, EqualTheReference) { expect_parity(row_families()); }
+TEST(CpuResample, EqualsTheReference) { expect_parity(resample_families()); }
 TEST(CpuUpdates, EqualTheReference) { expect_parity(update_families()); }
 
 }  // namespace

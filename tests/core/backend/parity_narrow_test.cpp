@@ -15,7 +15,7 @@ namespace {
 
 std::vector<ParityFamily> memory_bound_families() {
   std::vector<ParityFamily> all;
-  for (const auto& make : {pool_families, batch_norm_families, global_batch_norm_families, elementwise_families, channel_families, data_families})
+  for (const auto& make : {pool_families, batch_norm_families, global_batch_norm_families, elementwise_families, chain_families, channel_families, data_families, row_families, resample_families})
     for (const ParityFamily& family : make()) all.push_back(family);
   return all;
 }
@@ -37,9 +37,12 @@ TEST_P(CpuNarrow, PoolEqualsTheReference) { expect_parity_of(pool_families()); }
 TEST_P(CpuNarrow, BatchNormEqualsTheReference) { expect_parity_of(batch_norm_families()); }
 TEST_P(CpuNarrow, GlobalBatchNormEqualsTheReference) { expect_parity_of(global_batch_norm_families()); }
 TEST_P(CpuNarrow, ElementsEqualTheReference) { expect_parity_of(elementwise_families()); }
+TEST_P(CpuNarrow, ChainsEqualTheReference) { expect_parity_of(chain_families()); }
 TEST_P(CpuNarrow, ChannelsEqualTheReference) { expect_parity_of(channel_families()); }
 TEST_P(CpuNarrow, LossesAreWideAndEqualTheReference) { expect_parity_of(loss_families()); }
 TEST_P(CpuNarrow, PrepareAndDropoutEqualTheReference) { expect_parity_of(data_families()); }
+TEST_P(CpuNarrow, RowsEqualTheReference) { expect_parity_of(row_families()); }
+TEST_P(CpuNarrow, ResamplingEqualsTheReference) { expect_parity_of(resample_families()); }
 TEST_P(CpuNarrow, UpdatesEqualTheReference) { expect_parity_of(update_families()); }
 
 TEST_P(CpuNarrow, GivesTheSameBitsOnAnyThreadAndBesideOthers) {
@@ -83,6 +86,7 @@ TEST_P(CpuNarrow, RoundsAResultOnceAndNothingInBetween) {
   for (const ParityFamily& family : memory_bound_families())
     for (const ParityCase& c : family) {
       if (c.kind == OpKind::cast) continue;  // between f32 and f32 nothing would be rounded
+      if (c.kind == OpKind::elementwise_chain) continue;  // every step rounds
       const std::vector<Tensor> own = run_single(*backend_, c, 1, GetParam()), wide = run_single(widened, c, 1, GetParam());
       for (std::size_t i = 0; i < own.size(); ++i)
         EXPECT_EQ(std::memcmp(own[i].bytes(), wide[i].bytes(), own[i].size_bytes()), 0)

@@ -296,10 +296,10 @@ Tensor step_scalars(double rate, double divisor) {
   return scalars;
 }
 
-Values updated(const SgdAttributes& a, int steps) {
+Values updated(const UpdateAttributes& a, int steps) {
   const Tensor w = tensor_of({1}, {1}), v = tensor_of({1}, {0}), gradient = tensor_of({1}, {8});
   const Tensor scalars = step_scalars(0.5, 4);
-  for (int step = 0; step < steps; ++step) run_op(OpKind::sgd_update, a, {w, v, gradient, scalars});
+  for (int step = 0; step < steps; ++step) run_op(OpKind::weight_update, a, {w, v, gradient, scalars});
   return {w.values<double>()[0], v.values<double>()[0]};
 }
 

@@ -58,6 +58,31 @@ void expect_uniform(const Tensor& tensor, double bound) {
   EXPECT_GT(m.largest, 0.999 * bound);
 }
 
+TEST(Initialize, DrawsXavierAndHeOfEitherFan) {
+  expect_normal(initial_value(parameter(Kind::xavier_normal, 0, 30, 70), 1), std::sqrt(2.0 / 100));
+  expect_normal(initial_value(parameter(Kind::he_normal_fan_out, 0, 30, 70), 1), std::sqrt(2.0 / 70));
+  expect_uniform(initial_value(parameter(Kind::he_uniform, 0, 30), 1), std::sqrt(6.0 / 30));
+  for (const Kind kind : {Kind::xavier_normal, Kind::he_uniform}) EXPECT_THROW(initial_value(parameter(kind, 0, 0, 7), 1), UsageError);
+  EXPECT_THROW(initial_value(parameter(Kind::he_normal_fan_out, 0, 7, 0), 1), UsageError);
+}
+
+TEST(Initialize, MakesRowsOrColumnsOrthonormal) {
+  for (const auto& [rows, columns] : {std::pair{12, 45}, {45, 12}, {21, 21}}) {
+    const Tensor q = initial_value(parameter(Kind::orthogonal, 2, 1, 1, DType::f64, "w", {rows, columns / 3, 3}), 5);
+    const auto values = q.values<double>();
+    const bool wide = rows <= columns;
+    const int count = wide ? rows : columns, length = wide ? columns : rows;
+    for (int a = 0; a < count; ++a)
+      for (int b = 0; b < count; ++b) {
+        double dot = 0;
+        for (int i = 0; i < length; ++i)
+          dot += values[static_cast<std::size_t>(wide ? a * columns + i : i * columns + a)] *
+                 values[static_cast<std::size_t>(wide ? b * columns + i : i * columns + b)];
+        EXPECT_NEAR(dot, a == b ? 4 : 0, 1e-12) << rows << " x " << columns << ": " << a << ", " << b;
+      }
+  }
+}
+
 TEST(InitialValue, ConstantIsTheValue) {
   const Moments m = moments(initial_value(parameter(Kind::constant, 0.25), 1));
   EXPECT_EQ(m.smallest, 0.25);

@@ -135,7 +135,7 @@ TEST_P(LowerPrecision, LetsTheUpdateWriteTheCopies) {
     EXPECT_EQ(parameter.copy.exists(), graph_.copy_of(parameter.name).exists()) << parameter.name;
     copies += parameter.copy.exists();
     const Op& op = *std::find_if(update.graph.ops().begin(), update.graph.ops().end(), [&](const Op& each) {
-      return each.kind == OpKind::sgd_update && each.inputs[0] == parameter.weight;
+      return each.kind == OpKind::weight_update && each.inputs[0] == parameter.weight;
     });
     ASSERT_EQ(op.inputs.size(), parameter.copy.exists() ? 5U : 4U);
     if (parameter.copy.exists()) {

@@ -32,7 +32,9 @@ TEST(Fuse, LeavesAReluWhoseInputIsReadTwice) {
   const Value c = conv(graph, x, "c", {.channels = 4, .kernel = 3});
   add(graph, {relu(graph, c), c});
   fuse(graph);
-  EXPECT_EQ(count(graph, OpKind::activation), 1);
+  ASSERT_EQ(graph.ops().size(), 2U);  // ReLU and sum are a chain
+  EXPECT_EQ(graph.ops()[0].as<ConvAttributes>().activation, ActivationKind::none);
+  EXPECT_EQ(graph.ops()[1].kind, OpKind::elementwise_chain);
 }
 
 TEST(Fuse, LeavesOtherActivations) {
@@ -90,9 +92,14 @@ TEST(Fuse, LeavesASumThatIsReadTwiceOrHasThreeTermsOrComesTooLate) {
   relu(graph, add(graph, {batch_norm(graph, x, "b"), x, x}));
   const Value early = batch_norm(graph, x, "c");
   relu(graph, add(graph, {early, activation(graph, x, ActivationKind::tanh)}));
-  const std::size_t before = graph.ops().size();
   fuse(graph);
-  EXPECT_EQ(graph.ops().size(), before);
+  EXPECT_EQ(graph.ops().size(), 6U);
+  EXPECT_EQ(count(graph, OpKind::elementwise_chain), 3);  // in which the sums and ReLUs are
+  for (const Op& op : graph.ops()) {
+    if (op.kind != OpKind::batch_norm) continue;
+    EXPECT_EQ(op.as<BatchNormAttributes>().activation, ActivationKind::none);
+    EXPECT_FALSE(op.as<BatchNormAttributes>().residual);
+  }
 }
 
 TEST(Fuse, LetsBatchNormMaskTheGradientForOthersOnlyWhereThereAreOthers) {

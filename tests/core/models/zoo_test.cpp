@@ -75,7 +75,20 @@ INSTANTIATE_TEST_SUITE_P(
         Figures{"densenet-40-12", {}, 1019722, 0.265e9}, Figures{"densenet-100-12", {}, 6979642, 1.770e9},
         Figures{"densenet-100-24", {}, 27249082, 6.889e9}, Figures{"densenet-bc-100-12", {}, 769162, 0.288e9},
         Figures{"densenet-bc-250-24", {}, 15324406, 5.419e9}, Figures{"densenet-bc-190-40", {}, 25624430, 9.302e9},
-        Figures{"densenet-bc-100-12", {}, 800032, 287960472, 100}));
+        Figures{"densenet-bc-100-12", {}, 800032, 287960472, 100}, Figures{"alexnet", {}, 60965224, 724406816},
+        Figures{"alexnet", {{"towers", "1"}}, 62378344, 1135256096}, Figures{"alexnet-2014", {}, 61100840, 714188480},
+        Figures{"vgg-11-lrn", {}, 132863336, 7609090048},
+        Figures{"googlenet", {{"auxiliary", "off"}}, 6998552, 1582671872}, Figures{"googlenet", {}, 13378280, 1591044096},
+        Figures{"googlenet", {{"variant", "library"}, {"auxiliary", "off"}}, 6624904, 1498376192},
+        Figures{"googlenet", {{"variant", "library"}}, 13004888, 1506748416},
+        Figures{"highway-10", {}, 85660, 85150}, Figures{"highway-20", {}, 136660, 135150}, Figures{"highway-50", {}, 289660, 285150},
+        Figures{"highway-100", {}, 544660, 535150}, Figures{"highway-10", {{"gates", "off"}, {"units", "71"}}, 102463, 101743},
+        Figures{"highway-100", {{"gates", "off"}, {"units", "71"}}, 562543, 555433}, Figures{"highway-conv-16", {}, 38730, 10726560},
+        Figures{"highway-conv-32", {}, 151178, 42677568}, Figures{"fractalnet-5", {{"width", "16"}}, 246682, 4.6e6},
+        Figures{"fractalnet-10", {{"width", "16"}}, 836106, 19.2e6}, Figures{"fractalnet-20", {{"width", "16"}}, 2113594, 53.8e6},
+        Figures{"fractalnet-40", {{"width", "16"}}, 4767210, 128.6e6}, Figures{"fractalnet-80", {{"width", "16"}}, 10173082, 283.6e6},
+        Figures{"fractalnet-160", {{"width", "16"}}, 21083466, 599.0e6}, Figures{"fractalnet-20", {}, 33724618, 845222912},
+        Figures{"fractalnet-20", {}, 33770788, 845268992, 100}, Figures{"resnet-110", {{"stochastic-depth", "0.5"}}, 1727962, 252887680}));
 
 TEST(ZooSizes, TakesAnyThatTheArithmeticAllows) {
   EXPECT_EQ(summary_of("resnet-18", {}, 7, {64, 48, 1}).layers.back().output, Shape{7});
@@ -151,7 +164,12 @@ TEST(ZooTraining, EveryFamilyLearnsABatchByHeart) {
       {"resnet-20", {{"shortcut", "B"}}, {16, 16, 3}, 0.05},
       {"wide-resnet-10-2", {{"dropout", "0.1"}}, {16, 16, 3}, 0.05},
       {"densenet-bc-22-6", {}, {16, 16, 3}, 0.05},
-      {"densenet-13-6", {{"dropout", "0.1"}}, {16, 16, 3}, 0.05}};
+      {"densenet-13-6", {{"dropout", "0.1"}}, {16, 16, 3}, 0.05},
+      {"googlenet", {{"stem", "3x3"}, {"width", "0.25"}, {"normalization", "batch-norm"}}, {32, 32, 3}, 0.05},
+      {"highway-10", {}, {8, 8, 1}, 0.05},
+      {"highway-conv-8", {}, {16, 16, 1}, 0.05},
+      {"fractalnet-10", {{"width", "8"}, {"dropout", "0"}}, {32, 32, 3}, 0.05},
+      {"resnet-20", {{"stochastic-depth", "0.3"}}, {16, 16, 3}, 0.05}};
   for (const auto& [name, options, image, rate] : nets) {
     const std::vector<double> losses = losses_of(name, options, image, rate);
     EXPECT_LT(losses.back(), 0.7 * losses.front()) << name;

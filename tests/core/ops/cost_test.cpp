@@ -49,7 +49,7 @@ TEST(Cost, CountsEveryOperandOnceInBytes) {
   EXPECT_EQ(cost(OpKind::add, {}, {real({5}), real({5}), real({5})}).bytes, 4 * 5 * 8);
   EXPECT_EQ(cost(OpKind::reshape, ReshapeAttributes{{5, 1}}, {real({5})}).bytes, 0);
   const TensorDesc w = real({10});  // reads w, v, gradient, scalars; writes w, v
-  EXPECT_EQ(cost(OpKind::sgd_update, SgdAttributes{}, {w, w, w, real({kStepScalars})}).bytes, 5 * 80 + 8 * kStepScalars);
+  EXPECT_EQ(cost(OpKind::weight_update, UpdateAttributes{}, {w, w, w, real({kStepScalars})}).bytes, 5 * 80 + 8 * kStepScalars);
 }
 
 }  // namespace

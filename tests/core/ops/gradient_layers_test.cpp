@@ -67,12 +67,14 @@ TEST(PoolGradient, AgreesForWindowsOfMoreThan256Positions) {
 }
 
 TEST(ActivationGradient, AgreesForEveryFunction) {
-  for (ActivationKind kind :
-       {ActivationKind::relu, ActivationKind::tanh, ActivationKind::sigmoid, ActivationKind::scaled_tanh}) {
-    SCOPED_TRACE(static_cast<int>(kind));
+  for (const ActivationAttributes& attributes :
+       {ActivationAttributes{ActivationKind::relu}, {ActivationKind::tanh}, {ActivationKind::sigmoid},
+        {ActivationKind::scaled_tanh}, {ActivationKind::leaky_relu, 0.1}, {ActivationKind::elu, 1.5},
+        {ActivationKind::negative_part}, {ActivationKind::complement}, {ActivationKind::scale, -0.3}}) {
+    SCOPED_TRACE(static_cast<int>(attributes.kind));
     expect_gradients(
         [&](Graph& graph) {
-          return activation(graph, graph.add_parameter("x", {3, 4, 2}, {}), kind);
+          return graph.add(OpKind::activation, attributes, {graph.add_parameter("x", {3, 4, 2}, {})});
         },
         {.distinct = true});
   }
@@ -87,6 +89,15 @@ TEST(BatchNormGradient, AgreesForEveryRank) {
 }
 
 /// One micro-batch that is the whole batch; two, whose other half adds nothing, are in parity tests and whole runs.
+TEST(BatchNormInferenceGradient, AgreesForTheInputOfAFrozenLayer) {
+  const auto build = [](Graph& graph) {
+    std::vector<Value> inputs{graph.add_parameter("x", {4, 3, 3}, {})};
+    for (const char* name : {"gamma", "beta", "mean", "variance"}) inputs.push_back(graph.add_input(name, {3}, DType::f64));
+    return graph.add(OpKind::batch_norm_inference, BatchNormAttributes{.epsilon = 1e-3}, inputs);
+  };
+  expect_gradients(build, {.given = {{"variance", tensor_of({3}, {0.5, 2, 3})}}});
+}
+
 TEST(GlobalBatchNormGradient, AgreesForEveryRank) {
   for (const Shape& x : {Shape{6, 3}, Shape{3, 4, 3}, Shape{2, 3, 2, 3}, Shape{2, 2, 3, 2, 2}}) {
     SCOPED_TRACE(x.str());

@@ -51,7 +51,7 @@ TEST(OpTable, NamesAreUniqueAndEveryKindInfers) {
 TEST(OpTable, EveryOpRefusesTheAttributesOfAnother) {
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     const Attributes other =
-        kind == static_cast<int>(OpKind::top_k) ? Attributes{SgdAttributes{}} : TopKAttributes{};
+        kind == static_cast<int>(OpKind::top_k) ? Attributes{UpdateAttributes{}} : TopKAttributes{};
     EXPECT_THAT(refusal(static_cast<OpKind>(kind), other, {real({2, 3})}),
                 HasSubstr("attributes of another op"))
         << op_def(static_cast<OpKind>(kind)).name;
@@ -64,8 +64,10 @@ TEST(OpTable, EveryOpWithInputsRefusesNone) {
       ConvBackwardAttributes{}, DenseAttributes{.units = 1}, PoolAttributes{},
       ActivationAttributes{},   BatchNormAttributes{},       DropoutAttributes{},
       ChannelsAttributes{},     ReshapeAttributes{},         LossAttributes{},
-      TopKAttributes{},         ConnectionsAttributes{},     SgdAttributes{},
-      RunningAttributes{},      CastAttributes{},            GuardAttributes{}};
+      TopKAttributes{},         ConnectionsAttributes{},     UpdateAttributes{},
+      RunningAttributes{},      CastAttributes{},            GuardAttributes{},
+      ClipAttributes{},         AverageAttributes{},
+      ChainAttributes{}};
   for (int kind = 0; kind < static_cast<int>(OpKind::count_); ++kind) {
     if (kind == static_cast<int>(OpKind::external)) continue;
     for (const Attributes& attributes : alternatives)
@@ -280,6 +282,44 @@ TEST(Dropout, RejectsRatesAndKeysThatMakeNoSense) {
               HasSubstr("uint64"));
 }
 
+TEST(Rows, RejectWhatMakesNoSense) {
+  const TensorDesc x = real({4, 2, 6});
+  EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.size = 4}, {x}), HasSubstr("odd number"));
+  EXPECT_THAT(refusal(OpKind::local_response, LocalResponseAttributes{.k = 0}, {x}), HasSubstr("k > 0"));
+  EXPECT_THAT(refusal(OpKind::local_response_backward, LocalResponseAttributes{}, {x, real({4, 2, 5})}), HasSubstr("dy must have"));
+  EXPECT_THAT(refusal(OpKind::layer_norm, LayerNormAttributes{.epsilon = 0}, {x}), HasSubstr("epsilon must be positive"));
+  EXPECT_THAT(refusal(OpKind::layer_norm_backward, LayerNormAttributes{}, {x, real({4}), x}), HasSubstr("[4, 2]"));
+}
+
+TEST(Resample, RejectsExtentsThatMakeNoSense) {
+  EXPECT_THAT(refusal(OpKind::resample, ResampleAttributes{.axes = 2, .size = {4, 0, 1}}, {real({1, 2, 2, 1})}),
+              HasSubstr("at least 1 is needed"));
+  EXPECT_NE(refusal(OpKind::resample, ResampleAttributes{.axes = 2, .size = {4, 4, 1}}, {real({1, 2, 1})}), "");
+  EXPECT_THAT(refusal(OpKind::resample_backward, ResampleAttributes{.axes = 1, .size = {4, 1, 1}, .input = {1, 2, 3}}, {real({1, 5, 3})}),
+              HasSubstr("[1, 4, 3]"));
+}
+
+TEST(Paths, RejectRatesAndNumbersThatMakeNoSense) {
+  const TensorDesc keys = typed({4, 2}, DType::u64);
+  EXPECT_EQ(refusal(OpKind::path_weights, PathsAttributes{}, {keys}), "");
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.rate = 1}, {keys}), HasSubstr("[0, 1)"));
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.global = 1.5}, {keys}), HasSubstr("[0, 1]"));
+  EXPECT_THAT(refusal(OpKind::path_weights, PathsAttributes{.paths = 3, .columns = 2}, {keys}), HasSubstr("as many columns"));
+  EXPECT_THAT(refusal(OpKind::scale_samples, {}, {real({4, 3}), real({3})}), HasSubstr("[4]"));
+}
+
+TEST(Activation, RejectsSlopesThatHideTheSign) {
+  for (const ActivationKind kind : {ActivationKind::leaky_relu, ActivationKind::elu})
+    for (const double slope : {0.0, -1.0, std::nan("")})
+      EXPECT_THAT(refusal(OpKind::activation, ActivationAttributes{kind, slope}, {real({2, 2})}), HasSubstr("slope above 0"));
+}
+
+TEST(Loss, RejectsSmoothingThatLeavesNothing) {
+  for (const double smoothing : {-0.1, 1.0})
+    EXPECT_THAT(refusal(OpKind::softmax_cross_entropy, LossAttributes{.smoothing = smoothing},
+                        {real({4, 3}), typed({4}, DType::i32), real({4})}), HasSubstr("[0, 1)"));
+}
+
 TEST(Elementwise, RejectsValuesOfDifferentShapes) {
   EXPECT_THAT(refusal(OpKind::add, {}, {real({2, 3})}), HasSubstr("two or more inputs"));
   EXPECT_THAT(refusal(OpKind::add, {}, {real({2, 3}), real({2, 3}), real({3, 2})}),
@@ -364,14 +404,23 @@ TEST(Prepare, RejectsImagesAndTransformsOfOtherTypes) {
 
 TEST(Updates, RejectSlotsOfAnotherShapeAndWrongFactors) {
   const TensorDesc w = real({3, 2}), scalars = real({kStepScalars});
-  EXPECT_EQ(refusal(OpKind::sgd_update, SgdAttributes{}, {w, w, w, scalars}), "");
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{}, {w, real({6}), w, scalars}),
-              HasSubstr("v must have"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{}, {w, w, w, real({2})}),
+  EXPECT_EQ(refusal(OpKind::weight_update, UpdateAttributes{}, {w, w, w, scalars}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{}, {w, real({6}), w, scalars}),
+              HasSubstr("slot must have"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{}, {w, w, w, real({2})}),
               HasSubstr("scalars must have"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.momentum = 1}, {w, w, w, scalars}),
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.momentum = 1}, {w, w, w, scalars}),
               HasSubstr("momentum"));
-  EXPECT_THAT(refusal(OpKind::sgd_update, SgdAttributes{.decay = -1}, {w, w, w, scalars}), HasSubstr("decay"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.decay = -1}, {w, w, w, scalars}), HasSubstr("decay"));
+  const UpdateAttributes adam{.rule = Optimizer::adam};
+  EXPECT_EQ(refusal(OpKind::weight_update, adam, {w, w, w, w, scalars}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, adam, {w, w, w, scalars}), HasSubstr("operands"));
+  EXPECT_THAT(refusal(OpKind::weight_update, UpdateAttributes{.beta2 = 1}, {w, w, w, scalars}), HasSubstr("beta2"));
+  const UpdateAttributes lars{.rule = Optimizer::lars, .gradient_norm = 0, .weight_norm = 1};
+  EXPECT_EQ(refusal(OpKind::weight_update, lars, {w, w, w, scalars, typed({2}, DType::f64)}), "");
+  EXPECT_THAT(refusal(OpKind::weight_update, lars, {w, w, w, scalars, typed({1}, DType::f64)}), HasSubstr("norms 0 and 1"));
+  EXPECT_THAT(refusal(OpKind::clip_norm, ClipAttributes{.tensors = 3}, {typed({2}, DType::f64), scalars}), HasSubstr("3 norms"));
+  EXPECT_THAT(refusal(OpKind::average_update, AverageAttributes{.decay = 1}, {w, w, scalars}), HasSubstr("[0, 1)"));
   EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.micro_batches = 0}, {w, w, scalars}),
               HasSubstr("micro-batch"));
   EXPECT_THAT(refusal(OpKind::running_update, RunningAttributes{.factor = 2}, {w, w, scalars}), HasSubstr("[0, 1]"));

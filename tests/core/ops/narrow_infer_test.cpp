@@ -76,6 +76,12 @@ TEST_P(NarrowInfer, ElementsStayInTheirTypeAndChannelSumsAreWide) {
   EXPECT_THAT(output_types(OpKind::reshape, ReshapeAttributes{{2, 32}}, {x}), ElementsAre(t));
   EXPECT_THAT(output_types(OpKind::dropout, DropoutAttributes{}, {x, keys}), ElementsAre(t));
   EXPECT_THAT(output_types(OpKind::cast, CastAttributes{kWide}, {x}), ElementsAre(kWide));
+  EXPECT_THAT(output_types(OpKind::scale_samples, {}, {x, wide({2})}), ElementsAre(t));
+  EXPECT_THAT(output_types(OpKind::local_response, LocalResponseAttributes{}, {x}), ElementsAre(t));
+  EXPECT_THAT(output_types(OpKind::local_response_backward, LocalResponseAttributes{}, {x, x}), ElementsAre(t));
+  EXPECT_THAT(output_types(OpKind::layer_norm, LayerNormAttributes{}, {x}), ElementsAre(t, kWide));
+  EXPECT_THAT(output_types(OpKind::layer_norm_backward, LayerNormAttributes{}, {x, wide({2, 8}), x}), ElementsAre(t));
+  EXPECT_THAT(output_types(OpKind::resample, ResampleAttributes{.axes = 1, .size = {4, 1, 1}}, {x}), ElementsAre(t));
 }
 
 TEST_P(NarrowInfer, PoolsKeepTheirWinners) {

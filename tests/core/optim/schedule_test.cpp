@@ -15,6 +15,17 @@ using Kind = Schedule::Kind;
 Moment at_step(std::int64_t step) { return {.step = step, .total_steps = 1000, .batch = 100, .samples = 1000}; }
 Moment at_epoch(std::int64_t epoch) { return at_step(10 * epoch); }
 
+TEST(Schedule, StaysAtTheFirstRateThroughoutAConstantWarmUp) {
+  // He et al. 2016, section 4.2: 0.01 for about 400 iterations, then 0.1.
+  const Schedule schedule{.rate = 0.1, .warmup_epochs = 400 * 128 / 45000.0, .warmup_start = 0.1, .constant_warmup = true};
+  const auto rate = [&](std::int64_t step) {
+    return rate_at(schedule, {.step = step, .total_steps = 64000, .batch = 128, .samples = 45000});
+  };
+  EXPECT_DOUBLE_EQ(rate(0), 0.01);
+  EXPECT_DOUBLE_EQ(rate(399), 0.01);
+  EXPECT_DOUBLE_EQ(rate(400), 0.1);
+}
+
 TEST(Schedule, ConstantNeverChanges) {
   const Schedule schedule{.kind = Kind::constant, .rate = 0.05};
   for (const std::int64_t step : {0, 1, 999, 5000}) EXPECT_EQ(rate_at(schedule, at_step(step)), 0.05);

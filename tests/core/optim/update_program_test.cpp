@@ -35,7 +35,7 @@ class Update : public testing::Test {
     program_->bind_memory(update_.weight, bucket_.data() + kElements);
     program_->bind_memory(update_.buckets.front(), bucket_.data());
     program_->bind_memory(update_.parameters.front().weight, weights_.data());
-    program_->bind_memory(update_.parameters.front().velocity, velocities_.data());
+    program_->bind_memory(update_.parameters.front().slots.front().value, velocities_.data());
     program_->bind_memory(update_.parameters.front().gradient, bucket_.data());
     math::set_loss_scale(1, scalars_.data());
   }

@@ -7,15 +7,15 @@
 namespace convoy::cpu {
 
 struct ElementwiseKernels {
-  using Unary = void (*)(const float* x, float* y, std::int64_t n);
+  using Activation = void (*)(const float* x, float slope, float* y, std::int64_t n);
+  using ActivationBackward = void (*)(const float* y, const float* dy, float slope, float* dx, std::int64_t n);
   using Binary = void (*)(const float* a, const float* b, float* y, std::int64_t n);
 
-  // By ActivationKind: none, relu, tanh, sigmoid, scaled_tanh.
-  Unary activation[5];
-  Binary activation_backward[5];  // y, dy -> dx
+  // By ActivationKind.
+  static constexpr int kActivations = 10;
+  Activation activation[kActivations];
+  ActivationBackward activation_backward[kActivations];
   Binary add, multiply;
-  /// w, v change.
-  void (*sgd)(const math::SgdStep& step, float* w, float* v, const float* gradient, std::int64_t n);
   /// running = keep running + factor statistic.
   void (*blend)(float keep, float factor, float* running, const float* statistic, std::int64_t n);
   /// y = x scale where words[i] >= threshold, else 0.

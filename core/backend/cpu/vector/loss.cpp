@@ -34,26 +34,37 @@ CONVOY_INLINE float sum_of_exp(const float* x, i64 k, float top) {
   return total;
 }
 
-void softmax(const float* logits, const std::int32_t* labels, i64 rows, i64 k, float* probabilities,
+/// Mean of x - top.
+CONVOY_INLINE float mean_below(const float* x, i64 k, float top) {
+  float total = 0;
+#pragma omp simd reduction(+ : total)
+  for (i64 i = 0; i < k; ++i) total += x[i] - top;
+  return total / static_cast<float>(k);
+}
+
+void softmax(const float* logits, const std::int32_t* labels, i64 rows, i64 k, float smoothing, float* probabilities,
              float* losses) {
   for (i64 r = 0; r < rows; ++r) {
     const float* x = logits + r * k;
     const float top = largest(x, k);
     const float total =
         probabilities != nullptr ? softmax_row(x, k, top, probabilities + r * k) : sum_of_exp(x, k, top);
-    losses[r] = math::cross_entropy(total, top, x[labels[r]]);
+    float own = x[labels[r]];
+    if (smoothing > 0) own = top + ((1.0f - smoothing) * (own - top) + smoothing * mean_below(x, k, top));
+    losses[r] = math::cross_entropy(total, top, own);
   }
 }
 
-void softmax_backward(const float* probabilities, const std::int32_t* labels, i64 rows, i64 k, float factor,
-                      float* gradient) {
+void softmax_backward(const float* probabilities, const std::int32_t* labels, i64 rows, i64 k, float smoothing,
+                      float factor, float* gradient) {
+  const math::Smoothed target = math::smoothed(smoothing, static_cast<float>(k));
   for (i64 r = 0; r < rows; ++r) {
     const float* p = probabilities + r * k;
     float* g = gradient + r * k;
     const float label = p[labels[r]];
 #pragma omp simd
-    for (i64 i = 0; i < k; ++i) g[i] = p[i] * factor;
-    g[labels[r]] = (label - 1.0f) * factor;
+    for (i64 i = 0; i < k; ++i) g[i] = (p[i] - target.others) * factor;
+    g[labels[r]] = (label - target.others - target.label) * factor;
   }
 }
 

@@ -5,13 +5,13 @@
 namespace convoy::cpu {
 
 struct LossKernels {
-  /// Softmax of rows of k logits: probabilities (may be null) and minus the log probability of the label per
+  /// Softmax of rows of k logits: probabilities (may be null) and the cross-entropy with the label's target, smoothed, per
   /// row.
-  void (*softmax)(const float* logits, const std::int32_t* labels, std::int64_t rows, std::int64_t k,
+  void (*softmax)(const float* logits, const std::int32_t* labels, std::int64_t rows, std::int64_t k, float smoothing,
                   float* probabilities, float* losses);
-  /// (p - [label]) factor for one row range.
+  /// (p - target) factor for one row range.
   void (*softmax_backward)(const float* probabilities, const std::int32_t* labels, std::int64_t rows,
-                           std::int64_t k, float factor, float* gradient);
+                           std::int64_t k, float smoothing, float factor, float* gradient);
   /// Sums over n elements of one sample.
   double (*squared)(const float* prediction, const float* target, std::int64_t n);
   double (*binary)(const float* logits, const float* target, std::int64_t n, float* probabilities);
