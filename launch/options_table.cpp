@@ -60,6 +60,10 @@ std::vector<OptionSpec> run_options() {
        "convolutions and dense layers round their factors to 10 bits, on GPUs", .commands = takers(kPrecision),
        .choices = {"fp32", "tf32", "bf16", "fp16"}, .refused = {{"fp64", "runs compute in 32 bits or fewer; double "
        "precision serves the tests"}}},
+      {.name = "recompute", .type = choice, .value = "off", .help = "activations that backward makes again instead of keeping "
+       "them: less memory, more time, the same bits; cheap: results of norms, ReLUs, concatenations and the like; blocks: "
+       "whole segments between a few that are kept, convolutions too", .commands = takers(kPrecision),
+       .choices = {"off", "cheap", "blocks"}},
       {.name = "device", .type = choice, .value = "cpu", .help = "whose memory the gradients are in; cuda: a GPU for each "
        "rank", .commands = takers("bench reduce"), .choices = {"cpu", "cuda"}},
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "

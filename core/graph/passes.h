@@ -1,7 +1,7 @@
 #pragma once
 // From a graph to something that can run (design: section 3):
-//   build -> infer shapes -> differentiate -> lower precision -> place communication -> fuse -> plan memory -> bind to a
-//   backend
+//   build -> infer shapes -> differentiate -> lower precision -> place communication -> fuse -> recompute -> plan memory ->
+//   bind to a backend
 // Shapes are inferred while building. Every pass is a function on graphs or plans; none executes anything.
 #include <cstddef>
 #include <string>
@@ -60,6 +60,18 @@ struct BucketLayout {
 };
 BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes,
                                  const std::vector<Value>& rounded = {});
+
+/// What the backward part makes again instead of keeping it (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+enum class Recompute {
+  off,
+  cheap,   // results of ops without multiply-adds: norms with their ReLUs, concatenations, sums, pools
+  blocks   // all but what crosses a few cuts of the forward part, whole segments at a time, convolutions too
+};
+/// Puts copies of forward ops in front of the backward ops that first read what they make, and lets the backward part read
+/// the copies, so that the first results die early. A copy does what its op does on the same operands: no bit changes. Never
+/// made again: losses, metrics, data, random paths' weights, sums over the batch; the statistics of norms are kept.
+/// To be called on a training graph, after fuse. The graph stays as it is where none of this needs less memory. Value ids stay.
+void recompute(Graph& graph, Recompute what, const std::vector<Value>& leaves);
 
 /// Where each arena value lies. Values that live at the same time do not overlap; views share their source's place.
 struct MemoryPlan {

@@ -89,7 +89,7 @@ Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Va
 }  // namespace
 
 TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, SumRounding gradient_sums) {
-  TrainingGraph training{Graph(task.real), {}, {}, {}, {}, {}, {}, {}, {}};
+  TrainingGraph training{Graph(task.real), {}, {}, {}, {}, {}, {}, {}, {}, {}};
   Graph& graph = training.graph;
   graph.training = true;
   graph.dropout_seed = task.dropout_seed;
@@ -129,6 +129,8 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
     for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
   training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
   fuse(graph, training.leaves);
+  training.hash = graph_hash(graph);
+  recompute(graph, task.recompute, training.leaves);
   return training;
 }
 

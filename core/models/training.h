@@ -27,6 +27,7 @@ struct Task {
   bool mixes = false;              // mixup: every sample of training has two labels, each with a weight
   DType real = DType::f32;
   DType compute = DType::f32;      // bf16, f16: mixed precision (lower_precision)
+  Recompute recompute = Recompute::off;  // while training; changes no bit
 };
 
 /// Values of the caller's in both graphs. `keys` is absent where no op draws random numbers, `loss_scale` (f32 [1]) where the
@@ -43,6 +44,7 @@ struct TrainingGraph {
   Value loss, weight, top1, top5;  // sums over the micro-batch, f32 [1], of the model's own logits; leaves like the gradients
   std::vector<Value> leaves;       // all that goes through the reduction tree
   BucketLayout buckets;
+  std::string hash;                // graph_hash without recomputation: graphs of one hash give the same bits
 };
 /// `gradient_sums`: what the sums of gradients, and nothing else, are rounded to (--reduction-dtype).
 TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,

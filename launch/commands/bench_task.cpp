@@ -17,6 +17,7 @@ Task bench_task(const Config& config) {
   task.image = extents.empty() ? entry.input : Shape(extents);
   task.stored = DType::u8;
   task.compute = compute_type(config);
+  task.recompute = recompute_of(config);
   const auto channels = static_cast<std::size_t>(task.image[-1]);
   task.prepare.mean.assign(channels, 127.5);
   task.prepare.deviation.assign(channels, 64.0);

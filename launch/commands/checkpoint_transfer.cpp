@@ -106,7 +106,7 @@ int import(const Config& config) {
   Checkpoint checkpoint;
   store(state, checkpoint);
   checkpoint.config = training.text();
-  checkpoint.graph_hash = graph_hash(build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums).graph);
+  checkpoint.graph_hash = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums).hash;
   checkpoint.run_record = make_run_record(training, spec, data, *make_cpu_backend(), checkpoint.graph_hash);
   checkpoint.metrics = R"({"train": null, "validation": null})";
   const std::int64_t bytes = write_checkpoint(output, checkpoint);

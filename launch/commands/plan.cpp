@@ -64,6 +64,13 @@ MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, 
   return memory;
 }
 
+/// Of one run of the micro-batch program, by the convolutions' and dense layers' definition.
+double multiply_adds(const Graph& graph) {
+  double sum = 0;
+  for (const OpDesc& op : describe_ops(graph, {})) sum += cost_of(op.kind, op.attributes, op.inputs, op.outputs).multiply_adds;
+  return sum;
+}
+
 std::string mebibytes(std::size_t bytes) { return fmt::format("{:12.2f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
 int plan(const Config& config) {
@@ -95,6 +102,8 @@ int plan(const Config& config) {
                                   {"samples", spec.samples},
                                   {"steps", spec.last_step},
                                   {"buckets", training.buckets.buckets()},
+                                  {"recompute", config.get<std::string>("recompute")},
+                                  {"micro_batch_multiply_adds", multiply_adds(training.graph)},
                                   {"bytes_per_rank",
                                    {{"activations", memory.arena},
                                     {"scratch", memory.scratch},
@@ -111,9 +120,12 @@ int plan(const Config& config) {
     return 0;
   }
   fmt::print("{}: batch {} in {} micro-batches of {}; {} samples, {} steps; {} ranks with {} threads, at most {} "
-             "micro-batches per rank, gradients in {} bucket{}\n\nMemory of one rank\n",
+             "micro-batches per rank, gradients in {} bucket{}\n{:.1f} million multiply-adds in a micro-batch, forward and backward"
+             "{}\n\nMemory of one rank\n",
              spec.task.model, spec.batch, spec.virtual_workers, spec.task.micro_batch, spec.samples, spec.last_step, ranks,
-             threads, leaves, training.buckets.buckets(), training.buckets.buckets() == 1 ? "" : "s");
+             threads, leaves, training.buckets.buckets(), training.buckets.buckets() == 1 ? "" : "s",
+             1e-6 * multiply_adds(training.graph),
+             spec.task.recompute == Recompute::off ? "" : ", activations made again (" + config.get<std::string>("recompute") + ")");
   const std::pair<const char*, std::size_t> rows[] = {{"activations (arena)", memory.arena},
                                                       {"scratch of kernels", memory.scratch},
                                                       {"gradients of leaves", memory.leaves},

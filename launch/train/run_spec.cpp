@@ -37,6 +37,7 @@ Task task_of(const Config& config, const DatasetInfo& info, const AugmentOptions
   if (task.classes < classes)
     throw UsageError(fmt::format("model.classes is {}, but the data have {} classes", task.classes, classes));
   task.compute = compute_type(config);
+  task.recompute = recompute_of(config);
   task.image = info.sample;
   task.stored = info.dtype;
   if (config.get<bool>("data.normalize")) {
@@ -208,6 +209,11 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
 DType compute_type(const Config& config) {
   const auto precision = config.get<std::string>("precision");
   return precision == "bf16" ? DType::bf16 : precision == "fp16" ? DType::f16 : DType::f32;
+}
+
+Recompute recompute_of(const Config& config) {
+  const auto name = config.get<std::string>("recompute");
+  return name == "cheap" ? Recompute::cheap : name == "blocks" ? Recompute::blocks : Recompute::off;
 }
 
 void set_backend_maker(std::function<std::unique_ptr<Backend>(const Config&)> maker) { backend_maker = std::move(maker); }

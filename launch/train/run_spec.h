@@ -56,6 +56,8 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info);
 
 /// The type that data have while they are computed with: f32 for fp32 and tf32.
 DType compute_type(const Config& config);
+/// No part of the run record: it changes no bit, and a resumed run may have another.
+Recompute recompute_of(const Config& config);
 
 /// The backend that --device and --device.isa ask for, for a rank of a run (find_seats) or a process alone, and for what is to
 /// be computed on it. Throws UsageError where there is no such device, and where two ranks would share one without --share-gpu.

@@ -95,7 +95,7 @@ void Trainer::build_engine() {
   const std::string plans = found_ ? recorded_plans(found_->checkpoint.run_record) : "";
   bind_alike(all_, *backend_, plans, [&] { build_programs(); });
   agree(all_, "the reduction", [&] { engine_->connect(all_); });
-  record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, graph_hash(training_.graph));
+  record_ = make_run_record(config_, spec_, train_data_->info(), *backend_, training_.hash);
   if (!initial_digest_.empty()) record_["init-from"] = initial_digest_;
 }
 

@@ -43,7 +43,7 @@ void Trainer::save(bool is_best) {
   checkpoint.ledgers = ledgers_->open();
   checkpoint.run_record = record_;
   checkpoint.config = config_.text();
-  checkpoint.graph_hash = graph_hash(training_.graph);
+  checkpoint.graph_hash = training_.hash;
   checkpoint.world_size = world_.size();
   checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
   newest_is_best_ = is_best;

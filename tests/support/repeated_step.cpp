@@ -106,4 +106,16 @@ void expect_same_step(const Backend& backend, const Task& task, int times) {
   EXPECT_EQ(RepeatedStep(backend, task, 2).run() == first, false) << task.model << ": the operands make no difference";
 }
 
+void expect_same_bits_recomputed(const Backend& backend, Task task) {
+  RepeatedStep kept(backend, task, 1);
+  const std::vector<std::byte> expected = kept.run();
+  for (const Recompute what : {Recompute::cheap, Recompute::blocks}) {
+    task.recompute = what;
+    RepeatedStep step(backend, task, 1);
+    EXPECT_GT(step.graph().ops().size(), kept.graph().ops().size()) << task.model;
+    EXPECT_EQ(step.run() == expected, true) << task.model << ", " << name_of(task.compute)
+                                            << (what == Recompute::cheap ? ": cheap" : ": blocks");
+  }
+}
+
 }  // namespace convoy::test

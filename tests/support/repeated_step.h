@@ -16,6 +16,7 @@ class RepeatedStep {
   /// Runs the program once; its leaves (gradients, statistics, loss, metrics), one behind the other, as bytes. They hold
   /// garbage before.
   std::vector<std::byte> run();
+  const Graph& graph() const { return training_.graph; }
   /// Binds the program anew: other kernels, other memory for what lies between, the same operands.
   void bind();
 
@@ -24,8 +25,6 @@ class RepeatedStep {
   TrainingGraph training_;
   std::vector<std::pair<Value, DeviceMemory>> operands_, leaves_;
   std::unique_ptr<Program> program_;
-
-  void add_operand(Value value, std::uint64_t seed);
 };
 
 /// A network on small images with a micro-batch that fills more than one block of threads. Its leaves in f32.
@@ -33,5 +32,8 @@ Task small_task(const std::string& model, DType compute = DType::f32);
 
 /// The same bits from each of `times` runs, half of them of a program bound anew.
 void expect_same_step(const Backend& backend, const Task& task, int times);
+
+/// The same bits with activations made again, cheap and in blocks; both must make some.
+void expect_same_bits_recomputed(const Backend& backend, Task task);
 
 }  // namespace convoy::test
