@@ -90,17 +90,10 @@ ConvertedPicture PictureConverter::convert_jpeg(std::span<const std::byte> file,
   if (header.components == 4) reasons.emplace_back("CMYK became RGB");
   picture.pixels = upright(picture.pixels, orientation);
   if (form_.encoding == "png") reasons.emplace_back("JPEG written as PNG");
-  const bool changes = !reasons.empty();
-  if (resize(picture) || changes) {
-    if (changes) picture.fate = Fate::converted;
-    encode(picture);
-  } else if (form_.encoding != "raw") {
-    picture.bytes.assign(file.begin(), file.end());
-    if (jpeg_.complaints().no_end_marker) {
-      picture.bytes.insert(picture.bytes.end(), {std::byte{0xff}, std::byte{0xd9}});
-      picture.fate = Fate::converted;
-      reasons.emplace_back("the end marker that was missing was added");
-    }
+  if (keep_or_encode(picture, file, !reasons.empty()) && jpeg_.complaints().no_end_marker) {
+    picture.bytes.insert(picture.bytes.end(), {std::byte{0xff}, std::byte{0xd9}});
+    picture.fate = Fate::converted;
+    reasons.emplace_back("the end marker that was missing was added");
   }
   if (const std::string& oddity = jpeg_.complaints().oddity; !oddity.empty()) reasons.push_back("libjpeg: " + oddity);
   picture.why = listed(reasons);
@@ -118,15 +111,18 @@ ConvertedPicture PictureConverter::convert_png(std::span<const std::byte> file, 
     if (form_.encoding == "jpeg") reasons.push_back(fmt::format("PNG written as JPEG of quality {}", form_.quality));
     picture.pixels = as_bytes(decoded, form_.channels);
   }
-  const bool changes = !reasons.empty();
-  if (resize(picture) || changes) {
-    if (changes) picture.fate = Fate::converted;
-    encode(picture);
-  } else if (form_.encoding != "raw") {
-    picture.bytes.assign(file.begin(), file.end());
-  }
+  keep_or_encode(picture, file, !reasons.empty());
   picture.why = listed(reasons);
   return picture;
+}
+
+bool PictureConverter::keep_or_encode(ConvertedPicture& picture, std::span<const std::byte> file, bool changes) const {
+  const bool resized = resize(picture);
+  if (changes) picture.fate = Fate::converted;
+  if (resized || changes) encode(picture);
+  if (resized || changes || form_.encoding == "raw") return false;
+  picture.bytes.assign(file.begin(), file.end());
+  return true;
 }
 
 bool PictureConverter::resize(ConvertedPicture& picture) const {

@@ -44,6 +44,8 @@ class PictureConverter {
   ConvertedPicture convert_jpeg(std::span<const std::byte> file, const std::string& name);
   ConvertedPicture convert_png(std::span<const std::byte> file, const std::string& name);
   void encode(ConvertedPicture& picture) const;
+  /// Encodes what was resized or `changes`; of all else keeps the bytes of the file, if bytes are kept, and returns true.
+  bool keep_or_encode(ConvertedPicture& picture, std::span<const std::byte> file, bool changes) const;
   bool resize(ConvertedPicture& picture) const;
 
   StoredForm form_;
