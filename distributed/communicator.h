@@ -25,6 +25,9 @@ class Request {
   virtual bool test() = 0;
   /// Polls until finished or the communicator's deadline passes (PeerError names peer, purpose and step).
   virtual void wait() = 0;
+  /// The peer is dead: the message will never be through, and this object may go. The buffer must outlive the process's last
+  /// message, for what is under way cannot be taken back.
+  virtual void abandon() = 0;
 };
 using RequestPtr = std::unique_ptr<Request>;
 

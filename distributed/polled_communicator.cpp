@@ -67,7 +67,7 @@ void WaitSite::throw_interrupted() const {
       fmt::format("rank {}: {} was interrupted", world_ranks[static_cast<std::size_t>(rank)], describe(*this)));
 }
 
-PolledRequest::~PolledRequest() { assert(done_ || std::uncaught_exceptions() > 0); }
+PolledRequest::~PolledRequest() { assert(done_ || abandoned_ || std::uncaught_exceptions() > 0); }
 
 bool PolledRequest::test() {
   if (done_) return true;

@@ -30,6 +30,7 @@ class PolledRequest : public Request {
   ~PolledRequest() override;
   bool test() final;
   void wait() final { wait(std::chrono::milliseconds(0)); }
+  void abandon() final { abandoned_ = true; }
   /// `grace`: added to the deadline when the peer itself waits for others, so that it, who knows which one is
   /// missing, speaks first.
   void wait(std::chrono::milliseconds grace);
@@ -38,12 +39,14 @@ class PolledRequest : public Request {
   /// True once the message is through.
   virtual bool poll() = 0;
   bool done() const { return done_; }
+  bool abandoned() const { return abandoned_; }
 
  private:
   const WaitSite& site_;
   int peer_;
   std::size_t bytes_;
   bool done_ = false;
+  bool abandoned_ = false;
 };
 
 class PolledCommunicator : public Communicator {

@@ -17,7 +17,7 @@ class MpiRequest final : public PolledRequest {
  public:
   MpiRequest(const WaitSite& site, int peer, std::size_t bytes) : PolledRequest(site, peer, bytes) {}
   ~MpiRequest() override {
-    if (done()) return;
+    if (done() || abandoned()) return;  // of a dead peer: MPI may still hold it, so it is never freed
     // An exception is passing. A receive must not write into a buffer that is about to go; a send cannot be
     // taken back, but only reads.
     for (MPI_Request& part : parts_) {

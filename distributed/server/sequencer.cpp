@@ -1,0 +1,189 @@
+#include "distributed/server/sequencer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/tensor/error.h"
+
+namespace convoy {
+
+Sequencer::Sequencer(const SequencerOptions& options)
+    : options_(options), units_(options.units), workers_(static_cast<std::size_t>(options.workers)) {
+  if (options.backup > 0 && !rounds()) throw UsageError("backup workers belong to rounds: max-clock-gap = 0");
+  round_end_ = std::min<std::int64_t>(options.virtual_workers + options.backup, options.units);
+}
+
+void Sequencer::restore(std::int64_t watermark, const std::vector<std::int64_t>& above, std::int64_t version) {
+  units_.restore(watermark, above);
+  version_ = version;
+  round_end_ = std::min<std::int64_t>(watermark + options_.virtual_workers + options_.backup, options_.units);
+  for (Worker& worker : workers_) worker.pulled = version;
+}
+
+void Sequencer::request(int id, bool idle, bool pulls, std::int64_t computed) {
+  Worker& worker = workers_.at(at(id));
+  if (!worker.alive) return;
+  worker.waits = true;
+  worker.idle = idle;
+  worker.pulls = pulls;
+  worker.computed = computed;
+  waiting_.push_back(id);
+}
+
+void Sequencer::arrived(int worker, std::int64_t sequence, std::optional<Push> push) {
+  if (!workers_.at(at(worker)).alive) return;
+  const std::pair key(worker, sequence);
+  Arrival& arrival = arriving_[key];
+  ++arrival.slices;
+  if (push) arrival.push = std::move(push);
+  if (arrival.slices < options_.servers) return;
+  complete_.push_back(std::move(arrival.push.value()));
+  arriving_.erase(key);
+}
+
+void Sequencer::lose(int id) {
+  Worker& worker = workers_.at(at(id));
+  if (!worker.alive) return;
+  worker.alive = worker.waits = false;
+  std::erase(waiting_, id);
+  std::erase_if(arriving_, [&](const auto& entry) { return entry.first.first == id; });
+  const auto has_pushed = [&](std::int64_t unit) {  // what has arrived as a whole counts
+    const auto holds = [&](const Push& push) {
+      return std::ranges::any_of(push.units, [&](const PushedUnit& pushed) { return pushed.unit == unit; });
+    };
+    return std::ranges::any_of(complete_, holds) || std::ranges::any_of(round_, holds);
+  };
+  for (const std::int64_t unit : worker.begun)
+    if (!has_pushed(unit)) units_.give_back(unit);
+  std::erase_if(worker.begun, [&](std::int64_t unit) { return !has_pushed(unit); });
+  units_.forget(id);
+}
+
+void Sequencer::stand_still(bool still) { still_ = still; }
+
+int Sequencer::alive() const {
+  return static_cast<int>(std::ranges::count_if(workers_, [](const Worker& worker) { return worker.alive; }));
+}
+
+std::vector<Decision> Sequencer::decide() {
+  std::vector<Decision> decisions;
+  if (still_) return decisions;
+  rounds() ? apply_round(decisions) : apply_complete(decisions);
+  grant(decisions);
+  return decisions;
+}
+
+void Sequencer::finish(const Push& push) {
+  Worker& worker = workers_.at(at(push.worker));
+  for (const PushedUnit& pushed : push.units) {
+    units_.finish(pushed.unit);
+    std::erase(worker.begun, pushed.unit);
+  }
+}
+
+Decision Sequencer::apply(std::vector<Push> pushes) {
+  Decision decision{.kind = Decision::Kind::apply, .worker = -1, .unit = -1, .expect = {}, .pulls = false, .pushes = {},
+                    .staleness = 0, .left_out = {}};
+  for (const Push& push : pushes) {
+    Worker& worker = workers_.at(at(push.worker));
+    std::int64_t pulled = push.units.front().pulled;
+    if (pulled < 0) pulled = worker.pulled;
+    for (const PushedUnit& unit : push.units)
+      if (unit.pulled >= 0) worker.pulled = unit.pulled;
+    const std::int64_t staleness = version_ - pulled;
+    ++worker.staleness[staleness];
+    if (&push == &pushes.front()) decision.staleness = staleness;
+    finish(push);
+  }
+  decision.pushes = std::move(pushes);
+  ++version_;
+  return decision;
+}
+
+void Sequencer::apply_complete(std::vector<Decision>& decisions) {
+  while (!complete_.empty()) {
+    std::vector<Push> one{std::move(complete_.front())};
+    complete_.pop_front();
+    if (one.front().finite || !options_.skips) {
+      decisions.push_back(apply(std::move(one)));
+      continue;
+    }
+    finish(one.front());
+    decisions.push_back({.kind = Decision::Kind::drop, .worker = -1, .unit = -1, .expect = {}, .pulls = false,
+                         .pushes = std::move(one), .staleness = 0, .left_out = {}});
+  }
+}
+
+/// Rounds may be over one after the other where a run goes on with what others have done.
+void Sequencer::apply_round(std::vector<Decision>& decisions) {
+  while (!complete_.empty()) {
+    Push push = std::move(complete_.front());
+    complete_.pop_front();
+    if (units_.is_finished(push.units.front().unit)) {  // its round is over
+      std::erase(workers_.at(at(push.worker)).begun, push.units.front().unit);
+      decisions.push_back({.kind = Decision::Kind::drop, .worker = -1, .unit = -1, .expect = {}, .pulls = false,
+                           .pushes = {std::move(push)}, .staleness = 0, .left_out = {}});
+      continue;
+    }
+    round_.push_back(std::move(push));
+    // At the run's end there may be fewer units than a round has.
+    const std::int64_t wanted = std::min<std::int64_t>(options_.virtual_workers, round_end_ - units_.watermark());
+    if (static_cast<std::int64_t>(round_.size()) < wanted) continue;
+    std::ranges::sort(round_, {}, [](const Push& each) { return each.units.front().unit; });
+    Decision decision = apply(std::exchange(round_, {}));
+    for (std::int64_t unit = units_.watermark(); unit < round_end_; ++unit) {
+      if (units_.is_finished(unit)) continue;
+      decision.left_out.push_back(unit);
+      ++dropped_units_;
+    }
+    for (const std::int64_t unit : decision.left_out) units_.finish(unit);
+    round_end_ = std::min<std::int64_t>(units_.watermark() + options_.virtual_workers + options_.backup, options_.units);
+    decisions.push_back(std::move(decision));
+  }
+}
+
+std::int64_t Sequencer::limit() const { return rounds() ? round_end_ : units_.total(); }
+
+bool Sequencer::may_begin(const Worker& worker) const {
+  if (options_.max_gap <= 0) return true;
+  std::int64_t slowest = worker.computed;
+  for (const Worker& other : workers_)
+    if (other.alive) slowest = std::min(slowest, other.computed);
+  return worker.started - slowest <= options_.max_gap;
+}
+
+/// Whoever asked first is served first; who may not begin yet is passed over.
+void Sequencer::grant(std::vector<Decision>& decisions) {
+  for (std::size_t i = 0; i < waiting_.size();) {
+    if (grant(waiting_[i], decisions))
+      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    else
+      ++i;
+  }
+}
+
+/// Whether the worker got an answer.
+bool Sequencer::grant(int id, std::vector<Decision>& decisions) {
+  Worker& worker = workers_.at(at(id));
+  const auto answer = [&](Decision::Kind kind) {
+    worker.waits = false;
+    decisions.push_back({.kind = kind, .worker = id, .unit = -1, .expect = {}, .pulls = false, .pushes = {}, .staleness = 0,
+                         .left_out = {}});
+    return true;
+  };
+  if (units_.all_finished()) return answer(Decision::Kind::end);
+  if (!may_begin(worker)) return false;
+  const auto unit = units_.begin(id, limit());
+  if (!unit) return !worker.idle && !rounds() && answer(Decision::Kind::flush);
+  worker.begun.push_back(*unit);
+  ++worker.started;
+  if (worker.pulls) answer(Decision::Kind::pull);
+  answer(Decision::Kind::go);
+  Decision& go = decisions.back();
+  go.unit = *unit;
+  go.expect = units_.expect(id);
+  go.pulls = worker.pulls;
+  return true;
+}
+
+}  // namespace convoy
