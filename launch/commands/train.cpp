@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "core/trace/trace.h"
 #include "distributed/watch/watch.h"
@@ -13,37 +14,12 @@
 #include "launch/check.h"
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
+#include "launch/train/agreement.h"
 #include "launch/train/last_words.h"
-#include "launch/train/trainer.h"
+#include "launch/train/model_run.h"
 
 namespace convoy {
 namespace {
-
-/// status.json of a run that failed; best effort, for the message matters more. `folder`: empty before rank 0 holds it.
-void record_failure(const std::filesystem::path& folder, const Trainer* trainer, int status, const std::string& reason,
-                    int rank, bool again = true) {
-  if (folder.empty()) return;
-  try {
-    RunStatus told{.status = status, .reason = reason, .rank = rank};
-    if (trainer) {
-      told = trainer->status(status, reason, rank);
-    } else if (const auto before = read_status(folder)) {  // the run stands where it stood
-      if (status == kWrongUsage) return;  // a command that was refused changed nothing
-      told.step = before->step;
-      told.epoch = before->epoch;
-      told.checkpoint = before->checkpoint;
-    }
-    if (told.checkpoint.empty()) {  // only rank 0 knows it, and may be the one that is gone
-      const CheckpointFolder checkpoints(folder / "checkpoints");
-      const std::vector<std::int64_t> steps = checkpoints.steps();
-      if (!steps.empty()) told.checkpoint = "checkpoints/" + checkpoints.file_for(steps.front()).filename().string();
-    }
-    told.again = again;
-    write_status(folder, told);
-  } catch (const std::exception& error) {
-    print_failure(fmt::format("status.json could not be written: {}", error.what()));
-  }
-}
 
 /// Collective. The files of an earlier life are put aside, with its status.json, before the trainer removes that.
 std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::path& run_folder) {
@@ -58,41 +34,30 @@ std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::pa
 }
 
 int train(const Config& config, World& world) {
-  std::unique_ptr<RunFolder> folder;  // rank 0's, locked before anything else
-  std::filesystem::path path;         // the same on every rank: whoever takes a dead rank 0's place writes status.json
   std::unique_ptr<Watch> watch;
-  std::unique_ptr<Trainer> trainer;
   std::unique_ptr<RingFile> recorder;
+  std::optional<Team> team;
+  std::unique_ptr<ModelRun> run;
   trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
-    record_failure(path, trainer.get(), news.status, news.reason, news.rank);
+    if (run) run->record_failure(news.status, news.reason, news.rank);
   });
-  // The handler must not outlive the trainer that it captures: the world may still fail while it ends.
+  // The handler must not outlive the run that it captures: the world may still fail while it ends.
   struct Forget {
     World& of;
     ~Forget() { of.on_bad_news(print_bad_news); }
   } forget{world};
   try {
-    agree(world.all(), "the run folder", [&] {
-      if (world.rank() != 0) return;
-      folder = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"));
-      path = std::filesystem::absolute(folder->path());
-      for (const std::string& warning : folder->warnings()) fmt::print(stderr, "[run] {}\n", warning);
-    });
-    path = world.all().broadcast_string(path.string(), 0);
-    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(path));
-    recorder = start_recorder(world, path);
-    trainer = std::make_unique<Trainer>(config, world, folder.get());
-    const int status = trainer->run();
-    if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0)
-      fmt::print(stderr, "[run] {}\n", lost);
+    run = std::make_unique<ModelRun>(config, world.all());  // its folder is locked before anything else
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(run->path()));
+    recorder = start_recorder(world, run->path());
+    team.emplace(config, world);
+    const int status = run->train(*team);
+    if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0) fmt::print(stderr, "[run] {}\n", lost);
     return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
-    if (world.rank() == 0) {
-      print_failure(error.what());
-      record_failure(path, trainer.get(), error.status(), error.what(), error.rank(), error.again());
-    }
+    if (world.rank() == 0) print_failure(error.what());
     return error.status();
   } catch (...) {  // this rank alone: tell the others while the trainer still stands
     const Failure failure = failure_of(std::current_exception());

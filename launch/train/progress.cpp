@@ -18,8 +18,13 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-Progress::Progress(bool speaks, std::int64_t every)
-    : speaks_(speaks), terminal_(speaks && isatty(STDERR_FILENO) == 1), every_(every), begin_(Clock::now()), paused_(begin_) {}
+Progress::Progress(bool speaks, std::int64_t every, const std::string& speaker)
+    : speaks_(speaks),
+      terminal_(speaks && speaker.empty() && isatty(STDERR_FILENO) == 1),
+      every_(every),
+      speaker_(speaker.empty() ? "" : speaker + ", "),
+      begin_(Clock::now()),
+      paused_(begin_) {}
 
 void Progress::add(double loss, double weight, double top1, double data_wait, double communication_wait) {
   ++interval_.steps;
@@ -69,7 +74,7 @@ std::string Progress::record(const Standing& standing, const StragglerReport& st
   if (speaks_) {
     const std::string text = line(standing, seconds);
     clear_line();
-    std::fputs(fmt::format("[train] {}{}", text, terminal_ ? "\r" : "\n").c_str(), stderr);
+    std::fputs(fmt::format("[{}train] {}{}", speaker_, text, terminal_ ? "\r" : "\n").c_str(), stderr);
     line_open_ = terminal_;
     std::fflush(stderr);
   }
@@ -95,7 +100,7 @@ void Progress::refresh(const Standing& standing) {
 void Progress::say(const std::string& who, const std::string& text) {
   if (!speaks_) return;
   clear_line();
-  std::fputs(fmt::format("[{}] {}\n", who, text).c_str(), stderr);
+  std::fputs(fmt::format("[{}{}] {}\n", speaker_, who, text).c_str(), stderr);
   std::fflush(stderr);
 }
 

@@ -28,8 +28,9 @@ struct Standing {
 
 class Progress {
  public:
-  /// Speaks only on rank 0. `every`: steps between plain lines and between records.
-  Progress(bool speaks, std::int64_t every);
+  /// Speaks only on rank 0. `every`: steps between plain lines and between records. `speaker`: stands in every line, and none is
+  /// rewritten, where several speak at once; empty: nobody else does.
+  Progress(bool speaks, std::int64_t every, const std::string& speaker = "");
   /// Adds a step; true when a record is due.
   void add(double loss, double weight, double top1, double data_wait, double communication_wait);
   /// A step whose scaled gradient was not finite, so that it was not applied.
@@ -53,6 +54,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   bool speaks_, terminal_, line_open_ = false;
   std::int64_t every_;
+  std::string speaker_;  // "" or "member 3, "
   Interval interval_;
   std::int64_t overflows_ = 0;
   Clock::time_point begin_, shown_, paused_;

@@ -25,19 +25,17 @@ std::string record_text(const RunRecord& record) {
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, World& world, RunFolder* folder)
-    : config_(config), world_(world), all_(world.all()), folder_(folder) {
+Trainer::Trainer(const Config& config, Team& team, RunFolder* folder)
+    : config_(config), team_(team), all_(team.all()), folder_(folder) {
   // Before the first step is done, data are opened and staged and programs are built, which may take longer than any step.
   all_.set_deadline(std::chrono::seconds(3 * config.get<int>("timeout")));
-  const bool speaks = world.rank() == 0;
-  progress_ = std::make_unique<Progress>(speaks, config.get<std::int64_t>("train.log-every"));
+  progress_ = std::make_unique<Progress>(team.rank() == 0, config.get<std::int64_t>("train.log-every"), team.name());
   agree(all_, "the config", [&] {
     check_run(config_);
-    check_ranks(config_, world_.size());
+    check_ranks(config_, team_.size());
   });
-  const Seats seats = find_seats(config_, all_, world_.host());
   agree(all_, "the device and the data", [&] {
-    backend_ = make_backend(config_, seats, computation_of(config_));
+    backend_ = make_backend(config_, team_.seats(), computation_of(config_));
     open_data();
   });
   agree(all_, "the graphs", [&] { build_graphs(); });
@@ -88,8 +86,6 @@ void Trainer::make_faults() {
 /// Collective.
 void Trainer::build_engine() {
   const trace::Doing starting(trace::Activity::start, "building the programs");
-  const std::vector<std::string> hosts = all_.all_gather_strings(world_.host());
-  ranks_on_node_ = static_cast<int>(std::count(hosts.begin(), hosts.end(), world_.host()));
   state_ = first_state();
   marks_ = first_marks();
   const std::string plans = found_ ? recorded_plans(found_->checkpoint.run_record) : "";
@@ -100,10 +96,10 @@ void Trainer::build_engine() {
 }
 
 void Trainer::build_programs() {
-  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
+  const auto [first, last] = share_of(team_.rank(), team_.size(), 0, spec_.virtual_workers);
   threads_ = backend_->device().is_host()
                  ? threads_for(config_.get<int>("device.threads"),
-                               std::max(usable_cores() / spec_.threads_per_micro_batch, 1), ranks_on_node_, last - first)
+                               std::max(usable_cores() / spec_.threads_per_micro_batch, 1), team_.ranks_on_host(), last - first)
                  : 1;
   EngineOptions options{.first_leaf = first,
                         .last_leaf = last,
@@ -112,7 +108,7 @@ void Trainer::build_programs() {
                         .threads_per_micro_batch = spec_.threads_per_micro_batch,
                         .reduction = config_.get<std::string>("reduction") == "fast" ? ReductionKind::fast
                                                                                     : ReductionKind::deterministic,
-                        .transport = transport_options(config_, ranks_on_node_ == world_.size(), world_.rank() == 0),
+                        .transport = transport_options(config_, team_.on_one_host(), team_.rank() == 0),
                         .classes = spec_.task.classes};
   if (chaos_) {
     if (chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
@@ -134,7 +130,7 @@ void Trainer::start_loader() {
 
 /// Of this rank's micro-batches of the steps [first, last).
 std::unique_ptr<Loader> Trainer::make_loader(std::int64_t first_step, std::int64_t last_step, int threads) const {
-  const auto [first, last] = share_of(world_.rank(), world_.size(), 0, spec_.virtual_workers);
+  const auto [first, last] = share_of(team_.rank(), team_.size(), 0, spec_.virtual_workers);
   const TrainingStream stream{.order_seed = spec_.seeds.order,
                               .order = spec_.order,
                               .augment = spec_.augment,

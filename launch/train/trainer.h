@@ -1,18 +1,18 @@
 #pragma once
-// The training loop of one rank: data, programs, reduction, update, evaluation, checkpoints.
+// --mode=sync, the training loop of one rank: data, programs, reduction, update, evaluation, checkpoints.
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 
-#include "distributed/world.h"
 #include "io/checkpoint_saver.h"
 #include "io/run_folder.h"
 #include "launch/chaos/chaos.h"
 #include "launch/train/agreement.h"
 #include "launch/train/epoch_ledgers.h"
 #include "launch/train/evaluator.h"
+#include "launch/train/model_trainer.h"
 #include "launch/train/progress.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/save_times.h"
@@ -21,24 +21,20 @@
 
 namespace convoy {
 
-class Trainer {
+class Trainer final : public ModelTrainer {
  public:
   /// Collective. Opens the data, builds the programs, starts afresh or resumes. Throws what is wrong with any of them;
   /// errors that only rank 0 can see (checkpoints) are thrown on every rank. `folder`: rank 0's, null on the others; it
   /// outlives this object.
-  Trainer(const Config& config, World& world, RunFolder* folder);
-  ~Trainer();
+  Trainer(const Config& config, Team& team, RunFolder* folder);
+  ~Trainer() override;
 
-  /// Trains to the end. Returns the exit status: 0, or 75 after a signal.
-  int run();
-
-  /// For status.json when the run fails: where it stood. Any thread; a checkpoint that is being written gets a second to
-  /// become complete.
-  RunStatus status(int status, const std::string& reason, int rank) const;
+  int run() override;
+  RunStatus status(int status, const std::string& reason, int rank) const override;
 
  private:
   const Config& config_;
-  World& world_;
+  Team& team_;
   Communicator& all_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Dataset> train_data_, validation_data_;
@@ -56,7 +52,7 @@ class Trainer {
   std::unique_ptr<EpochLedgers> ledgers_;
   std::unique_ptr<Progress> progress_;
   std::unique_ptr<Stragglers> stragglers_;
-  int threads_ = 1, ranks_on_node_ = 1;
+  int threads_ = 1;
   std::int64_t step_ = 0;          // steps done: their results were taken
   std::int64_t begun_ = 0;         // steps that the engine was ordered
   double rate_ = 0, loss_scale_ = 1;  // of the last step done

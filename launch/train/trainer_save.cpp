@@ -44,7 +44,7 @@ void Trainer::save(bool is_best) {
   checkpoint.run_record = record_;
   checkpoint.config = config_.text();
   checkpoint.graph_hash = training_.hash;
-  checkpoint.world_size = world_.size();
+  checkpoint.world_size = team_.size();
   checkpoint.metrics = fmt::format("{{\"train\": {}, \"validation\": {}}}", train_metrics_, validation_metrics_);
   newest_is_best_ = is_best;
   const std::int64_t begin = monotonic_ns();

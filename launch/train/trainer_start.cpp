@@ -71,7 +71,7 @@ void Trainer::introduce() {
                                           (1 << 20)));
   std::string library;
   for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
-  const std::string hosts = describe_hosts(all_.all_gather_strings(world_.host()));
+  const std::string hosts = describe_hosts(all_.all_gather_strings(team_.host()));
   const std::string job = describe_job(process_environment());
   const Device& device = backend_->device();
   const std::string computes = device.is_host() ? fmt::format("{} threads on rank 0", threads_)
