@@ -9,6 +9,7 @@
 //   /ledgers        uint64 [n, 4]: epoch, count, sum, xor
 //   /skipped_steps  int64 [n]
 //   /run_record, /config, /metrics   texts: scalar strings; the run record is a JSON object of strings
+//   /mode    likewise a JSON object of strings; only where the mode of training keeps anything
 //   attributes of /: format="convoy-checkpoint", version, step, updates, loss_scale, loss_scale_counter, best_metric
 //       and best_step (both or neither), graph_hash, world_size, epoch, content_crc32c
 //   every dataset has the attribute crc32c (uint32): CRC-32C of its bytes as stored. Beside it stands word_sums (uint64
@@ -55,6 +56,8 @@ struct Checkpoint {
   std::optional<std::pair<double, std::int64_t>> best;  // metric, step
   std::vector<std::int64_t> skipped_steps;
   RunRecord run_record;
+  /// What a mode of training keeps besides (asynchronous runs: the units that are done, clocks); empty in synchronous runs.
+  std::map<std::string, std::string> mode;
   // Not part of the digest:
   std::string config;                          // the whole config as text
   std::string graph_hash;
@@ -72,6 +75,7 @@ struct Checkpoint {
 ///   @best 3fed70a3d70a3d71 1000     metric as above, step; or "@best none"
 ///   @ledger 0 3 60000 1799970000 0  position in the list, epoch, count, sum, xor; one line for each open epoch
 ///   @skipped 0 17                   position in the list, step; one line for each skipped step
+///   @mode clock 120,118             name, value, escaped likewise; none in synchronous runs
 ///   @run_record batch 256           name, value; in both, "\", newline, tab and carriage return are written \\ \n \t \r
 /// No NaN can occur (writing refuses them), and nothing depends on platform, world size, config text or metrics.
 /// Throws UsageError for what write_checkpoint refuses.

@@ -33,6 +33,7 @@ Entries state_of(const Checkpoint& c) {
   }
   for (std::size_t i = 0; i < c.skipped_steps.size(); ++i)
     entries[fmt::format("skipped step {}", i)] = fmt::format("{}", c.skipped_steps[i]);
+  for (const auto& [name, value] : c.mode) entries["mode: " + name] = value;
   return entries;
 }
 

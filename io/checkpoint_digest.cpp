@@ -92,6 +92,10 @@ void check_storable(const Checkpoint& checkpoint) {
     check_text("a name of the run record", name);
     check_text(name + " of the run record", value);
   }
+  for (const auto& [name, value] : checkpoint.mode) {
+    check_text("a name of the mode's state", name);
+    check_text(name + " of the mode's state", value);
+  }
   check_number("the loss scale", checkpoint.loss_scale);
   check_number("the epoch", checkpoint.epoch);
   if (checkpoint.best) check_number("the best metric", checkpoint.best->first);
@@ -109,6 +113,7 @@ std::vector<std::string> state_lines(const Checkpoint& c) {
                                 c.ledgers[i].sum, c.ledgers[i].exclusive_or));
   for (std::size_t i = 0; i < c.skipped_steps.size(); ++i)
     lines.push_back(fmt::format("@skipped\t{}\t{}", i, c.skipped_steps[i]));
+  for (const auto& [name, value] : c.mode) lines.push_back(fmt::format("@mode\t{}\t{}", escaped(name), escaped(value)));
   for (const auto& [name, value] : c.run_record)
     lines.push_back(fmt::format("@run_record\t{}\t{}", escaped(name), escaped(value)));
   return lines;

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kOldestSuperblock = 2;  // the first whose metadata HDF5 checksums
 
 /// What "/" holds beside the groups of tensors.
-constexpr std::array<const char*, 5> kPlainDatasets{"ledgers", "skipped_steps", "run_record", "config", "metrics"};
+constexpr std::array<const char*, 6> kPlainDatasets{"ledgers", "skipped_steps", "run_record", "mode", "config", "metrics"};
 
 enum class Depth { metadata, all };  // without the bytes of datasets, or with them
 
@@ -203,6 +203,8 @@ void Scanner::scan_lists() {
   });
   attempt("/run_record",
           [&] { c.run_record = run_record_from_json(read_text(open_dataset("run_record").get())); });
+  if (H5Lexists(file_.get(), "mode", H5P_DEFAULT) > 0)
+    attempt("/mode", [&] { c.mode = run_record_from_json(read_text(open_dataset("mode").get())); });
   attempt("/config", [&] { c.config = read_text(open_dataset("config").get()); });
   attempt("/metrics", [&] { c.metrics = read_text(open_dataset("metrics").get()); });
 }

@@ -86,6 +86,7 @@ void copy_into(const Checkpoint& source, Checkpoint& copy) {
   copy.ledgers = source.ledgers;
   copy.best = source.best;
   copy.skipped_steps = source.skipped_steps;
+  copy.mode = source.mode;
   copy.run_record = source.run_record;
   copy.config = source.config;
   copy.graph_hash = source.graph_hash;

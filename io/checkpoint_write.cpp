@@ -57,6 +57,7 @@ void write_lists(hid_t file, const Checkpoint& checkpoint) {
   std::copy(checkpoint.skipped_steps.begin(), checkpoint.skipped_steps.end(), skipped.values<std::int64_t>().begin());
   write_tensor(file, "skipped_steps", skipped);
   write_text_dataset(file, "run_record", to_json(checkpoint.run_record));
+  if (!checkpoint.mode.empty()) write_text_dataset(file, "mode", to_json(checkpoint.mode));
   write_text_dataset(file, "config", checkpoint.config);
   write_text_dataset(file, "metrics", checkpoint.metrics);
 }

@@ -17,6 +17,7 @@ set(checkpoints_sources
   hdf5_descriptor.cpp
   hdf5_metadata_repair.cpp
   onnx.cpp
+  push_log.cpp
   bench_checkpoint.cpp
   ring_file.cpp
   ring_read.cpp

@@ -57,6 +57,7 @@ std::string facts(const CheckpointDescription& d) {
   line("loss scale", fmt::format("{:g} (counter {})", c.loss_scale, c.loss_scale_counter));
   line("best", c.best ? fmt::format("{:g} at step {}", c.best->first, c.best->second) : "none yet");
   line("skipped steps", c.skipped_steps.empty() ? "none" : fmt::format("{}", fmt::join(c.skipped_steps, ", ")));
+  for (const auto& [name, value] : c.mode) line(name, value);
   for (const EpochLedger& l : c.ledgers)
     line("ledger", fmt::format("epoch {}: {} samples, sum {}, xor {}", l.epoch, l.count, l.sum, l.exclusive_or));
   line("written by", fmt::format("{} rank{}", c.world_size, c.world_size == 1 ? "" : "s"));
@@ -111,6 +112,7 @@ std::string to_json(const CheckpointDescription& description) {
   json["ledgers"] = ledgers_of(c);
   json["skipped_steps"] = c.skipped_steps;
   json["run_record"] = c.run_record;
+  if (!c.mode.empty()) json["mode"] = c.mode;
   json["config"] = c.config;
   json["metrics"] = metrics_of(c.metrics);
   json["parameter_count"] = description.parameter_count;

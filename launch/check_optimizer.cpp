@@ -43,9 +43,9 @@ void check_optimizer(const Config& config) {
                                     {"optim.beta1", {"adam", "adamw"}},
                                     {"optim.beta2", {"adam", "adamw"}},
                                     {"optim.rho", {"rmsprop"}},
-                                    {"optim.epsilon", {"rmsprop", "adam", "adamw"}},
+                                    {"optim.epsilon", {"rmsprop", "adam", "adamw", "adagrad"}},
                                     {"optim.trust", {"lars"}},
-                                    {"optim.clip-value", {"sgd", "rmsprop", "adam", "adamw"}}});
+                                    {"optim.clip-value", {"sgd", "rmsprop", "adam", "adamw", "adagrad"}}});
   check_uses(config, "optim.average", {{"optim.average-decay", {"ema"}}, {"optim.average-from", {"polyak"}}});
   if (config.get<double>("optim.clip-norm") > 0 && config.get<double>("optim.clip-value") > 0)
     throw UsageError("optim.clip-norm and optim.clip-value clip the same gradients in two ways; give one of them");

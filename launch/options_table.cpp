@@ -69,9 +69,27 @@ std::vector<OptionSpec> run_options() {
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
        "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
-       "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
-       "this build trains in mode sync only"}, {"model", "this build trains in mode sync only"}}},
+       "one all-reduce a step; async: workers push gradients to parameter servers, and pull, at their own pace",
+       .commands = takers(kRun), .choices = {"sync", "async"}, .refused = {{"local", "this build trains in modes sync and async"},
+       {"ensemble", "this build trains in modes sync and async"}, {"model", "this build trains in modes sync and async"}}},
+      {.name = "servers", .type = text, .value = "colocated", .help = "async: how many ranks, the first ones, keep the parameters, a "
+       "slice each; colocated: every rank keeps a slice and works too", .commands = takers(kRun)},
+      {.name = "fetch-every", .type = integer, .value = "1", .help = "async: micro-batches between two pulls of a worker, which moves "
+       "its own copy by plain SGD meanwhile", .commands = takers(kRun), .least = 1, .most = 1e6},
+      {.name = "push-every", .type = integer, .value = "1", .help = "async: micro-batches whose gradients a push sums up",
+       .commands = takers(kRun), .least = 1, .most = 1e6},
+      {.name = "pull", .type = choice, .value = "ahead", .help = "async; ahead: parameters are pulled while the micro-batch before is "
+       "computed; fresh: when its push is on the way", .commands = takers(kRun), .choices = {"ahead", "fresh"}},
+      {.name = "max-clock-gap", .type = text, .value = "none", .help = "async: micro-batches that the fastest worker may be ahead of "
+       "the slowest; 0: all micro-batches of a step are summed and applied at once, with the bits of mode sync",
+       .commands = takers(kRun)},
+      {.name = "staleness-scaling", .type = choice, .value = "none", .help = "async; inverse: the rate of a push is divided by the "
+       "versions between its pull and its application", .commands = takers(kRun), .choices = {"none", "inverse"}},
+      {.name = "delay-compensation", .type = real, .value = "0", .help = "async: lambda of DC-ASGD, which corrects a gradient by what "
+       "the parameters have moved since its pull (0: none)", .commands = takers(kRun), .least = 0, .most = 1e6},
+      {.name = "backup-workers", .type = integer, .value = "0", .help = "sync: micro-batches handed out besides those of a step; the "
+       "step ends with the first virtual-workers of them and drops the rest (0: none)", .commands = takers(kRun), .least = 0,
+       .most = 65536},
       {.name = "virtual-workers", .type = integer, .value = "8", .help = "micro-batches that every batch is "
        "cut into, on any number of ranks up to this one; it divides train.batch", .commands = takers(kRun),
        .least = 1, .most = 65536},
@@ -228,8 +246,8 @@ std::vector<OptionSpec> model_options() {
 std::vector<OptionSpec> optim_options() {
   return {
       {.name = "optim.name", .type = choice, .value = "sgd", .help = "the optimizer; rmsprop: as TensorFlow has it, epsilon "
-       "under the root and the rate inside the momentum; adamw: adam whose decay is apart from the gradient; lars: sgd with a "
-       "rate for each layer", .commands = takers(kRun), .choices = {"sgd", "rmsprop", "adam", "adamw", "lars"}},
+       "under the root and the rate inside the momentum; adamw: adam whose decay is apart from the gradient; adagrad: "
+       "Downpour's; lars: sgd with a rate for each layer", .commands = takers(kRun), .choices = {"sgd", "rmsprop", "adam", "adamw", "adagrad", "lars"}},
       {.name = "optim.rate", .type = real, .value = "0.01", .help = "learning rate, before the schedule",
        .commands = takers(kRun), .least = 1e-12, .most = 1e6},
       {.name = "optim.momentum", .type = real, .value = "0.9", .help = "momentum of sgd, rmsprop and lars (0: none)",
@@ -242,7 +260,7 @@ std::vector<OptionSpec> optim_options() {
        .commands = takers(kRun), .least = 0, .most = 0.99999999},
       {.name = "optim.rho", .type = real, .value = "0.9", .help = "rmsprop: decay of the mean of squares",
        .commands = takers(kRun), .least = 0, .most = 0.999999},
-      {.name = "optim.epsilon", .type = real, .value = "1e-08", .help = "adam, adamw, rmsprop: what keeps the divisor from 0 "
+      {.name = "optim.epsilon", .type = real, .value = "1e-08", .help = "adam, adamw, adagrad, rmsprop: what keeps the divisor from 0 "
        "(Inception v3: 1)", .commands = takers(kRun), .least = 0, .most = 1e6},
       {.name = "optim.trust", .type = real, .value = "0.001", .help = "lars: the trust coefficient; biases and normalisation "
        "parameters have the plain rate", .commands = takers(kRun), .least = 1e-12, .most = 1e6},

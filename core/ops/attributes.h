@@ -295,6 +295,7 @@ enum class Optimizer {
   sgd,      // v
   rmsprop,  // s, v
   adam,     // m, s
+  adagrad,  // s
   lars      // v
 };
 
@@ -309,6 +310,7 @@ enum class Optimizer {
 ///     w -= rate m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + epsilon)
 ///     decoupled ("AdamW", Loshchilov & Hutter 2019, algorithm 2, with the rate in front of the decay as libraries have it):
 ///     before that, w -= rate decay w
+///   adagrad (Duchi et al. 2011; Downpour's, Dean et al. 2012, section 4.1): s = s + g^2;  w -= rate g / (sqrt(s) + epsilon)
 ///   lars (You et al. 2017, algorithm 1): v = momentum v + rate q g;  w -= v, with the trust ratio
 ///     q = trust |w| / (|gradient / divisor| + decay |w|); 1 without norms or where either norm is 0
 /// weight_update: w, slots, gradient, scalars f64 [kStepScalars] [, norms f64 [n]: squares] [, copy: w as bf16 or f16] ->
@@ -322,7 +324,7 @@ struct UpdateAttributes {
   double rate_factor = 1;          // of this parameter
   double beta1 = 0.9, beta2 = 0.999;  // adam
   double rho = 0.9;                // rmsprop
-  double epsilon = 1e-8;           // rmsprop, adam
+  double epsilon = 1e-8;           // rmsprop, adam, adagrad
   double trust = 0.001;            // lars
   double clip_value = 0;           // 0: none
   int gradient_norm = -1, weight_norm = -1;  // lars: places in norms; -1: no norms, and so trust ratio 1

@@ -107,6 +107,12 @@ CONVOY_HOST_DEVICE float adam(const UpdateStep& step, float w, float& m, float& 
   return fused(-step.rate, direction, fused(-step.shrink, w, w));
 }
 
+CONVOY_HOST_DEVICE float adagrad(const UpdateStep& step, float w, float& s, float gradient) {
+  const float g = decayed_gradient(step, w, gradient);
+  s = fused(g, g, s);
+  return w - step.rate * g / (__builtin_sqrtf(s) + step.epsilon);
+}
+
 // Norms: element i of a block goes to the lane i % kNormLanes, and each lane is summed in double, where the square of a float
 // is exact; so every backend gets the same bits.
 

@@ -9,16 +9,6 @@
 namespace convoy {
 namespace {
 
-std::vector<std::string_view> slot_names(Optimizer rule) {
-  switch (rule) {
-    case Optimizer::sgd:
-    case Optimizer::lars: return {"momentum"};
-    case Optimizer::rmsprop: return {"squares", "momentum"};
-    case Optimizer::adam: return {"mean", "squares"};
-  }
-  throw UsageError("optimizer: unknown rule");
-}
-
 class Builder {
  public:
   Builder(const Graph& micro_batch, const OptimizerOptions& options, std::int64_t micro_batches)
@@ -141,11 +131,23 @@ class Builder {
 
 }  // namespace
 
+std::vector<std::string_view> slot_names(Optimizer rule) {
+  switch (rule) {
+    case Optimizer::sgd:
+    case Optimizer::lars: return {"momentum"};
+    case Optimizer::rmsprop: return {"squares", "momentum"};
+    case Optimizer::adam: return {"mean", "squares"};
+    case Optimizer::adagrad: return {"squares"};
+  }
+  throw UsageError("optimizer: unknown rule");
+}
+
 std::string_view name_of(Optimizer rule) {
   switch (rule) {
     case Optimizer::sgd: return "sgd";
     case Optimizer::rmsprop: return "rmsprop";
     case Optimizer::adam: return "adam";
+    case Optimizer::adagrad: return "adagrad";
     case Optimizer::lars: return "lars";
   }
   throw UsageError("optimizer: unknown rule");

@@ -32,7 +32,10 @@ struct OptimizerOptions {
   std::int64_t average_from = 0;   // polyak: updates that do not count
 };
 
-/// "sgd", "rmsprop", "adam", "lars"; adamw is adam with a decoupled decay.
+/// Of what the rule keeps for a parameter, in the order of its operands: a slot is called "momentum/conv1/filters".
+std::vector<std::string_view> slot_names(Optimizer rule);
+
+/// "sgd", "rmsprop", "adam", "adagrad", "lars"; adamw is adam with a decoupled decay.
 std::string_view name_of(Optimizer rule);
 
 /// All that was reduced, as the op step_guard looks at it.

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <mpi.h>
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <exception>
 
 #include "core/tensor/error.h"
@@ -90,6 +93,11 @@ void World::on_bad_news(std::function<void(const BadNews&)> handler) {
 
 void World::fail(int status, const std::string& reason, const Blame& blame) {
   state_->bad_news.fail(status, reason, blame);
+}
+
+void World::leave(int status) {
+  std::fflush(nullptr);
+  _exit(status);
 }
 
 void World::explain_bad_news(std::function<void(BadNews&)> explain) {

@@ -13,6 +13,7 @@ enum class FrameKind : std::uint32_t {
   request,    // worker -> sequencer: may I begin another micro-batch? (and send me the parameters)
   go,         // sequencer -> worker: begin this one; or push what you have; or there is no more
   push,       // worker -> every server: its slice of a gradient sum
+  describe,   // worker -> sequencer: what that push is made of
   arrived,    // server -> sequencer: my slice of that push is here
   order,      // sequencer -> every server: the next entry of the order
   slice,      // server -> worker: its slice of the parameters

@@ -30,13 +30,24 @@ void Sequencer::request(int id, bool idle, bool pulls, std::int64_t computed) {
   waiting_.push_back(id);
 }
 
-void Sequencer::arrived(int worker, std::int64_t sequence, std::optional<Push> push) {
+void Sequencer::described(Push push) {
+  const std::pair key(push.worker, push.sequence);
+  if (!workers_.at(at(push.worker)).alive) return;
+  arriving_[key].push = std::move(push);
+  complete(key);
+}
+
+void Sequencer::arrived(int worker, std::int64_t sequence) {
   if (!workers_.at(at(worker)).alive) return;
   const std::pair key(worker, sequence);
-  Arrival& arrival = arriving_[key];
-  ++arrival.slices;
-  if (push) arrival.push = std::move(push);
-  if (arrival.slices < options_.servers) return;
+  ++arriving_[key].slices;
+  complete(key);
+}
+
+/// Where nothing of it is missing any more.
+void Sequencer::complete(const std::pair<int, std::int64_t>& key) {
+  Arrival& arrival = arriving_.at(key);
+  if (arrival.slices < options_.servers || !arrival.push) return;
   complete_.push_back(std::move(arrival.push.value()));
   arriving_.erase(key);
 }
@@ -73,6 +84,20 @@ std::vector<Decision> Sequencer::decide() {
   return decisions;
 }
 
+Decision Sequencer::begin_decision(Decision::Kind kind) const {
+  Decision decision;
+  decision.kind = kind;
+  decision.version = version_;
+  decision.finished = units_.finished();
+  return decision;
+}
+
+void Sequencer::end_decision(Decision& decision) const {
+  decision.version_after = version_;
+  decision.finished_after = units_.finished();
+  decision.watermark = units_.watermark();
+}
+
 void Sequencer::finish(const Push& push) {
   Worker& worker = workers_.at(at(push.worker));
   for (const PushedUnit& pushed : push.units) {
@@ -82,8 +107,7 @@ void Sequencer::finish(const Push& push) {
 }
 
 Decision Sequencer::apply(std::vector<Push> pushes) {
-  Decision decision{.kind = Decision::Kind::apply, .worker = -1, .unit = -1, .expect = {}, .pulls = false, .pushes = {},
-                    .staleness = 0, .left_out = {}};
+  Decision decision = begin_decision(Decision::Kind::apply);
   for (const Push& push : pushes) {
     Worker& worker = workers_.at(at(push.worker));
     std::int64_t pulled = push.units.front().pulled;
@@ -97,6 +121,7 @@ Decision Sequencer::apply(std::vector<Push> pushes) {
   }
   decision.pushes = std::move(pushes);
   ++version_;
+  end_decision(decision);
   return decision;
 }
 
@@ -108,27 +133,40 @@ void Sequencer::apply_complete(std::vector<Decision>& decisions) {
       decisions.push_back(apply(std::move(one)));
       continue;
     }
+    Decision decision = begin_decision(Decision::Kind::drop);
     finish(one.front());
-    decisions.push_back({.kind = Decision::Kind::drop, .worker = -1, .unit = -1, .expect = {}, .pulls = false,
-                         .pushes = std::move(one), .staleness = 0, .left_out = {}});
+    decision.pushes = std::move(one);
+    end_decision(decision);
+    decisions.push_back(std::move(decision));
   }
 }
 
-/// Rounds may be over one after the other where a run goes on with what others have done.
+/// With backup workers a run may end with fewer units than an update takes: nobody computes them.
+void Sequencer::leave_rest_out(std::vector<Decision>& decisions) {
+  if (units_.all_finished() || units_.total() - units_.watermark() >= options_.virtual_workers) return;
+  Decision decision = begin_decision(Decision::Kind::drop);
+  for (std::int64_t unit = units_.watermark(); unit < units_.total(); ++unit) decision.left_out.push_back(unit);
+  for (const std::int64_t unit : decision.left_out) units_.finish(unit);
+  dropped_units_ += static_cast<std::int64_t>(decision.left_out.size());
+  end_decision(decision);
+  decisions.push_back(std::move(decision));
+}
+
 void Sequencer::apply_round(std::vector<Decision>& decisions) {
+  leave_rest_out(decisions);
   while (!complete_.empty()) {
     Push push = std::move(complete_.front());
     complete_.pop_front();
     if (units_.is_finished(push.units.front().unit)) {  // its round is over
       std::erase(workers_.at(at(push.worker)).begun, push.units.front().unit);
-      decisions.push_back({.kind = Decision::Kind::drop, .worker = -1, .unit = -1, .expect = {}, .pulls = false,
-                           .pushes = {std::move(push)}, .staleness = 0, .left_out = {}});
+      Decision decision = begin_decision(Decision::Kind::drop);
+      decision.pushes.push_back(std::move(push));
+      end_decision(decision);
+      decisions.push_back(std::move(decision));
       continue;
     }
     round_.push_back(std::move(push));
-    // At the run's end there may be fewer units than a round has.
-    const std::int64_t wanted = std::min<std::int64_t>(options_.virtual_workers, round_end_ - units_.watermark());
-    if (static_cast<std::int64_t>(round_.size()) < wanted) continue;
+    if (static_cast<std::int64_t>(round_.size()) < options_.virtual_workers) continue;
     std::ranges::sort(round_, {}, [](const Push& each) { return each.units.front().unit; });
     Decision decision = apply(std::exchange(round_, {}));
     for (std::int64_t unit = units_.watermark(); unit < round_end_; ++unit) {
@@ -137,8 +175,10 @@ void Sequencer::apply_round(std::vector<Decision>& decisions) {
       ++dropped_units_;
     }
     for (const std::int64_t unit : decision.left_out) units_.finish(unit);
+    end_decision(decision);
     round_end_ = std::min<std::int64_t>(units_.watermark() + options_.virtual_workers + options_.backup, options_.units);
     decisions.push_back(std::move(decision));
+    leave_rest_out(decisions);
   }
 }
 
@@ -167,8 +207,9 @@ bool Sequencer::grant(int id, std::vector<Decision>& decisions) {
   Worker& worker = workers_.at(at(id));
   const auto answer = [&](Decision::Kind kind) {
     worker.waits = false;
-    decisions.push_back({.kind = kind, .worker = id, .unit = -1, .expect = {}, .pulls = false, .pushes = {}, .staleness = 0,
-                         .left_out = {}});
+    Decision decision = begin_decision(kind);
+    decision.worker = id;
+    decisions.push_back(std::move(decision));
     return true;
   };
   if (units_.all_finished()) return answer(Decision::Kind::end);

@@ -43,7 +43,10 @@ struct Decision {
   bool pulls = false;              // go: the parameters come with it
   std::vector<Push> pushes;
   std::int64_t staleness = 0;      // apply: of the first push
-  std::vector<std::int64_t> left_out;  // apply: units of the round that nobody waits for any more
+  std::int64_t version = 0, version_after = 0;    // apply, drop: of the parameters before and after it
+  std::int64_t finished = 0, finished_after = 0;  // units, likewise
+  std::int64_t watermark = 0;                     // of the units after it
+  std::vector<std::int64_t> left_out;  // apply, drop: units that nobody waits for any more
 };
 
 class Sequencer {
@@ -54,8 +57,10 @@ class Sequencer {
 
   /// `computed`: micro-batches that the worker has done. `idle`: it has pushed all of them.
   void request(int worker, bool idle, bool pulls, std::int64_t computed);
-  /// The slice of one server has arrived there; server 0's brings the description.
-  void arrived(int worker, std::int64_t sequence, std::optional<Push> push);
+  /// What a push is made of.
+  void described(Push push);
+  /// The slice of one server has arrived there.
+  void arrived(int worker, std::int64_t sequence);
   /// It is dead: what it began goes to others.
   void lose(int worker);
   /// While it stands still, nobody begins and nothing is applied.
@@ -84,13 +89,17 @@ class Sequencer {
     int slices = 0;
     std::optional<Push> push;
   };
+  Decision begin_decision(Decision::Kind kind) const;
+  void end_decision(Decision& decision) const;
   static std::size_t at(int worker) { return static_cast<std::size_t>(worker); }
+  void complete(const std::pair<int, std::int64_t>& key);
   bool may_begin(const Worker& worker) const;
   std::int64_t limit() const;
   void grant(std::vector<Decision>& decisions);
   bool grant(int id, std::vector<Decision>& decisions);
   void apply_complete(std::vector<Decision>& decisions);
   void apply_round(std::vector<Decision>& decisions);
+  void leave_rest_out(std::vector<Decision>& decisions);
   Decision apply(std::vector<Push> pushes);
   void finish(const Push& push);
 

@@ -15,6 +15,7 @@
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 #include "launch/train/agreement.h"
+#include "launch/train/async/roles.h"
 #include "launch/train/last_words.h"
 #include "launch/train/model_run.h"
 
@@ -50,11 +51,17 @@ int train(const Config& config, World& world) {
   } forget{world};
   try {
     run = std::make_unique<ModelRun>(config, world.all());  // its folder is locked before anything else
-    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(run->path()));
+    // Where ranks may be left out, the trainer itself looks who lives.
+    if (!is_async(config)) watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(run->path()));
     recorder = start_recorder(world, run->path());
     team.emplace(config, world);
     const int status = run->train(*team);
     if (const std::string lost = recorder->warning(); !lost.empty() && world.rank() == 0) fmt::print(stderr, "[run] {}\n", lost);
+    if (run->lost_ranks()) {
+      run.reset();
+      recorder.reset();
+      world.leave(status);
+    }
     return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
     if (world.rank() == 0) print_failure(error.what());

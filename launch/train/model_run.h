@@ -28,6 +28,9 @@ class ModelRun {
   /// tells of an AgreedError by then.
   int train(Team& team);
 
+  /// After train(): ModelTrainer::lost_ranks.
+  bool lost_ranks() const { return trainer_ && trainer_->lost_ranks(); }
+
   /// status.json for a failure that this run did not tell itself. Any thread.
   void record_failure(int status, const std::string& reason, int rank, bool again = true) const {
     convoy::record_failure(path_, trainer_.get(), status, reason, rank, again);

@@ -18,6 +18,8 @@ class ModelTrainer {
   /// For status.json when the run fails: where it stood. Any thread; a checkpoint that is being written gets a second to
   /// become complete.
   virtual RunStatus status(int status, const std::string& reason, int rank) const = 0;
+  /// After run(): whether it went on without ranks that died, so that nothing collective may follow.
+  virtual bool lost_ranks() const { return false; }
 };
 
 /// Collective over the team: the trainer that --mode names, ready to run. It begins or resumes in `folder`: the team's rank 0's,

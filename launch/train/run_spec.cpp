@@ -74,6 +74,7 @@ OptimizerOptions optimizer_of(const Config& config, const RunSpec& spec) {
       config.get<double>("optim.average-from") * static_cast<double>(spec.samples) / static_cast<double>(spec.batch);
   return {.rule = name == "rmsprop"                     ? Optimizer::rmsprop
                   : name == "adam" || name == "adamw" ? Optimizer::adam
+                  : name == "adagrad"                   ? Optimizer::adagrad
                   : name == "lars"                      ? Optimizer::lars
                                                         : Optimizer::sgd,
           .momentum = config.get<double>("optim.momentum"),
@@ -105,6 +106,7 @@ std::string describe(const OptimizerOptions& o, const Config& config) {
     case Optimizer::adam:
       text = fmt::format("{} beta1={} beta2={} epsilon={} {}", o.decoupled ? "adamw" : "adam", o.beta1, o.beta2, o.epsilon, decay);
       break;
+    case Optimizer::adagrad: text = fmt::format("adagrad epsilon={} {}", o.epsilon, decay); break;
     case Optimizer::lars: text = fmt::format("lars trust={} momentum={} {}", o.trust, o.momentum, decay); break;
   }
   if (o.clip_norm > 0) text += fmt::format(" clip-norm={}", o.clip_norm);

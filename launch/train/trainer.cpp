@@ -86,7 +86,7 @@ void Trainer::make_faults() {
 /// Collective.
 void Trainer::build_engine() {
   const trace::Doing starting(trace::Activity::start, "building the programs");
-  state_ = first_state();
+  state_ = first_state(config_, training_.graph, update_, spec_.seeds.init, all_, folder_, found_, initial_digest_, *progress_);
   marks_ = first_marks();
   const std::string plans = found_ ? recorded_plans(found_->checkpoint.run_record) : "";
   bind_alike(all_, *backend_, plans, [&] { build_programs(); });

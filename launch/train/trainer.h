@@ -14,6 +14,7 @@
 #include "launch/train/evaluator.h"
 #include "launch/train/model_trainer.h"
 #include "launch/train/progress.h"
+#include "launch/train/resume.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/save_times.h"
 #include "launch/train/step_engine.h"
@@ -60,11 +61,7 @@ class Trainer final : public ModelTrainer {
   bool checkpoint_asked_ = false, stop_asked_ = false;  // by any rank; seen to where no step is under way
   std::int64_t saves_tried_ = 0;
   int rewinds_ = 0;
-  struct Found {
-    Checkpoint checkpoint;
-    std::string file;
-  };
-  std::optional<Found> found_;     // rank 0's, from before the programs are bound until resume() takes it
+  std::optional<FoundCheckpoint> found_;     // rank 0's, from before the programs are bound until resume() takes it
   std::string initial_digest_;     // of the checkpoint of --init-from, empty without
   Checkpoint marks_;               // the state that is not tensors: updates, best, ledgers, ...
   std::string last_checkpoint_;    // relative to the run folder, complete
@@ -95,12 +92,7 @@ class Trainer final : public ModelTrainer {
   void introduce();
   void begin_afresh();
   void go_on_from(Checkpoint checkpoint, const std::string& file);
-  void check_record(const Checkpoint& checkpoint, const std::string& file);
-  bool is_own(const std::string& file) const;
-  std::optional<Checkpoint> find_checkpoint(std::string& file, std::vector<std::string>& warnings);
   Checkpoint first_marks() const;
-  ModelState first_state();
-  void take_initial_values(ModelState& state);
 
   struct StepOutcome {
     bool checkpoint = false, stop = false;  // asked for by a signal

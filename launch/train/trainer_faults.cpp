@@ -87,7 +87,8 @@ void Trainer::rewind(const std::string& finding) {
                                          "here; a smaller optim.rate, or --on-nan=skip, may help",
                                          finding, kRewinds, fmt::join(skipped, ", ")), false);
   skipped.push_back(bad);
-  const ModelState first = first_state();
+  const ModelState first =
+      first_state(config_, training_.graph, update_, spec_.seeds.init, all_, folder_, found_, initial_digest_, *progress_);
   std::string text;
   agree(all_, "the checkpoint to go back to", [&] {
     if (!folder_) return;

@@ -5,11 +5,6 @@
 
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
-#include "io/library_version.h"
-#include "launch/commands/version.h"
-#include "launch/layer_options.h"
-#include "launch/preflight.h"
-#include "launch/train/init_from.h"
 #include "launch/train/plans.h"
 #include "launch/train/trainer.h"
 
@@ -57,59 +52,14 @@ Checkpoint marks_from(const std::string& dumped, bool& stream_changed, bool& sav
 }  // namespace
 
 void Trainer::introduce() {
-  const DatasetInfo& data = train_data_->info();
-  progress_->say("data", fmt::format("{} training samples of {} {} in {} shards, {} classes; {}", data.samples,
-                                     name_of(data.dtype), data.sample.str(), data.shards, data.class_names.size(),
-                                     validation_data_ ? fmt::format("{} for validation", validation_data_->info().samples)
-                                                      : "no validation split"));
-  std::int64_t parameters = 0;
-  for (Value parameter : training_.graph.with_role(Role::parameter)) parameters += training_.graph.shape(parameter).elements();
-  progress_->say("model", fmt::format("{}: {} parameters; batch {} in {} micro-batches of {}; {:.1f} MiB per rank",
-                                      spec_.task.model, parameters, spec_.batch, spec_.virtual_workers,
-                                      spec_.task.micro_batch,
-                                      static_cast<double>(engine_->memory_bytes() + (evaluator_ ? evaluator_->memory_bytes() : 0)) /
-                                          (1 << 20)));
-  std::string library;
-  for (const auto& [name, value] : backend_->identity()) library += fmt::format(", {} {}", name, value);
-  const std::string hosts = describe_hosts(all_.all_gather_strings(team_.host()));
-  const std::string job = describe_job(process_environment());
+  progress_->say("data", describe_data(train_data_->info(), validation_data_.get()));
+  progress_->say("model", describe_model(training_.graph, spec_,
+                                         engine_->memory_bytes() + (evaluator_ ? evaluator_->memory_bytes() : 0)));
   const Device& device = backend_->device();
   const std::string computes = device.is_host() ? fmt::format("{} threads on rank 0", threads_)
                                                 : fmt::format("rank 0 on {}", device.name());
-  progress_->say("world", fmt::format("{}, {}; {} backend in {}{}; {}, HDF5 {}, convoy {}{}", hosts, computes, backend_->name(),
-                                      config_.get<std::string>("precision"), library, World::library_version(), hdf5_version(),
-                                      convoy_version(), job.empty() ? "" : "; " + job));
+  progress_->say("world", describe_world(config_, team_, *backend_, computes));
   if (const std::string advice = backend_->advice(spec_.task.compute); !advice.empty()) progress_->say("device", advice);
-}
-
-/// None: there is no checkpoint to go on from. Where there are some and all are damaged, to begin anew is not ours to
-/// decide.
-std::optional<Checkpoint> Trainer::find_checkpoint(std::string& file, std::vector<std::string>& warnings) {
-  const std::string wanted = config_.get<std::string>("resume");
-  if (wanted.empty()) return std::nullopt;
-  const bool latest = wanted == "latest";
-  if (!latest && !std::filesystem::is_directory(wanted)) {
-    file = wanted;
-    return read_checkpoint(wanted);
-  }
-  const std::filesystem::path named(wanted);
-  const CheckpointFolder checkpoints =
-      latest ? folder_->checkpoints()
-             : CheckpointFolder(std::filesystem::is_directory(named / "checkpoints") ? named / "checkpoints" : named);
-  auto found = checkpoints.newest_valid(warnings);
-  if (!found && !warnings.empty())
-    throw DataError(fmt::format("none of the run's checkpoints is whole: {}. Move them away, or give another --run, to "
-                                "begin anew",
-                                fmt::join(warnings, "; ")));
-  if (!found && !latest) throw DataError(fmt::format("--resume={}: there is no checkpoint in this folder", wanted));
-  if (!found) return std::nullopt;
-  file = found->first.string();
-  return std::move(found->second);
-}
-
-bool Trainer::is_own(const std::string& file) const {
-  const auto folder = std::filesystem::weakly_canonical(file).parent_path();
-  return folder == std::filesystem::weakly_canonical(folder_->path() / "checkpoints");
 }
 
 void Trainer::begin_afresh() {
@@ -119,24 +69,12 @@ void Trainer::begin_afresh() {
   folder_->write_config(config_.text());
 }
 
-void Trainer::check_record(const Checkpoint& checkpoint, const std::string& file) {
-  RunRecord saved = checkpoint.run_record;
-  forgive_more_plans(saved, record_);
-  const std::vector<std::string> differences = compare_run_records(saved, record_);
-  if (!differences.empty() && !config_.get<bool>("allow-changed"))
-    throw UsageError(fmt::format("{}: the run record differs, so the bits would: {}. Give what the checkpoint was made "
-                                 "with, or --allow-changed to go on without that promise",
-                                 file, fmt::join(differences, "; ")));
-  for (const std::string& difference : differences)
-    progress_->say("resume", "bits are no longer guaranteed: " + difference);
-}
-
 /// Rank 0 takes over a checkpoint. What belongs to another stream of samples than this run's is dropped.
 void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
   restore(state_, checkpoint, true, file);
   progress_->say("resume", fmt::format("step {} from {}, written by {} ranks, digest {}", checkpoint.step, file,
                                        checkpoint.world_size, digest_of(checkpoint)));
-  const bool own = is_own(file);
+  const bool own = lies_in(*folder_, file);
   if (own) {
     for (const std::string& warning : folder_->continue_from(checkpoint.step)) progress_->say("resume", warning);
     folder_->write_config(config_.text());
@@ -150,6 +88,7 @@ void Trainer::go_on_from(Checkpoint checkpoint, const std::string& file) {
   stream_changed_ = differs("batch") || differs("data.samples") || differs("data.fingerprint") ||
                     differs("data.order") || differs("seeds");
   if (stream_changed_) checkpoint.ledgers.clear();
+  checkpoint.mode.clear();
   marks_ = std::move(checkpoint);
 }
 
@@ -180,49 +119,14 @@ Checkpoint Trainer::first_marks() const {
   return marks;
 }
 
-/// Collective: what a run begins with where it does not go on from a checkpoint.
-ModelState Trainer::first_state() {
-  ModelState state = initial_state(training_.graph, update_, spec_.seeds.init, all_);
-  if (config_.get<std::string>("init-from").empty()) return state;
-  agree(all_, "the initial values", [&] {
-    if (folder_) take_initial_values(state);
-  });
-  initial_digest_ = all_.broadcast_string(initial_digest_, 0);
-  broadcast_state(state, all_);
-  begin_averages(state);
-  return state;
-}
-
-/// Rank 0. A run that goes on needs the file no longer: its first values are behind it, and the record names them.
-void Trainer::take_initial_values(ModelState& state) {
-  if (found_) {
-    initial_digest_ = found_->checkpoint.run_record["init-from"];
-    return;
-  }
-  std::vector<std::string> passed_over;
-  const std::string file = resolve_checkpoint(config_.get<std::filesystem::path>("init-from"), &passed_over).string();
-  for (const std::string& damage : passed_over) progress_->say("init", "passed over, damaged: " + damage);
-  const Checkpoint checkpoint = read_checkpoint(file);
-  const std::string digest = digest_of(checkpoint);
-  if (!initial_digest_.empty() && digest != initial_digest_)
-    throw DataError(fmt::format("{}: the digest is {}, but this run began with the values of {}; bring that checkpoint back", file,
-                                digest, initial_digest_));
-  initial_digest_ = digest;
-  progress_->say("init", sentence_of(take_values(state, checkpoint, layer_patterns(config_, "init-from-layers"), file), file));
-}
-
 /// Rank 0 reads and verifies, before the programs are bound: to the library plans that the checkpoint was made with.
 void Trainer::look_for_checkpoint() {
   const trace::Doing starting(trace::Activity::start, "looking for a checkpoint");
   agree(all_, "the checkpoint to resume from", [&] {
     if (!folder_) return;
-    Found found;
     std::vector<std::string> warnings;
-    auto checkpoint = find_checkpoint(found.file, warnings);
+    found_ = find_checkpoint(config_, *folder_, warnings);
     for (const std::string& warning : warnings) progress_->say("resume", warning);
-    if (!checkpoint) return;
-    found.checkpoint = std::move(*checkpoint);
-    found_ = std::move(found);
   });
 }
 
@@ -233,7 +137,7 @@ void Trainer::resume() {
   agree(all_, "the checkpoint to resume from", [&] {
     if (!folder_) return;
     if (!found_) return begin_afresh();
-    check_record(found_->checkpoint, found_->file);
+    check_record(config_, found_->checkpoint, record_, found_->file, *progress_);
     go_on_from(std::move(found_->checkpoint), found_->file);
     found_.reset();
     text = marks_text(marks_, stream_changed_, save_at_once_);

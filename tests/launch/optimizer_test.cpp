@@ -21,6 +21,7 @@ const std::pair<const char*, const char*> kOptimizers[] = {
     {"rmsprop", "--optim.name=rmsprop --optim.epsilon=1e-3 --optim.clip-value=0.1"},
     {"adam", "--optim.name=adam --optim.average=ema --optim.average-decay=0.9"},
     {"adamw", "--optim.name=adamw --optim.clip-norm=0.5"},
+    {"adagrad", "--optim.name=adagrad --optim.epsilon=1e-6"},
     {"lars", "--optim.name=lars --optim.trust=0.02 --optim.clip-norm=0.5 --optim.average=polyak --optim.average-from=0.3"},
     {"sgd", "--optim.name=sgd --optim.clip-norm=0.5 --optim.average=polyak"}};
 

@@ -96,6 +96,7 @@ UpdateKernels::Rule rule_kernel(Optimizer rule) {
   switch (rule) {
     case Optimizer::rmsprop: return kernels().rmsprop;
     case Optimizer::adam: return kernels().adam;
+    case Optimizer::adagrad: return kernels().adagrad;
     case Optimizer::sgd:
     case Optimizer::lars: break;
   }

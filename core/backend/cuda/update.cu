@@ -61,6 +61,8 @@ struct Elements {
         w.at[k] = math::rmsprop(step, w.at[k], first.at[k], second.at[k], gradient.at[k]);
       else if (R == Optimizer::adam)
         w.at[k] = math::adam(step, w.at[k], first.at[k], second.at[k], gradient.at[k]);
+      else if (R == Optimizer::adagrad)
+        w.at[k] = math::adagrad(step, w.at[k], first.at[k], gradient.at[k]);
       else
         w.at[k] = math::sgd(step, w.at[k], first.at[k], gradient.at[k]);
     }
@@ -167,6 +169,7 @@ Bound bind_weight_updates_together(const Context& context, std::span<const OpDes
   switch (rule) {
     case Optimizer::rmsprop: return bind_rule<Optimizer::rmsprop>(context, bound);
     case Optimizer::adam: return bind_rule<Optimizer::adam>(context, bound);
+    case Optimizer::adagrad: return bind_rule<Optimizer::adagrad>(context, bound);
     case Optimizer::sgd:
     case Optimizer::lars: break;  // sgd with a gain
   }

@@ -69,6 +69,10 @@ void update_element(const UpdateAttributes& a, double rate, double trust, double
       *second = a.momentum * *second + rate * g / std::sqrt(first + a.epsilon);
       w -= *second;
       break;
+    case Optimizer::adagrad:
+      first += g * g;
+      w -= rate * g / (std::sqrt(first) + a.epsilon);
+      break;
     case Optimizer::adam: {
       first = a.beta1 * first + (1 - a.beta1) * g;
       *second = a.beta2 * *second + (1 - a.beta2) * g * g;

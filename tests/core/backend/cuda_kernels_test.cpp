@@ -250,7 +250,7 @@ TEST(CudaUpdates, OfEveryRuleGiveTheBitsOfTheCpu) {
   Tensor norms({2}, DType::f64);
   norms.values<double>()[0] = 400;
   norms.values<double>()[1] = 3;
-  for (const Optimizer rule : {Optimizer::rmsprop, Optimizer::adam, Optimizer::lars}) {
+  for (const Optimizer rule : {Optimizer::rmsprop, Optimizer::adam, Optimizer::adagrad, Optimizer::lars}) {
     std::vector<Update> updates;
     for (int i = 0; i < 70; ++i) {
       const std::int64_t n = i % 13 == 0 ? 9000 + i : 1 + 7 * i;
@@ -262,6 +262,7 @@ TEST(CudaUpdates, OfEveryRuleGiveTheBitsOfTheCpu) {
       std::vector<Tensor> inputs{random_floats({n}, 1), random_floats({n}, 2), random_floats({n}, 4), scalars};
       if (rule == Optimizer::rmsprop) inputs.insert(inputs.begin() + 1, squares);
       if (rule == Optimizer::adam) inputs.insert(inputs.begin() + 2, squares);
+      if (rule == Optimizer::adagrad) inputs[1] = squares;
       if (rule == Optimizer::lars && i % 3 > 0) {
         a.gradient_norm = 0;
         a.weight_norm = 1;

@@ -277,6 +277,8 @@ ParityFamily rule_family(const Tensor& scalars) {
         a.rule = Optimizer::adam;
         family.push_back({"adam" + name, OpKind::weight_update, a, {w, v, squares, gradient, scalars}, 4, {0, 1, 2}});
         if (clip > 0 || decoupled) continue;
+        a.rule = Optimizer::adagrad;
+        family.push_back({"adagrad" + name, OpKind::weight_update, a, {w, squares, gradient, scalars}, 3, {0, 1}});
         a.rule = Optimizer::lars;
         family.push_back({"lars plain" + name, OpKind::weight_update, a, {w, v, gradient, scalars}, 3, {0, 1}});
         a.gradient_norm = 0;

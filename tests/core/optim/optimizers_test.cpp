@@ -158,6 +158,9 @@ class Expected {
         a = o_.rho * a + (1 - o_.rho) * g * g;
         b = o_.momentum * b + rate / std::sqrt(a + o_.epsilon) * g;
         w -= b;
+      } else if (o_.rule == Optimizer::adagrad) {
+        a += g * g;
+        w -= rate * g / (std::sqrt(a) + o_.epsilon);
       } else {
         a = o_.beta1 * a + (1 - o_.beta1) * g;
         b = o_.beta2 * b + (1 - o_.beta2) * g * g;
@@ -200,6 +203,7 @@ std::vector<Case> cases() {
   add("rmsprop", {.rule = rmsprop, .decay = 1e-2, .epsilon = 1e-20}, "RMSprop(p, lr=0.1, alpha=0.9, eps=1e-10, momentum=0.9)");
   add("rmsprop of Inception", {.rule = rmsprop, .epsilon = 1}, "");
   add("rmsprop without momentum", {.rule = rmsprop, .momentum = 0, .epsilon = 1e-20}, "RMSprop(p, lr=0.1, alpha=0.9, eps=1e-10)");
+  add("adagrad", {.rule = adagrad, .decay = 1e-2, .epsilon = 1e-10}, "Adagrad(p, lr=0.1)");
   add("lars", {.rule = lars, .decay = 1e-2, .trust = 0.02}, "");
   add("lars with clip-norm", {.rule = lars, .decay = 1e-2, .trust = 0.02, .clip_norm = 2}, "");
   OptimizerOptions slower{.rule = sgd};

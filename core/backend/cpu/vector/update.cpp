@@ -23,6 +23,12 @@ void adam(const math::UpdateStep& step, float* w, float* m, float* squares, cons
   for (i64 i = 0; i < n; ++i) w[i] = math::adam(s, w[i], m[i], squares[i], gradient[i]);
 }
 
+void adagrad(const math::UpdateStep& step, float* w, float* squares, float*, const float* gradient, i64 n) {
+  const math::UpdateStep s = step;
+#pragma omp simd
+  for (i64 i = 0; i < n; ++i) w[i] = math::adagrad(s, w[i], squares[i], gradient[i]);
+}
+
 double block_norm(const float* x, i64 n) {
   double lanes[math::kNormLanes] = {};
   i64 i = 0;
@@ -41,6 +47,6 @@ double block_norm(const float* x, i64 n) {
 
 }  // namespace
 
-const UpdateKernels update_kernels = {.sgd = sgd, .rmsprop = rmsprop, .adam = adam, .block_norm = block_norm};
+const UpdateKernels update_kernels = {.sgd = sgd, .rmsprop = rmsprop, .adam = adam, .adagrad = adagrad, .block_norm = block_norm};
 
 }  // namespace convoy::cpu::CONVOY_ISA

@@ -10,7 +10,7 @@ struct UpdateKernels {
   /// w and its slots change; rules of one slot have no second.
   using Rule = void (*)(const math::UpdateStep& step, float* w, float* first, float* second, const float* gradient,
                         std::int64_t n);
-  Rule sgd, rmsprop, adam;
+  Rule sgd, rmsprop, adam, adagrad;
   /// The sum of the squares of at most kNormBlock elements (math, update_math.h).
   double (*block_norm)(const float* x, std::int64_t n);
 };
