@@ -87,6 +87,8 @@ std::vector<OptionSpec> run_options() {
        "versions between its pull and its application", .commands = takers(kRun), .choices = {"none", "inverse"}},
       {.name = "delay-compensation", .type = real, .value = "0", .help = "async: lambda of DC-ASGD, which corrects a gradient by what "
        "the parameters have moved since its pull (0: none)", .commands = takers(kRun), .least = 0, .most = 1e6},
+      {.name = "replay", .type = path, .help = "async: repeat the run whose pushes.jsonl this is, update by update, with the same "
+       "options otherwise; one rank gives the bits of many", .commands = takers("train"), .lasting = false},
       {.name = "backup-workers", .type = integer, .value = "0", .help = "sync: micro-batches handed out besides those of a step; the "
        "step ends with the first virtual-workers of them and drops the rest (0: none)", .commands = takers(kRun), .least = 0,
        .most = 65536},

@@ -27,6 +27,7 @@ struct Push {
   bool finite = true;
   double loss = 0, weight = 0, top1 = 0, top5 = 0;  // sums over its samples
   double input_seconds = 0, pull_seconds = 0;       // that the worker waited since its last push
+  std::int64_t staleness = 0;           // versions between its pull and its application; told by the sequencer, not by the worker
 };
 
 std::vector<std::uint8_t> encode(const Push& push);

@@ -108,15 +108,13 @@ void Sequencer::finish(const Push& push) {
 
 Decision Sequencer::apply(std::vector<Push> pushes) {
   Decision decision = begin_decision(Decision::Kind::apply);
-  for (const Push& push : pushes) {
+  for (Push& push : pushes) {
     Worker& worker = workers_.at(at(push.worker));
     std::int64_t pulled = push.units.front().pulled;
     if (pulled < 0) pulled = worker.pulled;
     for (const PushedUnit& unit : push.units)
       if (unit.pulled >= 0) worker.pulled = unit.pulled;
-    const std::int64_t staleness = version_ - pulled;
-    ++worker.staleness[staleness];
-    if (&push == &pushes.front()) decision.staleness = staleness;
+    push.staleness = version_ - pulled;
     finish(push);
   }
   decision.pushes = std::move(pushes);

@@ -42,7 +42,6 @@ struct Decision {
   std::optional<std::int64_t> expect;
   bool pulls = false;              // go: the parameters come with it
   std::vector<Push> pushes;
-  std::int64_t staleness = 0;      // apply: of the first push
   std::int64_t version = 0, version_after = 0;    // apply, drop: of the parameters before and after it
   std::int64_t finished = 0, finished_after = 0;  // units, likewise
   std::int64_t watermark = 0;                     // of the units after it
@@ -74,8 +73,6 @@ class Sequencer {
   bool rounds() const { return options_.max_gap == 0; }
   bool is_over() const { return units_.all_finished(); }
   int alive() const;
-  /// How many pushes of a worker were applied at each staleness: versions between its pull and its application.
-  const std::map<std::int64_t, std::int64_t>& staleness_of(int worker) const { return workers_.at(at(worker)).staleness; }
   std::int64_t dropped_units() const { return dropped_units_; }
 
  private:
@@ -83,7 +80,6 @@ class Sequencer {
     bool alive = true, waits = false, idle = false, pulls = false;
     std::int64_t started = 0, computed = 0, pulled = 0;
     std::vector<std::int64_t> begun;            // units not applied yet
-    std::map<std::int64_t, std::int64_t> staleness;
   };
   struct Arrival {
     int slices = 0;

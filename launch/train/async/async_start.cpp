@@ -49,6 +49,10 @@ AsyncTrainer::AsyncTrainer(const Config& config, Team& team, RunFolder* folder)
   agree(all_, "the config", [&] {
     check_run(config_);
     options_ = async_options(config_);
+    if (!replays()) return;
+    if (team_.size() > 1) throw UsageError(fmt::format("--replay repeats a run on one rank, but there are {}", team_.size()));
+    if (!config_.get<std::string>("resume").empty()) throw UsageError("--replay begins at the beginning: leave --resume out");
+    options_.colocated = true;
   });
   agree(all_, "the device and the data", [&] {
     backend_ = make_backend(config_, team_.seats(), computation_of(config_));
@@ -160,7 +164,7 @@ void AsyncTrainer::introduce() {
                           : options_.rounds()  ? "rounds of all micro-batches of a step"
                                                : fmt::format("at most {} micro-batches apart", options_.max_gap);
   const std::string computes = fmt::format(
-      "{} workers, {} server{}{}; {}{}", roles_.worker_ranks.size(), roles_.servers.size(), roles_.servers.size() == 1 ? "" : "s",
+      "{} worker{}, {} server{}{}; {}{}", roles_.worker_ranks.size(), roles_.worker_ranks.size() == 1 ? "" : "s", roles_.servers.size(), roles_.servers.size() == 1 ? "" : "s",
       options_.colocated ? " on the workers' ranks" : "", gap, options_.backup > 0 ? fmt::format(", {} to spare", options_.backup) : "");
   progress_->say("world", describe_world(config_, team_, *backend_, computes));
   if (const std::string advice = backend_->advice(spec_.task.compute); !advice.empty()) progress_->say("device", advice);

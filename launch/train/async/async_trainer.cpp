@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <thread>
 
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
@@ -16,11 +16,13 @@ namespace convoy {
 namespace {
 
 constexpr std::int64_t kBeatEvery = 1'000'000'000;  // ns
+constexpr std::chrono::seconds kOthersSpeak{3};
 constexpr double kGoodbyeSeconds = 10;              // for the last frames
 
 }  // namespace
 
 int AsyncTrainer::run() {
+  if (replays()) return replay();
   office_ = std::make_unique<PostOffice>(all_, roles_.peers_of(team_.rank()));
   start_workers();
   began_ns_ = trace::now();
@@ -83,6 +85,7 @@ void AsyncTrainer::take(int from, Frame frame) {
                       team_.world_rank(team_.rank()));
     case FrameKind::close:
       if (from == 0) closing_ = true;
+      others_lost_ = others_lost_ || header.numbers[0] != 0;
       return;
   }
 }
@@ -119,9 +122,11 @@ void AsyncTrainer::look_for_deaths() {
 
 void AsyncTrainer::lose(const Liveness::Death& death) {
   const int named = team_.world_rank(death.rank);
-  if (death.rank == 0)
+  if (death.rank == 0) {
+    if (team_.rank() > 1) std::this_thread::sleep_for(kOthersSpeak);  // one rank tells it
     throw PeerError(fmt::format("rank {}, server 0, is lost: {}; --resume=latest goes on from the newest checkpoint", named, death.how),
                     named);
+  }
   const auto server = std::ranges::find(roles_.servers, death.rank);
   if (server != roles_.servers.end() && !ended_)
     throw PeerError(fmt::format("rank {}, server {}, is lost with its slice of the parameters: {}; --resume=latest goes on from the "
@@ -183,7 +188,8 @@ void AsyncTrainer::tell(const Order& order) {
 void AsyncTrainer::close() {
   const std::vector<int> peers = roles_.peers_of(team_.rank());
   for (const int rank : peers)
-    if (!lost_.contains(rank)) office_->send(rank, {.header = {.kind = FrameKind::close}, .payload = {}});
+    if (!lost_.contains(rank))
+      office_->send(rank, {.header = {.kind = FrameKind::close, .numbers = {!lost_.empty(), 0, 0, 0}}, .payload = {}});
   Backoff idle;
   while (office_->sending() || !office_->open_peers().empty()) {
     if (office_->poll([](int, Frame) {})) idle = Backoff();

@@ -32,7 +32,7 @@ class AsyncTrainer final : public ModelTrainer {
 
   int run() override;
   RunStatus status(int status, const std::string& reason, int rank) const override;
-  bool lost_ranks() const override { return !lost_.empty(); }
+  bool lost_ranks() const override { return !lost_.empty() || others_lost_; }
 
  private:
   const Config& config_;
@@ -82,7 +82,12 @@ class AsyncTrainer final : public ModelTrainer {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::map<int, std::string> lost_;        // ranks, and how
   std::int64_t beat_ns_ = 0;
-  bool closing_ = false;
+  bool closing_ = false, others_lost_ = false;
+
+  // Of a replay:
+  std::map<std::int64_t, Payload> versions_;     // parameters that later pushes were computed with
+  std::map<int, std::unique_ptr<Lane>> repeating_;  // by worker
+  std::unique_ptr<UnitFeed> feed_;
 
   // async_start.cpp
   void open_data();
@@ -122,8 +127,16 @@ class AsyncTrainer final : public ModelTrainer {
   void take_state(int server, const Payload& payload);
   std::map<std::string, std::string> mode_state() const;
   void say_end();
-  std::string staleness_line(int worker) const;
+  std::string name_of_worker(int worker) const;
+  std::string staleness_line(int worker, const RunBook::Histogram& histogram) const;
   void log_staleness();
+
+  // replay.cpp: a world of one
+  bool replays() const { return !config_.get<std::filesystem::path>("replay").empty(); }
+  int replay();
+  Decision repeat(const LogEntry& entry, Units& units);
+  Push repeat(const LoggedPush& logged, std::int64_t version);
+  Lane& lane_of(int worker);
 };
 
 /// The run record's entries of the mode; none where every step is a round of all micro-batches, which has the bits of mode sync.

@@ -99,9 +99,9 @@ void AsyncTrainer::apply(const Decision& decision) {
   update.pushes = names_of(decision.pushes);
   update.pulled = decision.pushes.front().units.front().pulled;
   update.rate = rate_at_unit(decision.finished);
-  if (options_.scales_by_staleness) update.rate /= static_cast<double>(std::max<std::int64_t>(decision.staleness, 1));
+  if (options_.scales_by_staleness) update.rate /= static_cast<double>(std::max<std::int64_t>(decision.pushes.front().staleness, 1));
   tell(order);
-  LogEntry entry{.kind = LogEntry::Kind::update, .version = decision.version, .pushes = {}, .staleness = decision.staleness,
+  LogEntry entry{.kind = LogEntry::Kind::update, .version = decision.version, .pushes = {}, .staleness = decision.pushes.front().staleness,
                  .rate = update.rate, .left_out = decision.left_out};
   for (const Push& push : decision.pushes) entry.pushes.push_back(logged(push));
   log_->append(entry);
@@ -175,8 +175,12 @@ void AsyncTrainer::take_state(int server, const Payload& payload) {
   }
 }
 
-std::string AsyncTrainer::staleness_line(int worker) const {
-  const auto& histogram = sequencer_->staleness_of(worker);
+std::string AsyncTrainer::name_of_worker(int worker) const {
+  if (worker >= static_cast<int>(roles_.worker_ranks.size()) || replays()) return fmt::format("worker {}", worker);
+  return fmt::format("worker {} (rank {})", worker, team_.world_rank(roles_.worker_ranks[static_cast<std::size_t>(worker)]));
+}
+
+std::string AsyncTrainer::staleness_line(int worker, const RunBook::Histogram& histogram) const {
   const std::int64_t pushes = std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0},
                                               [](std::int64_t sum, const auto& entry) { return sum + entry.second; });
   constexpr std::size_t kShown = 8;
@@ -189,17 +193,15 @@ std::string AsyncTrainer::staleness_line(int worker) const {
     rest -= count;
   }
   if (rest > 0) shares += fmt::format("  more: {:.0f} %", 100.0 * static_cast<double>(rest) / static_cast<double>(pushes));
-  return fmt::format("worker {} (rank {}): {} pushes, {:.2f} versions old on average:{}", worker,
-                     team_.world_rank(roles_.worker_ranks[static_cast<std::size_t>(worker)]), pushes, mean_of(histogram), shares);
+  return fmt::format("{}: {} pushes, {:.2f} versions old on average:{}", name_of_worker(worker), pushes, mean_of(histogram), shares);
 }
 
 void AsyncTrainer::log_staleness() {
   Json workers = Json::array();
-  for (int worker = 0; worker < static_cast<int>(roles_.worker_ranks.size()); ++worker) {
+  for (const auto& [worker, counts] : book_->staleness()) {
     Json histogram = Json::array();
-    for (const auto& [staleness, count] : sequencer_->staleness_of(worker)) histogram.push_back({staleness, count});
-    workers.push_back({{"worker", worker}, {"rank", team_.world_rank(roles_.worker_ranks[static_cast<std::size_t>(worker)])},
-                       {"mean", mean_of(sequencer_->staleness_of(worker))}, {"histogram", histogram}});
+    for (const auto& [staleness, count] : counts) histogram.push_back({staleness, count});
+    workers.push_back({{"worker", worker}, {"mean", mean_of(counts)}, {"histogram", histogram}});
   }
   book_->log(Json{{"kind", "staleness"}, {"step", book_->step()}, {"version", sequencer_->version()}, {"workers", workers}}.dump());
 }
@@ -209,7 +211,8 @@ void AsyncTrainer::say_end() {
   if (skipped_ > 0) reason += fmt::format("; {} pushes were not finite and were left out (--on-nan)", skipped_);
   for (const auto& [rank, how] : lost_) reason += fmt::format("; rank {} was left out: {}", team_.world_rank(rank), how);
   folder_->write_status(book_->status(stopping_ ? 75 : 0, reason, -1));
-  for (int worker = 0; worker < static_cast<int>(roles_.worker_ranks.size()); ++worker) progress_->say("staleness", staleness_line(worker));
+  if (!options_.rounds())
+    for (const auto& [worker, histogram] : book_->staleness()) progress_->say("staleness", staleness_line(worker, histogram));
   if (options_.backup > 0)
     progress_->say("backup", fmt::format("{} micro-batches of {} came too late and were dropped: {} samples, which the epochs' ledgers "
                                          "count as dropped",

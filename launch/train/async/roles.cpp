@@ -40,6 +40,9 @@ AsyncOptions async_options(const Config& config) {
   options.ahead = config.get<std::string>("pull") == "ahead";
   options.scales_by_staleness = config.get<std::string>("staleness-scaling") == "inverse";
   options.compensation = config.get<double>("delay-compensation");
+  if (options.compensation > 0 && options.fetch_every > 1)
+    throw UsageError("delay-compensation corrects by the parameters that a gradient was computed with, which with fetch-every above 1 "
+                     "only the worker knows; give up one of the two");
   if (config.get<std::string>("mode") == "sync") options.max_gap = 0;  // with backup workers
   if (!options.rounds()) return options;
   options.ahead = false;  // nobody may take two micro-batches of a round while another has none

@@ -103,6 +103,7 @@ void RunBook::add(const std::vector<Push>& pushes, bool applied, double rate, in
     input_ += share * push.input_seconds;
     pull_ += share * push.pull_seconds;
     if (!applied) continue;
+    ++staleness_[push.worker][push.staleness];
     applied_units_ += static_cast<std::int64_t>(push.units.size());
     loss_ += push.loss;
     weight_ += push.weight;

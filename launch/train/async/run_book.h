@@ -79,8 +79,9 @@ class RunBook {
   void log(const std::string& record);
   /// Applied units of each worker, over all lives of the run.
   std::map<int, std::int64_t>& clocks() { return clocks_; }
-  /// On the way to write, for `status`.
-  bool saves_wait() const { return !saves_waiting_.empty(); }
+  /// How many pushes were applied at each staleness (versions between its pull and its application), by worker, in this life.
+  using Histogram = std::map<std::int64_t, std::int64_t>;
+  const std::map<int, Histogram>& staleness() const { return staleness_; }
 
  private:
   struct Save {
@@ -102,6 +103,7 @@ class RunBook {
   std::map<std::int64_t, EpochLedger> dropped_;   // by open epoch
   std::int64_t dropped_samples_ = 0;
   std::map<int, std::int64_t> clocks_;
+  std::map<int, Histogram> staleness_;
   std::int64_t step_ = 0, epoch_ = 0;             // steps done; the first epoch that is not over
   std::int64_t applied_units_ = 0;
   double loss_ = 0, weight_ = 0, top1_ = 0, input_ = 0, pull_ = 0;  // since the last step

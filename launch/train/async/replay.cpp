@@ -1,0 +1,118 @@
+// An asynchronous run repeated from its log: which push was computed with which version, and in which order they were applied, is
+// all that the clock decided.
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "core/tensor/error.h"
+#include "launch/train/async/async_trainer.h"
+
+namespace convoy {
+namespace {
+
+constexpr std::chrono::milliseconds kBetweenLooks{2};  // at the evaluation and the save under way
+
+/// Units of later pushes that were computed with each version, by worker: what has to be kept of it.
+std::map<std::int64_t, std::map<int, int>> uses_of(const std::vector<LogEntry>& entries) {
+  std::map<std::int64_t, std::map<int, int>> uses;
+  for (const LogEntry& entry : entries)
+    for (const LoggedPush& push : entry.pushes)
+      for (const auto& [unit, pulled] : push.units)
+        if (pulled >= 0) ++uses[pulled][push.worker];
+  return uses;
+}
+
+}  // namespace
+
+/// Where workers move their own copies, each has one of its own.
+Lane& AsyncTrainer::lane_of(int worker) {
+  if (options_.fetch_every == 1) return *lanes_.front();
+  std::unique_ptr<Lane>& lane = repeating_[worker];
+  if (!lane) lane = make_lane();
+  return *lane;
+}
+
+Push AsyncTrainer::repeat(const LoggedPush& logged, std::int64_t version) {
+  Lane& lane = lane_of(logged.worker);
+  std::int64_t pulled = -1;
+  for (const auto& [unit, from] : logged.units) {
+    if (unit < 0 || unit >= total_units())
+      throw DataError(fmt::format("{}: unit {} is none of this run's {}", config_.get<std::string>("replay"), unit, total_units()));
+    if (from >= 0) {
+      const auto found = versions_.find(from);
+      if (found == versions_.end())
+        throw DataError(fmt::format("{}: version {} pulled before it existed", config_.get<std::string>("replay"), from));
+      lane.take(0, found->second);
+      lane.took_all();
+      if (pulled < 0) pulled = from;
+    }
+    lane.compute(*feed_->take(unit), {unit, from});
+    if (options_.fetch_every > 1) lane.descend(rate_at_unit(unit));
+  }
+  Push push{.worker = logged.worker, .sequence = logged.sequence};
+  const std::vector<Payload> slices = lane.push(push);
+  push.staleness = version - pulled;
+  server_->take({push.worker, push.sequence}, slices.front());
+  return push;
+}
+
+/// The decision that the entry tells of, its gradients computed anew.
+Decision AsyncTrainer::repeat(const LogEntry& entry, Units& units) {
+  Decision decision;
+  decision.kind = entry.kind == LogEntry::Kind::update ? Decision::Kind::apply : Decision::Kind::drop;
+  decision.version = entry.version;
+  decision.finished = units.finished();
+  for (const LoggedPush& logged : entry.pushes) {
+    decision.pushes.push_back(repeat(logged, entry.version));
+    if (entry.kind == LogEntry::Kind::update) decision.pushes.back().staleness = entry.staleness;
+    for (const auto& [unit, pulled] : logged.units) units.finish(unit);
+  }
+  decision.left_out = entry.left_out;
+  for (const std::int64_t unit : entry.left_out) units.finish(unit);
+  decision.version_after = entry.version + (entry.kind == LogEntry::Kind::update ? 1 : 0);
+  decision.finished_after = units.finished();
+  decision.watermark = units.watermark();
+  return decision;
+}
+
+int AsyncTrainer::replay() {
+  const std::vector<LogEntry> entries = read_push_log(config_.get<std::filesystem::path>("replay"));
+  auto uses = uses_of(entries);
+  office_ = std::make_unique<PostOffice>(all_, std::vector<int>{0});
+  feed_ = make_feed();
+  if (lanes_.empty()) lanes_.push_back(make_lane());
+  began_ns_ = trace::now();
+  Units units(total_units());
+  const auto keep = [&](std::int64_t version) {
+    const auto used = uses.find(version);
+    if (used == uses.end()) return;
+    for (const auto& [worker, count] : used->second) versions_[version] = server_->pull(worker, version);
+  };
+  keep(0);
+  for (const LogEntry& entry : entries) {
+    if (entry.kind == LogEntry::Kind::evaluation) continue;  // they follow from the rest
+    const Decision decision = repeat(entry, units);
+    sequencer_->restore(units.watermark(), {units.above().begin(), units.above().end()}, decision.version_after);
+    decision.kind == Decision::Kind::apply ? apply(decision) : drop(decision);
+    for (const LoggedPush& push : entry.pushes)
+      for (const auto& [unit, pulled] : push.units) {
+        if (pulled < 0) continue;
+        auto& by_worker = uses.at(pulled);
+        if (--by_worker[push.worker] == 0) by_worker.erase(push.worker);
+        if (by_worker.empty()) versions_.erase(pulled);
+      }
+    if (decision.version_after > decision.version) keep(decision.version_after);
+    while (book_->is_behind())
+      if (!book_->work()) std::this_thread::sleep_for(kBetweenLooks);
+    book_->work();
+  }
+  if (!units.all_finished())
+    throw DataError(fmt::format("{}: the log ends after {} of {} micro-batches; a run that did not end cannot be repeated to its end",
+                                config_.get<std::string>("replay"), units.finished(), total_units()));
+  while (!book_->idle())
+    if (!book_->work()) std::this_thread::sleep_for(kBetweenLooks);
+  say_end();
+  return 0;
+}
+
+}  // namespace convoy
