@@ -16,6 +16,7 @@
 #include "launch/mistakes.h"
 #include "launch/options_table.h"
 #include "launch/suggest.h"
+#include "launch/train/async/async_options.h"
 
 namespace convoy {
 namespace {
@@ -144,7 +145,7 @@ std::map<std::string, std::string> model_options_of(const Config& config) {
 
 void check_run(const Config& config) {
   Mistakes mistakes;
-  for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_inject, check_run_name})
+  for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_async, check_inject, check_run_name})
     mistakes.attempt([&] { check(config); });
   mistakes.tell();
 }

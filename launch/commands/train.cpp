@@ -15,7 +15,7 @@
 #include "launch/commands/commands.h"
 #include "launch/errors.h"
 #include "launch/train/agreement.h"
-#include "launch/train/async/roles.h"
+#include "launch/train/async/async_options.h"
 #include "launch/train/last_words.h"
 #include "launch/train/model_run.h"
 

@@ -1,28 +1,10 @@
 #pragma once
 // Who does what in an asynchronous run: servers are the first ranks, or every rank is a server and works too.
-#include <string>
 #include <vector>
 
-#include "launch/config.h"
+#include "launch/train/async/async_options.h"
 
 namespace convoy {
-
-/// Options of an asynchronous run, or of a synchronous one with backup workers, which are the same machine.
-struct AsyncOptions {
-  bool colocated = true;
-  int servers = 0;                 // where not colocated
-  int fetch_every = 1, push_every = 1;
-  std::int64_t max_gap = -1;       // -1: none
-  int backup = 0;
-  bool ahead = true;
-  bool scales_by_staleness = false;
-  double compensation = 0;
-  bool rounds() const { return max_gap == 0; }
-};
-/// Whether --mode, or --backup-workers, asks for parameter servers.
-bool is_async(const Config& config);
-/// Throws UsageError for what does not go together.
-AsyncOptions async_options(const Config& config);
 
 struct Roles {
   std::vector<int> servers;        // ranks, by server
