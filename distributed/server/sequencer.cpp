@@ -88,15 +88,10 @@ Decision Sequencer::begin_decision(Decision::Kind kind) const {
   Decision decision;
   decision.kind = kind;
   decision.version = version_;
-  decision.finished = units_.finished();
   return decision;
 }
 
-void Sequencer::end_decision(Decision& decision) const {
-  decision.version_after = version_;
-  decision.finished_after = units_.finished();
-  decision.watermark = units_.watermark();
-}
+void Sequencer::end_decision(Decision& decision) const { decision.version_after = version_; }
 
 void Sequencer::finish(const Push& push) {
   Worker& worker = workers_.at(at(push.worker));

@@ -43,8 +43,6 @@ struct Decision {
   bool pulls = false;              // go: the parameters come with it
   std::vector<Push> pushes;
   std::int64_t version = 0, version_after = 0;    // apply, drop: of the parameters before and after it
-  std::int64_t finished = 0, finished_after = 0;  // units, likewise
-  std::int64_t watermark = 0;                     // of the units after it
   std::vector<std::int64_t> left_out;  // apply, drop: units that nobody waits for any more
 };
 

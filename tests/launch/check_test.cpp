@@ -43,6 +43,28 @@ TEST(CheckRun, TellsAllMistakesAtOnce) {
                      "data.path is missing", "train.batch = 100", "'a/b'");
 }
 
+TEST(CheckRun, OfParameterServersSaysWhatDoesNotGoTogether) {
+  EXPECT_NO_THROW(check_run(run({"--mode=async", "--servers=3", "--fetch-every=2", "--push-every=4", "--max-clock-gap=5"})));
+  EXPECT_NO_THROW(check_run(run({"--mode=async", "--max-clock-gap=0"})));
+  EXPECT_NO_THROW(check_run(run({"--backup-workers=2", "--servers=1"})));
+  EXPECT_USAGE_ERROR(check_run(run({"--servers=1"})), "servers = 1", "mode = async");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--servers=none"})), "servers = none", "colocated");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--max-clock-gap=-1"})), "max-clock-gap = -1", "'none'");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--max-clock-gap=0", "--push-every=2"})), "push-every = 2");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--max-clock-gap=0", "--delay-compensation=1"})), "delay-compensation");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--max-clock-gap=0", "--on-nan=skip"})), "on-nan = skip");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--fetch-every=2", "--delay-compensation=1"})), "fetch-every");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--backup-workers=1"})), "mode = sync");
+  EXPECT_USAGE_ERROR(check_run(run({"--backup-workers=1", "--pull=fresh"})), "pull = fresh");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--optim.name=lars", "--optim.momentum=0.9"})), "lars");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--optim.clip-norm=1"})), "clip-norm");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--reduction=fast"})), "all-reduce");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--precision=fp16"})), "fp16");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--on-nan=rewind"})), "rewind");
+  EXPECT_USAGE_ERROR(check_run(run({"--mode=async", "--train.audit-every=7"})), "audit-every");
+  EXPECT_USAGE_ERROR(check_run(run({"--replay=x"})), "--mode=async");
+}
+
 TEST(CheckRun, ImagesAndLabelsOfForeignFilesGoTogether) {
   EXPECT_USAGE_ERROR(check_run(run({"--data.images=/x"})), "data.labels");
   EXPECT_NO_THROW(check_run(run({"--data.images=/x", "--data.labels=/y"})));

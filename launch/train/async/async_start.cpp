@@ -206,6 +206,9 @@ void AsyncTrainer::resume() {
                              .skips = config_.get<std::string>("on-nan") == "skip"};
     sequencer_ = std::make_unique<Sequencer>(options);
     sequencer_->restore(marks.watermark, marks.above, marks.version);
+    done_ = std::make_unique<Units>(total_units());
+    done_->restore(marks.watermark, marks.above);
+    version_ = marks.version;
     log_ = std::make_unique<PushLog>(folder_->path() / "pushes.jsonl", marks.entries);
   });
   broadcast_state(state_, all_);

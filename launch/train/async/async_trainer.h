@@ -68,6 +68,8 @@ class AsyncTrainer final : public ModelTrainer {
   std::unique_ptr<RunBook> book_;
   std::unique_ptr<Sequencer> sequencer_;
   std::unique_ptr<PushLog> log_;
+  std::unique_ptr<Units> done_;            // as far as decisions were carried out: the sequencer may be ahead of them
+  std::int64_t version_ = 0;               // likewise
   struct Gathering {
     Snapshot snapshot;
     std::set<int> have;                    // servers whose slices have come
@@ -134,7 +136,7 @@ class AsyncTrainer final : public ModelTrainer {
   // replay.cpp: a world of one
   bool replays() const { return !config_.get<std::filesystem::path>("replay").empty(); }
   int replay();
-  Decision repeat(const LogEntry& entry, Units& units);
+  Decision repeat(const LogEntry& entry);
   Push repeat(const LoggedPush& logged, std::int64_t version);
   Lane& lane_of(int worker);
 };

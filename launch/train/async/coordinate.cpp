@@ -98,7 +98,7 @@ void AsyncTrainer::apply(const Decision& decision) {
   update.version = decision.version;
   update.pushes = names_of(decision.pushes);
   update.pulled = decision.pushes.front().units.front().pulled;
-  update.rate = rate_at_unit(decision.finished);
+  update.rate = rate_at_unit(done_->finished());
   if (options_.scales_by_staleness) update.rate /= static_cast<double>(std::max<std::int64_t>(decision.pushes.front().staleness, 1));
   tell(order);
   LogEntry entry{.kind = LogEntry::Kind::update, .version = decision.version, .pushes = {}, .staleness = decision.pushes.front().staleness,
@@ -131,10 +131,15 @@ void AsyncTrainer::drop(const Decision& decision) {
   check_due(decision);
 }
 
+/// After a decision about units was carried out.
 void AsyncTrainer::check_due(const Decision& decision) {
-  const Due due = book_->passed(decision.finished_after, decision.watermark);
+  for (const Push& push : decision.pushes)
+    for (const PushedUnit& pushed : push.units) done_->finish(pushed.unit);
+  for (const std::int64_t unit : decision.left_out) done_->finish(unit);
+  version_ = decision.version_after;
+  const Due due = book_->passed(done_->finished(), done_->watermark());
   if (due.epoch >= 0) {
-    if (due.evaluates) log_->append({.kind = LogEntry::Kind::evaluation, .version = decision.version_after, .pushes = {}, .left_out = {}, .epoch = due.epoch});
+    if (due.evaluates) log_->append({.kind = LogEntry::Kind::evaluation, .version = version_, .pushes = {}, .left_out = {}, .epoch = due.epoch});
     log_staleness();
   }
   if (due.any()) order_snapshot(due);
@@ -142,9 +147,8 @@ void AsyncTrainer::check_due(const Decision& decision) {
 
 std::map<std::string, std::string> AsyncTrainer::mode_state() const {
   if (options_.rounds() && options_.backup == 0) return {};  // as mode sync has it
-  const Units& units = sequencer_->units();
-  return encode_marks({.version = sequencer_->version(), .watermark = units.watermark(), .entries = log_->entries(),
-                       .above = {units.above().begin(), units.above().end()}, .clocks = book_->clocks()});
+  return encode_marks({.version = version_, .watermark = done_->watermark(), .entries = log_->entries(),
+                       .above = {done_->above().begin(), done_->above().end()}, .clocks = book_->clocks()});
 }
 
 void AsyncTrainer::order_snapshot(const Due& due) {
@@ -203,7 +207,7 @@ void AsyncTrainer::log_staleness() {
     for (const auto& [staleness, count] : counts) histogram.push_back({staleness, count});
     workers.push_back({{"worker", worker}, {"mean", mean_of(counts)}, {"histogram", histogram}});
   }
-  book_->log(Json{{"kind", "staleness"}, {"step", book_->step()}, {"version", sequencer_->version()}, {"workers", workers}}.dump());
+  book_->log(Json{{"kind", "staleness"}, {"step", book_->step()}, {"version", version_}, {"workers", workers}}.dump());
 }
 
 void AsyncTrainer::say_end() {
@@ -217,7 +221,7 @@ void AsyncTrainer::say_end() {
     progress_->say("backup", fmt::format("{} micro-batches of {} came too late and were dropped: {} samples, which the epochs' ledgers "
                                          "count as dropped",
                                          sequencer_->dropped_units(), total_units(), book_->dropped_samples()));
-  progress_->say("train", fmt::format("{}; {} versions, {:.1f} s; {}", reason, sequencer_->version(),
+  progress_->say("train", fmt::format("{}; {} versions, {:.1f} s; {}", reason, version_,
                                       1e-9 * static_cast<double>(trace::now() - began_ns_),
                                       (folder_->path() / book_->last_checkpoint()).string()));
   if (!book_->last_digest().empty()) progress_->say("train", "digest " + book_->last_digest());

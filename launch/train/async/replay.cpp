@@ -57,21 +57,16 @@ Push AsyncTrainer::repeat(const LoggedPush& logged, std::int64_t version) {
 }
 
 /// The decision that the entry tells of, its gradients computed anew.
-Decision AsyncTrainer::repeat(const LogEntry& entry, Units& units) {
+Decision AsyncTrainer::repeat(const LogEntry& entry) {
   Decision decision;
   decision.kind = entry.kind == LogEntry::Kind::update ? Decision::Kind::apply : Decision::Kind::drop;
   decision.version = entry.version;
-  decision.finished = units.finished();
   for (const LoggedPush& logged : entry.pushes) {
     decision.pushes.push_back(repeat(logged, entry.version));
     if (entry.kind == LogEntry::Kind::update) decision.pushes.back().staleness = entry.staleness;
-    for (const auto& [unit, pulled] : logged.units) units.finish(unit);
   }
   decision.left_out = entry.left_out;
-  for (const std::int64_t unit : entry.left_out) units.finish(unit);
   decision.version_after = entry.version + (entry.kind == LogEntry::Kind::update ? 1 : 0);
-  decision.finished_after = units.finished();
-  decision.watermark = units.watermark();
   return decision;
 }
 
@@ -82,7 +77,6 @@ int AsyncTrainer::replay() {
   feed_ = make_feed();
   if (lanes_.empty()) lanes_.push_back(make_lane());
   began_ns_ = trace::now();
-  Units units(total_units());
   const auto keep = [&](std::int64_t version) {
     const auto used = uses.find(version);
     if (used == uses.end()) return;
@@ -91,8 +85,7 @@ int AsyncTrainer::replay() {
   keep(0);
   for (const LogEntry& entry : entries) {
     if (entry.kind == LogEntry::Kind::evaluation) continue;  // they follow from the rest
-    const Decision decision = repeat(entry, units);
-    sequencer_->restore(units.watermark(), {units.above().begin(), units.above().end()}, decision.version_after);
+    const Decision decision = repeat(entry);
     decision.kind == Decision::Kind::apply ? apply(decision) : drop(decision);
     for (const LoggedPush& push : entry.pushes)
       for (const auto& [unit, pulled] : push.units) {
@@ -106,9 +99,9 @@ int AsyncTrainer::replay() {
       if (!book_->work()) std::this_thread::sleep_for(kBetweenLooks);
     book_->work();
   }
-  if (!units.all_finished())
+  if (!done_->all_finished())
     throw DataError(fmt::format("{}: the log ends after {} of {} micro-batches; a run that did not end cannot be repeated to its end",
-                                config_.get<std::string>("replay"), units.finished(), total_units()));
+                                config_.get<std::string>("replay"), done_->finished(), total_units()));
   while (!book_->idle())
     if (!book_->work()) std::this_thread::sleep_for(kBetweenLooks);
   say_end();
