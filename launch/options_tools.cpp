@@ -18,7 +18,7 @@ std::vector<OptionSpec> tool_options() {
   return {
       format_option("evaluate, model list, plan, data import, data info, data verify, data stats, checkpoint "
        "list, checkpoint show, checkpoint verify, checkpoint diff, checkpoint repair, doctor, bench step, bench "
-       "ops, bench loader, bench reduce, bench checkpoint, "
+       "ops, bench loader, bench reduce, bench push-pull, bench checkpoint, "
        "version", {"text", "json"}, "form of the results on stdout"),
       format_option("predict", {"text", "json"}, "form of the table: text (tab-separated) or json"),
       format_option("model show", {"text", "json", "dot"}, "form of the layer table; dot is Graphviz"),
@@ -101,7 +101,9 @@ std::vector<OptionSpec> tool_options() {
       {.name = "dump", .type = path, .help = "write one step to this file (images, labels, loss, parameters before and "
        "after) instead of timing", .commands = takers("bench step")},
       {.name = "elements", .type = integer, .value = "25000000", .help = "floats of the gradient",
-       .commands = takers("bench reduce"), .least = 1, .most = 1e10},
+       .commands = takers("bench reduce, bench push-pull"), .least = 1, .most = 1e10},
+      {.name = "servers", .type = integer, .value = "1", .help = "ranks that keep the parameters, the first ones",
+       .commands = takers("bench push-pull"), .least = 1, .most = 65536},
       {.name = "output", .type = path, .value = ".", .help = "folder on the disk to measure",
        .commands = takers("bench checkpoint")},
       {.name = "bytes", .type = integer, .value = "100000000", .help = "size of the checkpoint",
@@ -109,7 +111,7 @@ std::vector<OptionSpec> tool_options() {
       {.name = "tensors", .type = integer, .value = "64", .help = "tensors in the checkpoint",
        .commands = takers("bench checkpoint"), .least = 1, .most = 100000},
       {.name = "repetitions", .type = integer, .value = "7", .help = "measured, alternating",
-       .commands = takers("bench reduce, bench checkpoint, bench step, bench ops, bench loader"), .least = 1,
+       .commands = takers("bench reduce, bench push-pull, bench checkpoint, bench step, bench ops, bench loader"), .least = 1,
        .most = 100000},
 
       // checkpoint, doctor

@@ -8,6 +8,7 @@ Action bench_step_action();
 Action bench_ops_action();
 Action bench_loader_action();
 Action bench_reduce_action();
+Action bench_push_pull_action();
 Action bench_checkpoint_action();
 
 }  // namespace convoy

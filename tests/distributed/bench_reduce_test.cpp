@@ -1,7 +1,9 @@
 #include "distributed/bench_reduce.h"
+#include "distributed/bench_push_pull.h"
 
 #include <gtest/gtest.h>
 
+#include "core/tensor/error.h"
 #include "support/mpi_world.h"
 
 namespace convoy {
@@ -31,6 +33,22 @@ TEST(BenchReduce, HalvesTheBytesWithBf16) {
   EXPECT_TRUE(results[1].verified);
   EXPECT_EQ(results[0].sent_bytes > 0, mpi_world().size() > 1);
   EXPECT_EQ(results[0].sent_bytes, 2 * results[1].sent_bytes);
+}
+
+TEST(BenchPushPull, MeasuresAndVerifiesEveryWay) {
+  Communicator& all = mpi_world().all();
+  if (all.size() == 1) {
+    EXPECT_THROW(bench_push_pull(all, {.elements = 10}), UsageError);
+    return;
+  }
+  for (const int servers : {1, all.size() - 1}) {
+    const auto results = bench_push_pull(all, {.elements = 100'003, .servers = servers, .repetitions = 3});
+    ASSERT_EQ(results.size(), 4u);
+    for (const BenchReduceResult& result : results) {
+      EXPECT_TRUE(result.verified) << result.name << " with " << servers << " servers";
+      EXPECT_GT(result.gigabytes_per_second, 0) << result.name;
+    }
+  }
 }
 
 }  // namespace
