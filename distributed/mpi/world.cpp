@@ -92,6 +92,8 @@ void World::fail(int status, const std::string& reason, const Blame& blame) {
   state_->bad_news.fail(status, reason, blame);
 }
 
+void World::end_alone(int status) { state_->bad_news.end(status); }
+
 void World::explain_bad_news(std::function<void(BadNews&)> explain) {
   state_->bad_news.explain_bad_news(std::move(explain));
 }
