@@ -121,7 +121,7 @@ void Ensemble::train_members(const Team& whole) {
     if (!train_member(member(number), whole)) return;
 }
 
-/// False: this team trains no further one.
+/// False: this team trains no further one, for it was told to stop, or a rank of it is not there.
 bool Ensemble::train_member(const Member& member, const Team& whole) {
   std::unique_ptr<Communicator> ranks;
   double stop = stop_is_asked() ? 1 : 0;
@@ -139,14 +139,12 @@ bool Ensemble::train_member(const Member& member, const Team& whole) {
   {
     const std::lock_guard lock(mutex_);
     outcomes_[member.number] = outcome;
-    // The next one must not get the same communicator, in which messages of this one are under way.
-    if (parted(member.number)) static_cast<void>(ranks.release());
+    if (parted(member.number)) static_cast<void>(ranks.release());  // messages are under way in it
   }
   if (whole.rank() == teams_[team_].front())
     say_of_ensemble(fmt::format("member {}: {}", member.number, outcome.status == kDone ? "trained" : outcome.reason));
   if (outcome.status == kStoppedEarly) tell_all_to_stop();
-  const std::lock_guard lock(mutex_);
-  return outcome.status != kStoppedEarly && !broken_;
+  return outcome.status != kStoppedEarly;
 }
 
 MemberOutcome Ensemble::run_member(const Member& member, Communicator& ranks, const Team& whole) {
@@ -215,7 +213,6 @@ void Ensemble::lost(int rank, const std::string& words) {
   if (!lost_.emplace(rank, words).second) return;
   if (leader() == world_.rank()) say_of_ensemble(fmt::format("{}; the other teams go on", words));
   if (!teams_.empty() && std::ranges::count(teams_[team_], rank) > 0) {
-    broken_ = true;
     if (under_way_ > 0) failures_.emplace(under_way_, MemberOutcome{under_way_, kFailed, words, rank, true});
     team_ranks_->interrupt();
   }

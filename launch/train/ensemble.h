@@ -6,8 +6,10 @@
 // ends that member alone:
 //
 //   a failure that all its ranks meet (AgreedError)   they go on with their next member
-//   a failure of one rank                             it writes to the others of its team, whose waits end; all go on likewise
-//   a rank that is lost (watch.h)                     its team trains no further member; the other teams go on
+//   a failure of one rank                             it writes to the others of its team, whose waits end
+//   a rank that is lost (watch.h)                     likewise, for the rest of its team
+//
+// (A team of several ranks has one member, so that no ranks which parted meet in another.)
 //
 // Then every rank tells the leader, the first rank that is not lost, what became of its members. The leader writes ensemble.h5, if
 // every member is trained, and status.json, and tells all that this is the end.
@@ -63,7 +65,7 @@ class Ensemble {
   std::vector<int> to_train_;                  // numbers of the members that were not trained when this life began
   std::vector<std::vector<int>> teams_;        // ranks of each
   std::size_t team_ = 0;                       // this rank's
-  std::unique_ptr<Communicator> team_ranks_;   // waits in it end only where a rank of it is lost
+  std::unique_ptr<Communicator> team_ranks_;   // of which every member gets a part of its own
 
   std::mutex mutex_;                           // guards what follows; helper threads write to it
   std::condition_variable changed_;
@@ -72,7 +74,6 @@ class Ensemble {
   std::map<int, MemberOutcome> failures_;      // of this team's members, the first word
   int under_way_ = 0;                          // member
   Communicator* its_ranks_ = nullptr;          // of the member under way
-  bool broken_ = false;                        // this team trains no further member
   std::set<int> at_the_end_;                   // ranks that have told all
   std::optional<int> ended_;                   // the leader's word: the exit status
   bool unmeetable_ = false;                    // see ended_unmeetable(); of any rank, as far as this one has heard

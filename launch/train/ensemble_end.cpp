@@ -136,7 +136,10 @@ int Ensemble::conclude() {
     status.status = failure.status;
     status.reason = failure.message;
   }
-  if (status.status != kDone) print_failure(status.reason);
+  if (status.status == kStoppedEarly)
+    say_of_ensemble(status.reason);
+  else if (status.status != kDone)
+    print_failure(status.reason);
   try {
     write_status(path_, status);
   } catch (const std::exception& error) {
@@ -168,8 +171,8 @@ RunStatus Ensemble::status_of_outcomes() {
     if (status.rank < 0) status.rank = known->second.rank;
   }
   if (missing.empty()) return status;
-  const std::string standing = fmt::format("{} of {} members are trained, {} {} missing", members_.size() - missing.size(), members_.size(),
-                                           fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are");
+  const std::string standing = fmt::format("{} of {} members are trained; missing: {}", members_.size() - missing.size(), members_.size(),
+                                           fmt::join(missing, ", "));
   if (failed.empty() && (stopped || lost_.empty())) {
     status.status = kStoppedEarly;
     status.reason = fmt::format("stopped by a signal: {}; --resume=latest goes on", standing);
@@ -177,7 +180,7 @@ RunStatus Ensemble::status_of_outcomes() {
   }
   status.status = statuses.size() == 1 ? *statuses.begin() : kFailed;
   status.again = again;
-  status.reason = fmt::format("{}; {}; --resume=latest trains those that are missing", standing, fmt::join(failed, "; "));
+  status.reason = fmt::format("{}; {}; --resume=latest trains what is missing", standing, fmt::join(failed, "; "));
   return status;
 }
 
