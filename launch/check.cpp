@@ -145,10 +145,10 @@ std::map<std::string, std::string> model_options_of(const Config& config) {
 
 void check_run(const Config& config) {
   Mistakes mistakes;
-  mistakes.attempt([&] { check_ensemble(config, check_run); });
   for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_inject, check_run_name})
     mistakes.attempt([&] { check(config); });
   mistakes.tell();
+  check_ensemble(config, check_run);
 }
 
 void check_ranks(const Config& config, int ranks) {

@@ -219,6 +219,8 @@ std::string Config::origin(std::string_view name) const {
 
 bool Config::given(std::string_view name) const { return values_.find(name) != values_.end(); }
 
+bool Config::changed(std::string_view name) const { return given(name) && value_of(name) != find_option(command_, name)->value; }
+
 std::map<std::string, std::string> Config::section(std::string_view name) const {
   const std::string prefix = std::string(name) + ".";
   std::map<std::string, std::string> values;

@@ -49,6 +49,8 @@ class Config {
 
   /// Was it set by the user (file or command line)?
   bool given(std::string_view name) const;
+  /// The same, and to something else than its default: a config.cfg as a run writes it gives every option.
+  bool changed(std::string_view name) const;
 
   /// The non-empty values of one section, by name without the section.
   std::map<std::string, std::string> section(std::string_view name) const;

@@ -14,7 +14,6 @@
 #include "core/tensor/error.h"
 #include "io/ensemble_file.h"
 #include "launch/mistakes.h"
-#include "launch/options.h"
 #include "launch/printable.h"
 
 namespace convoy {
@@ -113,7 +112,7 @@ std::vector<Member> members_of(const Config& config) {
 void check_ensemble(const Config& config, void (*check)(const Config&)) {
   if (config.get<std::string>("mode") != "ensemble") {
     for (const char* option : {"members", "member-seeds", "member-overrides", "member-mode"})
-      if (config.get<std::string>(option) != find_option(config.command(), option)->value)
+      if (config.changed(option))
         throw UsageError(fmt::format("{}: {} belongs to --mode=ensemble, but the mode is {}", config.origin(option), option,
                                      config.get<std::string>("mode")));
     return;

@@ -53,7 +53,9 @@ bool Ensemble::is_trained(const Member& member, std::string& why_not) const {
   try {
     const auto status = read_status(folder);
     if (!status || status->status != kDone || text_of(folder / "config.cfg") != member.config.text()) return false;
-    read_checkpoint(resolve_checkpoint(folder));
+    const std::filesystem::path last = folder / status->checkpoint, chosen = resolve_checkpoint(folder);
+    read_checkpoint(last);
+    if (chosen != last) read_checkpoint(chosen);
     return true;
   } catch (const Error& error) {
     why_not = error.what();
