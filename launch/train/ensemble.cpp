@@ -236,6 +236,7 @@ void Ensemble::read_letter(int from, const std::string& text) {
       return hear_outcomes(from, text);
     case Letter::end: {
       const std::lock_guard lock(mutex_);
+      if (!at_the_end_.contains(world_.rank())) world_.end_alone(kFailed);  // it hung: the others have gone on without it
       ended_ = std::stoi(text.substr(2));
       unmeetable_ = text[1] != '0';
       changed_.notify_all();

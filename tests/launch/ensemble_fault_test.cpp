@@ -26,6 +26,7 @@ TEST_F(EnsembleFaults, OutlivesARankThatIsKilled) {
   const Outcome outcome = ensemble(3, "killed", std::string(kThree) + " '--member-overrides=2:inject=kill:rank=0@step=9; 3:train.epochs=40'", kRecovery);
   expect_words(outcome.err, {"[ensemble] rank 1 (host ", "was killed or crashed", "; the other teams go on", "[ensemble] member 3: trained",
                              "2 of 3 members are trained; missing: 2; member 2 failed: rank 1 "});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(status("killed")["status"], 1);
   EXPECT_EQ(status("killed")["rank"], 1);
   EXPECT_EQ(status("killed")["again"], true);
@@ -43,6 +44,7 @@ TEST_F(EnsembleFaults, OutlivesARankThatIsKilled) {
 
 TEST_F(EnsembleFaults, OutlivesRankZeroToo) {
   const Outcome outcome = ensemble(3, "zero", std::string(kThree) + " '--member-overrides=1:inject=kill:rank=0@step=9; 3:train.epochs=40'", kRecovery);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(status("zero")["status"], 1) << outcome.err;
   EXPECT_EQ(status("zero")["rank"], 0);
   EXPECT_EQ(member_status("zero", 1)["status"], 1);
@@ -54,6 +56,7 @@ TEST_F(EnsembleFaults, OutlivesRankZeroToo) {
 TEST_F(EnsembleFaults, EndsTheWaitsOfATeamThatLosesARank) {
   const Outcome outcome = ensemble(4, "team", "--mode=ensemble --members=2 '--member-overrides=1:inject=kill:rank=1@step=9; 2:train.epochs=20'", kRecovery);
   expect_words(outcome.err, {"member 1: rank 1 (host ", "rank 0 waits for it in gradient bucket 0 of step 9", "[ensemble] member 2: trained"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(member_status("team", 1)["rank"], 1);
   EXPECT_EQ(member_status("team", 1)["step"], 8);
   EXPECT_EQ(member_status("team", 2)["status"], 0);
@@ -63,6 +66,7 @@ TEST_F(EnsembleFaults, EndsTheWaitsOfATeamThatLosesARank) {
 TEST_F(EnsembleFaults, TakesAStoppedRankForLost) {
   const Outcome outcome = ensemble(2, "stopped", "--mode=ensemble --members=2 '--member-overrides=2:inject=stop:rank=0@step=9'", kRecovery);
   expect_words(outcome.err, {"is stopped (SIGSTOP)", "1 of 2 members are trained; missing: 2"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(status("stopped")["rank"], 1);
   EXPECT_EQ(member_status("stopped", 1)["status"], 0);
   EXPECT_TRUE(eventually([] { return ranks("stopped").empty(); }));
@@ -72,6 +76,7 @@ TEST_F(EnsembleFaults, DoesNotWaitForEverForARankThatHangs) {
   const Outcome outcome = ensemble(3, "hangs", "--mode=ensemble --members=2 --timeout=3 '--member-overrides=2:inject=hang:rank=1@step=9'", kRecovery);
   expect_words(outcome.err, {"[ensemble] member 2: rank 1 waited 3.0 s for rank 2 in gradient bucket 0 of step 9",
                              "rank 2 does not come to the end of the run", "1 of 2 members are trained; missing: 2"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;  // --enable-recovery: always, unless it had not ended
   EXPECT_EQ(member_status("hangs", 1)["status"], 0);
   EXPECT_EQ(status("hangs")["rank"], 2);
   EXPECT_TRUE(eventually([] { return ranks("hangs").empty(); }));

@@ -203,7 +203,7 @@ class ErrorTable : public EnsembleTraining {
   static void SetUpTestSuite() {
     Ensembles::SetUpTestSuite();
     // Nets that see 24 x 24 of the 28 x 28 pixels.
-    const std::string model = with(kModel, "--data.crop=24 --data.pad=0");
+    const std::string model = with(kModel, "--data.crop=24 --data.pad=0 --optim.rate=0.0003 --train.epochs=1");
     ASSERT_EQ(run_command(command("three", model + " " + kThree)).status, 0);
   }
 };
