@@ -46,7 +46,8 @@ class Communicator {
   /// from it, also for waits under way. Any thread.
   virtual void set_deadline(std::chrono::milliseconds deadline) = 0;
   virtual std::chrono::milliseconds deadline() const = 0;
-  /// Ends the wait under way, and every later one, with PeerError. Any thread.
+  /// Ends the wait under way, and every later one, with PeerError; also of the communicators that were split from this one, but
+  /// not of the one that it was split from. Any thread.
   virtual void interrupt() = 0;
 
   /// Messages between two ranks with one tag (0 <= tag < 2^20) arrive in order and must be of the size

@@ -71,7 +71,7 @@ PolledRequest::~PolledRequest() { assert(done_ || abandoned_ || std::uncaught_ex
 
 bool PolledRequest::test() {
   if (done_) return true;
-  if (site_.interrupted) site_.throw_interrupted();
+  if (site_.interruption->any()) site_.throw_interrupted();
   done_ = poll();
   return done_;
 }
@@ -118,6 +118,7 @@ std::unique_ptr<Communicator> PolledCommunicator::split(int color, int key) {
   for (const int member : members)
     site.world_ranks.push_back(site_.world_ranks[static_cast<std::size_t>(member)]);
   site.deadline_ms = site_.deadline_ms;
+  site.interruption->above = site_.interruption;
   return group;
 }
 

@@ -10,6 +10,14 @@
 
 namespace convoy {
 
+/// Set by interrupt(): it holds for a communicator and for those that were split from it.
+struct Interruption {
+  std::atomic<bool> here = false;
+  std::shared_ptr<const Interruption> above = nullptr;  // of the communicator that this one was split from
+
+  bool any() const { return here || (above && above->any()); }
+};
+
 /// Who waits, for what and for how long: everything that the message about a silent peer needs.
 struct WaitSite {
   std::vector<int> world_ranks;  // of each rank of the communicator, for messages
@@ -17,7 +25,7 @@ struct WaitSite {
   std::string purpose;
   std::int64_t step = -1;
   std::shared_ptr<std::atomic<std::int64_t>> deadline_ms;  // shared with all communicators of one origin
-  std::atomic<bool> interrupted = false;
+  std::shared_ptr<Interruption> interruption = std::make_shared<Interruption>();
 
   /// "rank 2 waited 600 s for rank 0 in gradient bucket 3 of step 120"
   [[noreturn]] void throw_silent(int peer, std::chrono::nanoseconds waited) const;
@@ -57,7 +65,7 @@ class PolledCommunicator : public Communicator {
   void at(std::string_view purpose, std::int64_t step) final;
   void set_deadline(std::chrono::milliseconds deadline) final;
   std::chrono::milliseconds deadline() const final;
-  void interrupt() final { site_.interrupted = true; }
+  void interrupt() final { site_.interruption->here = true; }
 
   RequestPtr send(const void* data, std::size_t bytes, int peer, int tag) final;
   RequestPtr receive(void* data, std::size_t bytes, int peer, int tag) final;

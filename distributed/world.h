@@ -48,9 +48,9 @@ class World {
   /// This rank cannot go on: tells every rank, lets rank 0 run its handler, and ends all processes with the
   /// status of the first failure within seconds (4 at most). Any thread. Does not return.
   [[noreturn]] void fail(int status, const std::string& reason, const Blame& blame = {});
-  /// Ends this process at once, with what it has printed, and without waiting for ranks that are known to be dead: nothing
-  /// collective could end any more.
-  [[noreturn]] void leave(int status);
+  /// Ends this process with what it has printed, but without meeting the others, of whom some are gone and would never come.
+  /// For the end of a run that went on without them.
+  [[noreturn]] void end_alone(int status);
   /// Called once on the rank that runs the handler, before it: may add to the reason what is known of the rank to blame,
   /// and name another one. Like the handler: any thread, no MPI, quick.
   void explain_bad_news(std::function<void(BadNews&)> explain);

@@ -104,7 +104,7 @@ class CheckpointFolder {
   explicit CheckpointFolder(std::filesystem::path folder);
   std::filesystem::path file_for(std::int64_t step) const;   // step-00012000.h5
   /// Writes, moves `latest` (and `best` if is_best), deletes what is neither among the `keep` >= 1 newest nor best nor
-  /// later than this step, and removes temporaries of writers that died. Files that are no checkpoints are not touched.
+  /// pinned nor later than this step, and removes temporaries of writers that died. Files that are no checkpoints are not touched.
   /// Nothing is deleted before the new file is safe; if writing throws, all stands as before. UsageError for keep < 1.
   std::filesystem::path save(const Checkpoint& checkpoint, int keep, bool is_best) const;
   /// Steps present, newest first. Not verified.
@@ -113,6 +113,9 @@ class CheckpointFolder {
   std::optional<std::pair<std::filesystem::path, Checkpoint>> newest_valid(std::vector<std::string>& warnings) const;
   /// The file of the best checkpoint, if one was named best and is still there. Not verified.
   std::optional<std::filesystem::path> best() const;
+  /// No later save deletes `file`, one of this folder's checkpoints (by the symbolic link `pinned`; the newest pin counts): another file
+  /// refers to it.
+  void pin(const std::filesystem::path& file) const;
   /// For a run that goes on from `step`: later checkpoints (of an abandoned continuation, or damaged) are renamed to
   /// `*.set-aside`, so that no later resume takes them. -1: all. Returns a warning for each.
   std::vector<std::string> set_aside_after(std::int64_t step) const;

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr char kLatest[] = "latest";
 constexpr char kBest[] = "best";
+constexpr char kPinned[] = "pinned";
 
 std::string name_for(std::int64_t step) { return fmt::format("step-{:08}.h5", step); }
 
@@ -32,10 +33,10 @@ std::optional<std::int64_t> step_of(const std::string& name) {
   return step;
 }
 
-/// Where the link `best` points to, if that is a checkpoint of this folder.
-std::optional<fs::path> linked_best(const fs::path& folder) {
+/// Where the link `name` points to, if that is a checkpoint of this folder.
+std::optional<fs::path> linked(const fs::path& folder, const char* name) {
   std::error_code error;
-  const fs::path target = fs::read_symlink(folder / kBest, error);
+  const fs::path target = fs::read_symlink(folder / name, error);
   if (error || target.has_parent_path() || !step_of(target.string())) return {};
   return fs::is_regular_file(folder / target, error) ? std::optional(folder / target) : std::nullopt;
 }
@@ -86,7 +87,8 @@ fs::path CheckpointFolder::save(const Checkpoint& checkpoint, int keep, bool is_
   replace_symlink(folder_ / kLatest, file.filename());
 
   std::set<fs::path> kept;
-  if (const auto linked = linked_best(folder_)) kept.insert(*linked);
+  for (const char* name : {kBest, kPinned})
+    if (const auto file_of_link = linked(folder_, name)) kept.insert(*file_of_link);
   if (checkpoint.best) kept.insert(file_for(checkpoint.best->second));
   int newer = 0;
   for (std::int64_t step : steps()) {
@@ -114,7 +116,7 @@ std::optional<std::pair<fs::path, Checkpoint>> CheckpointFolder::newest_valid(
 }
 
 std::optional<fs::path> CheckpointFolder::best() const {
-  if (const auto linked = linked_best(folder_)) return linked;
+  if (const auto named = linked(folder_, kBest)) return named;
   std::error_code error;
   for (std::int64_t step : steps()) {
     const auto best_step = recorded_best(file_for(step));
@@ -123,9 +125,11 @@ std::optional<fs::path> CheckpointFolder::best() const {
   return {};
 }
 
+void CheckpointFolder::pin(const fs::path& file) const { replace_symlink(folder_ / kPinned, file.filename()); }
+
 std::vector<std::string> CheckpointFolder::set_aside_after(std::int64_t step) const {
   std::vector<std::string> warnings;
-  const std::optional<fs::path> best_before = linked_best(folder_);
+  const std::optional<fs::path> best_before = linked(folder_, kBest);
   for (std::int64_t later : steps()) {
     if (later <= step) continue;
     const fs::path file = file_for(later);
@@ -142,7 +146,7 @@ std::vector<std::string> CheckpointFolder::set_aside_after(std::int64_t step) co
     replace_symlink(folder_ / kLatest, file_for(left.front()).filename());
   else
     fs::remove(folder_ / kLatest, error);
-  if (best_before && !linked_best(folder_)) {
+  if (best_before && !linked(folder_, kBest)) {
     // The best of the abandoned continuation goes with it; what stands now records its own.
     fs::remove(folder_ / kBest, error);
     if (const auto standing = best()) replace_symlink(folder_ / kBest, standing->filename());
@@ -165,6 +169,8 @@ fs::path resolve_checkpoint(const fs::path& path, std::vector<std::string>* pass
     return newest->first;
   }
   std::string message = fmt::format("{}: holds no usable checkpoint (step-*.h5)", path.string());
+  if (fs::is_directory(path / "members", error))
+    message += fmt::format("; it is the run of an ensemble: {} is one of its models, if it is trained", (path / "members" / "01").string());
   for (const std::string& warning : warnings) message += "\n  " + warning;
   throw DataError(message);
 }

@@ -13,6 +13,7 @@ set(checkpoints_sources
   describe_checkpoint.cpp
   describe_diff.cpp
   describe_repair.cpp
+  ensemble_file.cpp
   flipped_bit.cpp
   hdf5_descriptor.cpp
   hdf5_metadata_repair.cpp

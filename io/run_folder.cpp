@@ -16,6 +16,7 @@
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
 #include "io/atomic_file.h"
+#include "io/ensemble_file.h"
 
 namespace convoy {
 namespace {
@@ -26,6 +27,7 @@ constexpr char kMetrics[] = "metrics.jsonl";
 constexpr char kReserve[] = ".reserve";  // room for status.json on a disk that has become full
 constexpr std::size_t kReserveBytes = 16384;
 constexpr char kStatus[] = "status.json";
+constexpr char kMembers[] = "members";
 constexpr std::size_t kMaxRunName = 200;
 
 bool fits_run_name(char c) {
@@ -57,11 +59,15 @@ bool keeps(std::string_view line, std::int64_t step) {
   }
 }
 
-fs::path make_folder(const fs::path& runs, const std::string& name) {
+fs::path make_folder(const fs::path& runs, const std::string& name, RunFolder::Kind kind) {
   check_run_name(name);
   const fs::path path = runs / name;
   std::error_code error;
-  fs::create_directories(path / "checkpoints", error);
+  const bool of_members = kind == RunFolder::Kind::ensemble;
+  if (of_members ? !CheckpointFolder(path / "checkpoints").steps().empty() : fs::is_directory(path / kMembers, error))
+    throw UsageError(fmt::format("the run folder {} holds {}; choose another name with --run", path.string(),
+                                 of_members ? "checkpoints of a single model" : "an ensemble (--mode=ensemble)"));
+  fs::create_directories(path / (of_members ? kMembers : "checkpoints"), error);
   if (error) throw_system_error("create the folder", path, error.value());
   return path;
 }
@@ -88,8 +94,8 @@ std::string default_run_name(const fs::path& runs, std::string_view label) {
   return name;
 }
 
-RunFolder::RunFolder(const fs::path& runs, const std::string& name)
-    : path_(make_folder(runs, name)), lock_(std::make_unique<RunLock>(path_)) {
+RunFolder::RunFolder(const fs::path& runs, const std::string& name, Kind kind)
+    : path_(make_folder(runs, name, kind)), lock_(std::make_unique<RunLock>(path_)) {
   if (lock_->warning()) warnings_.push_back(*lock_->warning());
   remove_dead_temporaries(path_);
   try {
@@ -119,6 +125,17 @@ std::vector<std::string> RunFolder::start_fresh() {
   remove_status();
   open_metrics(true);
   return checkpoints().set_aside_after(-1);
+}
+
+void RunFolder::start_members(bool anew) {
+  std::error_code error;
+  for (const fs::directory_entry& member : fs::directory_iterator(path_ / kMembers, error))
+    if (anew && !CheckpointFolder(member.path() / "checkpoints").steps().empty())
+      throw UsageError(fmt::format("the run folder {} holds members that were trained already ({}); go on from them with --resume=latest, "
+                                   "or choose another name with --run",
+                                   path_.string(), member.path().filename().string()));
+  if (anew) fs::remove(path_ / kEnsembleFile, error);
+  remove_status();
 }
 
 std::vector<std::string> RunFolder::continue_from(std::int64_t step) {

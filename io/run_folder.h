@@ -37,9 +37,13 @@ std::string default_run_name(const std::filesystem::path& runs, std::string_view
 
 class RunFolder {
  public:
-  /// Makes `runs`/`name` and locks it. Throws UsageError for a bad name or a folder in use, LibraryError naming the
-  /// folder when it cannot be made.
-  RunFolder(const std::filesystem::path& runs, const std::string& name);
+  /// What is trained there: a model, whose checkpoints lie in checkpoints/, or an ensemble, whose members have run folders of their
+  /// own in members/.
+  enum class Kind { model, ensemble };
+
+  /// Makes `runs`/`name` and locks it. Throws UsageError for a bad name, a folder in use or one of the other kind, LibraryError
+  /// naming the folder when it cannot be made.
+  RunFolder(const std::filesystem::path& runs, const std::string& name, Kind kind = Kind::model);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -59,6 +63,9 @@ class RunFolder {
   /// A run that goes on from `step`: cuts metrics.jsonl after it, sets later checkpoints aside, removes status.json.
   /// Returns warnings for the user.
   std::vector<std::string> continue_from(std::int64_t step);
+
+  /// The same for a run of members: removes status.json. `anew`: removes ensemble.h5, too; UsageError where a member holds a checkpoint.
+  void start_members(bool anew);
 
   /// config.cfg: the config as used. An earlier, different one is kept as config-1.cfg, config-2.cfg, ...
   void write_config(std::string_view text);

@@ -13,6 +13,7 @@
 #include "launch/chaos/inject_spec.h"
 #include "launch/check_optimizer.h"
 #include "launch/data_options.h"
+#include "launch/ensemble_options.h"
 #include "launch/mistakes.h"
 #include "launch/options_table.h"
 #include "launch/suggest.h"
@@ -148,6 +149,7 @@ void check_run(const Config& config) {
   for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_async, check_inject, check_run_name})
     mistakes.attempt([&] { check(config); });
   mistakes.tell();
+  check_ensemble(config, check_run);
 }
 
 void check_ranks(const Config& config, int ranks) {

@@ -177,6 +177,28 @@ Config Config::from_text(const std::string& command, const std::string& text, co
   return parse(command, {}, ConfigFile{origin, text});
 }
 
+Config Config::with(const std::vector<std::pair<std::string, std::string>>& values, const std::string& where) const {
+  Config config = *this;
+  Mistakes mistakes;
+  for (const auto& entry : values) {
+    mistakes.attempt([&] {
+      if (!find_option(command_, entry.first)) reject_name(command_, entry.first, where);
+      config.set(entry.first, entry.second, where);
+    });
+  }
+  mistakes.tell();
+  return config;
+}
+
+Config Config::without(const std::vector<std::string>& names) const {
+  Config config = *this;
+  for (const std::string& name : names) {
+    config.values_.erase(name);
+    config.origins_.erase(name);
+  }
+  return config;
+}
+
 void Config::set(std::string_view name, std::string_view value, const std::string& where) {
   values_.insert_or_assign(std::string(name), checked_value(*find_option(command_, name), value, where));
   origins_.insert_or_assign(std::string(name), where);
@@ -196,6 +218,8 @@ std::string Config::origin(std::string_view name) const {
 }
 
 bool Config::given(std::string_view name) const { return values_.find(name) != values_.end(); }
+
+bool Config::changed(std::string_view name) const { return given(name) && value_of(name) != find_option(command_, name)->value; }
 
 std::map<std::string, std::string> Config::section(std::string_view name) const {
   const std::string prefix = std::string(name) + ".";

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace convoy {
@@ -31,6 +32,12 @@ class Config {
   /// The config of `command` from text() of an earlier one; `origin` names it in messages.
   static Config from_text(const std::string& command, const std::string& text, const std::string& origin);
 
+  /// A copy in which these options, (name, value), were set too; `where` is their origin. Throws UsageError as parse() does, one for
+  /// all that is wrong.
+  Config with(const std::vector<std::pair<std::string, std::string>>& values, const std::string& where) const;
+  /// A copy in which these options were not set.
+  Config without(const std::vector<std::string>& names) const;
+
   /// T: std::string, std::filesystem::path, bool, int, std::int64_t, std::uint64_t, double,
   /// std::vector<std::int64_t>, std::vector<std::string>. Asking for an option that the command does not take
   /// is a program error (std::logic_error).
@@ -42,6 +49,8 @@ class Config {
 
   /// Was it set by the user (file or command line)?
   bool given(std::string_view name) const;
+  /// The same, and to something else than its default: a config.cfg as a run writes it gives every option.
+  bool changed(std::string_view name) const;
 
   /// The non-empty values of one section, by name without the section.
   std::map<std::string, std::string> section(std::string_view name) const;

@@ -71,7 +71,7 @@ void check_view_options(const Config& config) {
   const auto view = config.get<std::string>("data.view");
   for (const auto& [option, owner] : {std::pair{"data.area", "random-resized-crop"}, {"data.aspect", "random-resized-crop"},
                                       {"data.short-side", "resize-crop"}})
-    if (config.given(option) && view != owner)
+    if (config.changed(option) && view != owner)
       throw UsageError(fmt::format("{} belongs to data.view = {}, but it is {}", option, owner, view));
   DatasetOptions options;
   set_view(config, options);

@@ -64,9 +64,25 @@ set_run_folder() {
   run_folder=${runs:-runs}/$name
 }
 
-# newest_step FOLDER: the step of the newest checkpoint of this run folder; 0 where there is none.
+# trains_ensemble WORDS...: whether `convoy train WORDS...` trains several models, of which one that fails must not end the others.
+trains_ensemble() { [ "$(option_of mode "$@")" = ensemble ]; }
+
+# set_life_flags WORDS...: lib.sh's mpi_flags for a life of `convoy train WORDS...`. mpirun must not end an ensemble's other ranks
+# when one dies; it then returns 0 however they end, so that status.json alone tells.
+set_life_flags() {
+  set_mpi_flags
+  if [ ${#mpi_flags[@]} -gt 0 ] && trains_ensemble "$@"; then mpi_flags+=(--enable-recovery); fi
+}
+
+# newest_step FOLDER: the step of the newest checkpoint of this run folder; 0 where there is none. Of an ensemble: the sum of its
+# members' newest steps.
 newest_step() {
-  local file step newest=0
+  local file step newest=0 member
+  if [ -d "$1/members" ]; then
+    for member in "$1"/members/*/; do newest=$((newest + $(newest_step "$member"))); done
+    echo "$newest"
+    return
+  fi
   for file in "$1"/checkpoints/step-*.h5; do
     if [[ $file =~ /step-0*([0-9]+)\.h5$ ]]; then
       step=${BASH_REMATCH[1]}
@@ -109,7 +125,7 @@ reason_of_life() {
 times_of_run() {
   local batch
   batch=$(sed -n '/^\[train\]/,/^\[/s/^batch *= *\([0-9][0-9]*\).*/\1/p' "$1/config.cfg" 2>/dev/null) || batch=''
-  { tail -c 4000000 "$1/metrics.jsonl" 2>/dev/null || true; } | LC_ALL=C awk -v batch="${batch:-0}" '
+  { tail -q -c 4000000 "$1"/metrics.jsonl "$1"/members/*/metrics.jsonl 2>/dev/null || true; } | LC_ALL=C awk -v batch="${batch:-0}" '
     function field(name) { return match($0, "\"" name "\": *[-+.0-9eE]+") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3) + 0 : 0 }
     /"kind": *"train"/ { rate = field("samples_per_second"); if (rate > 0 && batch / rate > step) step = batch / rate }
     /"kind": *"checkpoint"/ { saves++; took = field("seconds") + field("stall_seconds"); if (took > save) save = took }

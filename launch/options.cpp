@@ -42,6 +42,8 @@ std::string expectation(const OptionSpec& option) {
       return "yes or no";
     case OptionType::choice:
       return fmt::format("one of {}", fmt::join(option.choices, ", "));
+    case OptionType::choices:
+      return fmt::format("one or more of {}, separated by commas", fmt::join(option.choices, ", "));
     case OptionType::integers:
       return "whole numbers" + range_of(option) + ", separated by commas";
     case OptionType::text:
@@ -121,6 +123,19 @@ std::string checked_choice(const OptionSpec& option, std::string_view value, std
   return std::string(value);
 }
 
+std::string checked_choices(const OptionSpec& option, std::string_view value, std::string_view where) {
+  std::vector<std::string_view> chosen;
+  for (std::size_t begin = 0; begin <= value.size();) {
+    const std::size_t end = std::min(value.find(',', begin), value.size());
+    const std::string_view word = value.substr(begin, end - begin);
+    const bool is_known = std::find(option.choices.begin(), option.choices.end(), word) != option.choices.end();
+    if (!is_known || std::find(chosen.begin(), chosen.end(), word) != chosen.end()) reject(option, value, where);
+    chosen.push_back(word);
+    begin = end + 1;
+  }
+  return std::string(value);
+}
+
 std::string section_of(const std::string& name) {
   const std::size_t dot = name.find('.');
   return dot == std::string::npos ? "" : name.substr(0, dot);
@@ -178,6 +193,8 @@ std::string checked_value(const OptionSpec& option, std::string_view value, std:
       return checked_yes_no(option, value, where);
     case OptionType::choice:
       return checked_choice(option, value, where);
+    case OptionType::choices:
+      return checked_choices(option, value, where);
     case OptionType::integers:
       return checked_integers(option, value, where);
     case OptionType::text:
@@ -204,6 +221,8 @@ std::string placeholder(const OptionSpec& option) {
       return "yes|no";
     case OptionType::choice:
       return fmt::format("{}", fmt::join(option.choices, "|"));
+    case OptionType::choices:
+      return fmt::format("{}[,...]", fmt::join(option.choices, "|"));
     case OptionType::integers:
       return "N[,N...]";
     case OptionType::path:

@@ -17,6 +17,7 @@ enum class OptionType {
   real,
   yes_no,    // --name alone means yes
   choice,    // one of `choices`
+  choices,   // one or more of them, separated by commas, none twice
   integers,  // "3,4" or "3x4"; may be empty
   path,
 };
@@ -34,7 +35,7 @@ struct OptionSpec {
   std::vector<std::string> commands = {};  // who takes it: "train", "data import", ...; "*": everybody
   double least = -std::numeric_limits<double>::infinity();  // numbers: least <= value <= most; each of a list
   double most = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};  // for `choice`
+  std::vector<std::string> choices = {};  // for `choice` and `choices`
   std::vector<Refusal> refused = {};
   std::string same_as = {};  // default: the value of this option
   bool lasting = true;       // part of Config::text(); --config, --resume and --format are not

@@ -69,9 +69,10 @@ std::vector<OptionSpec> run_options() {
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
        "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step; async: workers push gradients to parameter servers, and pull, at their own pace",
-       .commands = takers(kRun), .choices = {"sync", "async"}, .refused = {{"local", "this build trains in modes sync and async"},
-       {"ensemble", "this build trains in modes sync and async"}, {"model", "this build trains in modes sync and async"}}},
+       "one all-reduce a step; async: workers push gradients to parameter servers, and pull, at their own pace; ensemble: several "
+       "models, each trained by a part of the ranks", .commands = takers(kRun), .choices = {"sync", "async", "ensemble"},
+       .refused = {{"local", "this build trains in modes sync, async and ensemble"}, {"model", "this build trains in modes sync, "
+       "async and ensemble"}}},
       {.name = "servers", .type = text, .value = "colocated", .help = "async: how many ranks, the first ones, keep the parameters, a "
        "slice each; colocated: every rank keeps a slice and works too", .commands = takers(kRun)},
       {.name = "fetch-every", .type = integer, .value = "1", .help = "async: micro-batches between two pulls of a worker, which moves "
@@ -92,6 +93,15 @@ std::vector<OptionSpec> run_options() {
       {.name = "backup-workers", .type = integer, .value = "0", .help = "sync: micro-batches handed out besides those of a step; the "
        "step ends with the first virtual-workers of them and drops the rest (0: none)", .commands = takers(kRun), .least = 0,
        .most = 65536},
+      {.name = "members", .type = integer, .value = "0", .help = "models of an ensemble; trained in turn where ranks are fewer",
+       .commands = takers(kRun), .least = 0, .most = 999},
+      {.name = "member-mode", .type = choice, .value = "sync", .help = "how the ranks of one member work together",
+       .commands = takers(kRun), .choices = {"sync", "async"}},
+      {.name = "member-seeds", .type = choice, .value = "order", .help = "what differs between members; order: seed.order, "
+       "seed.augment and seed.dropout, so that all begin with the same weights; all: seed.init too. Member K has the config's seeds "
+       "plus K - 1", .commands = takers(kRun), .choices = {"order", "all"}},
+      {.name = "member-overrides", .type = text, .help = "options of single members, counted from 1: "
+       "'7:model.width=1.25; 7:optim.rate=0.02'", .commands = takers(kRun)},
       {.name = "virtual-workers", .type = integer, .value = "8", .help = "micro-batches that every batch is "
        "cut into, on any number of ranks up to this one; it divides train.batch", .commands = takers(kRun),
        .least = 1, .most = 65536},

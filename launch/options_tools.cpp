@@ -60,9 +60,11 @@ std::vector<OptionSpec> tool_options() {
        .commands = takers("plan"), .lasting = false},
       {.name = "weights", .type = choice, .value = "last", .help = "which weights of the checkpoint; average: those of a run "
        "with optim.average", .commands = takers("evaluate, predict, checkpoint export"), .choices = {"last", "average"}},
-      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, or a run's folder (its best "
-       "checkpoint, else its latest); several are averaged", .commands = takers("evaluate")},
-      {.name = "crops", .type = choice, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "
+      {.name = "checkpoint", .type = texts, .help = "a checkpoint file, a run's folder (its best "
+       "checkpoint, else its latest), or an ensemble's folder or ensemble.h5; several are averaged", .commands = takers("evaluate")},
+      {.name = "table", .type = yes_no, .value = "no", .help = "print the errors of the first 1, 2, ... of the models for every one of "
+       "--crops", .commands = takers("evaluate"), .lasting = false},
+      {.name = "crops", .type = choices, .value = "1", .help = "the views of an image that are averaged; 1: its middle; 10: "
        "corners, middle, and all mirrored; 144: GoogLeNet's, of squares of four sizes; dense: the whole image through the net as a "
        "convolution, and mirrored", .commands = takers("evaluate"), .choices = {"1", "10", "144", "dense"}},
       {.name = "checkpoint", .type = path, .help = "a checkpoint file, or a run's folder (its best checkpoint, "

@@ -37,6 +37,8 @@ class BadNewsChannel {
   void explain_bad_news(std::function<void(BadNews&)> explain);
   void at_bad_end(std::function<void()> last_act);
   [[noreturn]] void fail(int status, const std::string& reason, const Blame& blame);
+  /// Ends this process: what is printed gets out, but nothing else is cleaned up, for other threads still run.
+  [[noreturn]] void end(int status);
 
  private:
   void listen();
@@ -45,8 +47,6 @@ class BadNewsChannel {
   /// Ends the world, if nobody is about to already.
   void lead(const BadNews& news);
   void run_handler(BadNews news);
-  /// Ends this process: what is printed gets out, but nothing else is cleaned up, for other threads still run.
-  [[noreturn]] void end(int status);
   void send(const std::string& bytes, int tag, int first, int last, std::chrono::milliseconds patience);
 
   MPI_Comm comm_;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "core/tensor/error.h"
+#include "distributed/backoff.h"
 #include "distributed/mpi/check.h"
 
 namespace convoy {
@@ -12,6 +14,7 @@ namespace {
 
 // MPI counts are ints: more bytes, or floats, than this travel as several messages, in order.
 constexpr std::size_t kLongestPart = std::size_t{1} << 30;
+constexpr std::chrono::milliseconds kLetGoMayTake{100};  // a request that an exception leaves behind
 
 class MpiRequest final : public PolledRequest {
  public:
@@ -19,11 +22,17 @@ class MpiRequest final : public PolledRequest {
   ~MpiRequest() override {
     if (done() || abandoned()) return;  // of a dead peer: MPI may still hold it, so it is never freed
     // An exception is passing. A receive must not write into a buffer that is about to go; a send cannot be
-    // taken back, but only reads.
+    // taken back, but only reads. What is under way already gets a moment to come through, since the process may go on.
     for (MPI_Request& part : parts_) {
       if (part == MPI_REQUEST_NULL) continue;
       if (receiving_) static_cast<void>(MPI_Cancel(&part));
-      static_cast<void>(MPI_Request_free(&part));
+    }
+    const Backoff since;
+    for (MPI_Request& part : parts_) {
+      int over = part == MPI_REQUEST_NULL;
+      while (!over && since.waited() < kLetGoMayTake && MPI_Test(&part, &over, MPI_STATUS_IGNORE) == MPI_SUCCESS && !over)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (part != MPI_REQUEST_NULL) static_cast<void>(MPI_Request_free(&part));
     }
   }
 

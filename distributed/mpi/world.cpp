@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 #include <mpi.h>
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <exception>
 
 #include "core/tensor/error.h"
@@ -95,10 +92,7 @@ void World::fail(int status, const std::string& reason, const Blame& blame) {
   state_->bad_news.fail(status, reason, blame);
 }
 
-void World::leave(int status) {
-  std::fflush(nullptr);
-  _exit(status);
-}
+void World::end_alone(int status) { state_->bad_news.end(status); }
 
 void World::explain_bad_news(std::function<void(BadNews&)> explain) {
   state_->bad_news.explain_bad_news(std::move(explain));

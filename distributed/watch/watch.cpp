@@ -24,7 +24,7 @@ namespace {
 constexpr double kLongestWake = 1.5;        // beats: longer between two wakes, and this process did not run
 constexpr double kSecondJudge = 0.4;        // of the time of silence: by so much later does rank R - 1 judge rank 0
 constexpr double kAnswersMayTake = 0.3;     // s, for the beats that a judge asks for
-constexpr char kBeat = 'b', kQuestion = '?';
+constexpr char kBeat = 'b', kQuestion = '?', kLost = 'x';
 
 /// Equal where processes see each other in /proc.
 std::string machine() {
@@ -51,18 +51,24 @@ std::vector<Place> places_of(World& world) {
   return places;
 }
 
-/// Those who hear the beats of `rank`: its judges.
-std::vector<int> judges_of(int rank, int size) {
-  if (size == 1) return {};
-  if (rank != 0) return {0};
-  return size == 2 ? std::vector<int>{1} : std::vector<int>{1, size - 1};
+/// Those who hear the beats of `rank`, one of the `living`, which rise: its judges.
+std::vector<int> judges_of(int rank, const std::vector<int>& living) {
+  if (living.size() == 1) return {};
+  if (rank != living.front()) return {living.front()};
+  return living.size() == 2 ? std::vector<int>{living[1]} : std::vector<int>{living[1], living.back()};
 }
 
-std::vector<int> judged_by(int rank, int size) {
+std::vector<int> judged_by(int rank, const std::vector<int>& living) {
   std::vector<int> ranks;
-  for (int other = 0; other < size; ++other)
-    if (const auto judges = judges_of(other, size); std::find(judges.begin(), judges.end(), rank) != judges.end())
+  for (const int other : living)
+    if (const auto judges = judges_of(other, living); std::find(judges.begin(), judges.end(), rank) != judges.end())
       ranks.push_back(other);
+  return ranks;
+}
+
+std::vector<int> ranks_of(int size) {
+  std::vector<int> ranks(static_cast<std::size_t>(size));
+  std::iota(ranks.begin(), ranks.end(), 0);
   return ranks;
 }
 
@@ -86,26 +92,29 @@ std::shared_ptr<Recalled> start_recall(const RecallLastWords& recall, int rank) 
 }  // namespace
 
 struct Watch::State {
-  State(World& of, const WatchOptions& limits, std::function<void(const std::string&)> tell, RecallLastWords look)
+  State(World& of, const WatchOptions& limits, std::function<void(const std::string&)> tell, RecallLastWords look, OnLost lose)
       : world(of),
         options(limits),
         on_late(std::move(tell)),
         recall(std::move(look)),
+        on_lost(std::move(lose)),
         me(of.rank()),
         size(of.size()),
         roll(places_of(of)),
         mailbox(size, of.all().deadline()),
-        suspects(judged_by(me, size)),
+        living(ranks_of(size)),
+        suspects(judged_by(me, living)),
         neighbour(roll.neighbour_of(me)),
         news(limits) {
     if (neighbour >= 0) process = std::make_unique<WatchedProcess>(roll.place(neighbour).pid);
-    if (me != 0 && me != 1) patience = kSecondJudge * std::chrono::duration<double>(options.silent).count();
+    set_patience();
   }
 
   World& world;
   const WatchOptions options;
   const std::function<void(const std::string&)> on_late;
   const RecallLastWords recall;
+  const OnLost on_lost;
   const int me, size;
   std::mutex mutex;
   Roll roll;  // guarded by mutex: written by the helper thread, read by that of bad news too
@@ -114,6 +123,7 @@ struct Watch::State {
 
   // Of the helper thread alone.
   Mailbox mailbox;
+  std::vector<int> living;  // ranks that are not lost
   std::vector<int> suspects;
   double patience = 0;
   int neighbour;
@@ -140,6 +150,8 @@ struct Watch::State {
   Beat beat_now();
   void beat();
   void judge();
+  void set_patience();
+  void lose(int rank, const std::string& words);
   void take_recalled(int rank);
   void tell_late();
   void explain(BadNews& bad);
@@ -158,7 +170,7 @@ void Watch::State::run() {
     if (!in_order) return;
     Beat last = beat_now();
     last.leaving = true;
-    for (const int judge : judges_of(me, size)) mailbox.send(judge, kBeat + pack(last));
+    for (const int judge : judges_of(me, living)) mailbox.send(judge, kBeat + pack(last));
   } catch (const std::exception& error) {
     world.fail(1, fmt::format("the watch of rank {} failed: {}", me, error.what()));
   }
@@ -177,19 +189,46 @@ void Watch::State::turn() {
   const bool is_due = since_beat >= std::chrono::duration<double>(options.beat).count();
   if (is_news || is_due) beat();
   judge();
-  if (is_due && me == 0) tell_late();
+  if (is_due && me == living.front()) tell_late();
+}
+
+void Watch::State::set_patience() {
+  const bool second = me != living.front() && living.size() > 1 && me != living[1];
+  patience = second ? kSecondJudge * std::chrono::duration<double>(options.silent).count() : 0;
 }
 
 void Watch::State::read_letters() {
   while (const auto letter = mailbox.receive()) {
     if (letter->bytes.starts_with(kQuestion)) {
       mailbox.send(letter->from, kBeat + pack(beat_now()));
-    } else if (letter->bytes.starts_with(kBeat)) {
+    } else if (letter->bytes.starts_with(kBeat) && std::find(living.begin(), living.end(), letter->from) != living.end()) {
       Beat beat = unpack(letter->bytes.substr(1));
       const std::lock_guard lock(mutex);
       roll.heard(letter->from, std::move(beat));
+    } else if (letter->bytes.starts_with(kLost)) {
+      const std::size_t end = std::min(letter->bytes.find(' '), letter->bytes.size() - 1);
+      lose(std::stoi(letter->bytes.substr(1)), letter->bytes.substr(end + 1));
     }
   }
+}
+
+/// The others go on without it.
+void Watch::State::lose(int rank, const std::string& words) {
+  if (rank == me) world.end_alone(1);  // they hold this one for dead; it was stopped, or cut off
+  const auto at = std::find(living.begin(), living.end(), rank);
+  if (at == living.end()) return;
+  living.erase(at);
+  if (rank == neighbour) process->kill_if_stopped();
+  const std::vector<int> before = std::exchange(suspects, judged_by(me, living));
+  {
+    const std::lock_guard lock(mutex);
+    roll.heard(rank, Beat{.leaving = true});
+    for (const int suspect : suspects)  // those that are new to this judge have not been silent towards it
+      if (std::find(before.begin(), before.end(), suspect) == before.end()) roll.heard(suspect, roll.of(suspect).beat);
+  }
+  suspicion.reset();
+  set_patience();
+  on_lost(rank, words);
 }
 
 /// How the neighbour is. True: its judges should know at once.
@@ -215,10 +254,10 @@ void Watch::State::beat() {
     const std::lock_guard lock(mutex);
     roll.heard(me, beat);
   }
-  std::vector<int> to = judges_of(me, size);
+  std::vector<int> to = judges_of(me, living);
   // Rank 0 cannot hear that it is itself in trouble.
-  if (neighbour == 0 && seen != ProcessState::runs)
-    for (const int judge : judges_of(0, size)) to.push_back(judge);
+  if (neighbour == living.front() && seen != ProcessState::runs)
+    for (const int judge : judges_of(neighbour, living)) to.push_back(judge);
   for (const int judge : to)
     if (judge != me) mailbox.send(judge, kBeat + pack(beat));
 }
@@ -242,6 +281,11 @@ void Watch::State::judge() {
   take_recalled(now->rank);
   const std::string text = verdict_text(roll, *now);
   lock.unlock();
+  if (on_lost) {
+    for (int rank = 0; rank < size; ++rank)
+      if (rank != me) mailbox.send(rank, fmt::format("{}{} {}", kLost, now->rank, text));
+    return lose(now->rank, text);
+  }
   has_spoken = true;
   world.fail(1, text, {.rank = now->rank, .rank_zero_answers = now->rank != 0});
 }
@@ -272,8 +316,8 @@ void Watch::State::explain(BadNews& bad) {
 }
 
 Watch::Watch(World& world, const WatchOptions& options, std::function<void(const std::string&)> on_late,
-             RecallLastWords recall)
-    : state_(std::make_unique<State>(world, options, std::move(on_late), std::move(recall))) {
+             RecallLastWords recall, OnLost on_lost)
+    : state_(std::make_unique<State>(world, options, std::move(on_late), std::move(recall), std::move(on_lost))) {
   State& state = *state_;
   world.explain_bad_news([&state](BadNews& bad) { state.explain(bad); });
   if (state.process) world.at_bad_end([&state] { state.process->kill_if_stopped(); });

@@ -1,5 +1,6 @@
 // convoy evaluate: a trained model on a split, with the confusion matrix and pictures of the mistakes.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -109,72 +110,95 @@ Models load_models(const Config& config, bool speaks) {
   const bool averaged = config.get<std::string>("weights") == "average";
   for (const std::string& path : config.get<std::vector<std::string>>("checkpoint")) {
     std::vector<std::string> passed_over;
-    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, averaged, passed_over)));
+    for (auto& model : load_trained_models(path, averaged, passed_over)) {
+      models.push_back(std::move(model));
+      check_alike(config, *models.front(), *models.back());
+    }
     for (const std::string& damage : passed_over)
       if (speaks) fmt::print(stderr, "[evaluate] passed over, damaged: {}\n", damage);
-    check_alike(config, *models.front(), *models.back());
   }
   return models;
 }
 
-/// What --crops makes of pictures; the same for all models.
-std::optional<PictureCrops> cuts_of(const Models& models, const Config& config, const DatasetOptions& options, const DatasetInfo& data) {
-  const Crops crops = crops_of(config.get<std::string>("crops"));
-  const auto of = [&](const TrainedModel& model) { return picture_crops_of(crops, model.task, data, options.resize_short); };
+/// What one of --crops makes of pictures; the same for all models.
+std::optional<PictureCrops> cuts_of(const Models& models, const std::string& crops, const DatasetOptions& options, const DatasetInfo& data) {
+  const auto of = [&](const TrainedModel& model) { return picture_crops_of(crops_of(crops), model.task, data, options.resize_short); };
   const std::optional<PictureCrops> first = of(*models.front());
   for (const auto& model : models)
     if (const auto other = of(*model); other && (other->size[0] != first->size[0] || other->size[1] != first->size[1]))
       throw UsageError(fmt::format("--crops={}: {} takes {} x {} pixels and {} {} x {}: evaluate them one by one",
-                                   config.get<std::string>("crops"), models.front()->file.string(), first->size[0], first->size[1],
-                                   model->file.string(), other->size[0], other->size[1]));
+                                   crops, models.front()->file.string(), first->size[0], first->size[1], model->file.string(), other->size[0], other->size[1]));
   return first;
 }
 
-int evaluate(const Config& config, World& world) {
+/// What is evaluated, and with what.
+struct Evaluation {
+  Models models = {};
+  std::unique_ptr<Dataset> dataset = nullptr;
+  std::unique_ptr<Backend> backend = nullptr;
+  std::vector<std::string> crops = {};
+  std::vector<std::optional<PictureCrops>> cuts = {};  // for each of crops
+  std::vector<std::unique_ptr<StateMemory>> memories = {};
+};
+
+/// Collective. Everything that can be wrong is found before anything is computed.
+Evaluation prepare(const Config& config, World& world) {
+  Evaluation evaluation{.crops = config.get<std::vector<std::string>>("crops")};
+  const Seats seats = find_seats(config, world.all(), world.host());
+  agree(world.all(), "the device, the models and the data", [&] {
+    Evaluation& e = evaluation;
+    e.models = load_models(config, world.rank() == 0);
+    const DatasetOptions options = data_to_read(config, *e.models.front());
+    e.dataset = open_split(config, options);
+    for (const auto& model : e.models) check_fit(e.dataset->info(), *model);
+    for (const std::string& crops : e.crops) e.cuts.push_back(cuts_of(e.models, crops, options, e.dataset->info()));
+    e.backend = make_backend(config, seats, computation_of(e.models));
+    for (std::size_t m = 1; m < e.models.size(); ++m) e.backend->adopt_plans(recorded_plans(e.models[m]->checkpoint.run_record));
+    for (const auto& model : e.models) e.memories.push_back(std::make_unique<StateMemory>(model->state, e.backend->device()));
+  });
+  return evaluation;
+}
+
+/// Collective. With the views of crops[which].
+EvaluationResult measure(const Evaluation& evaluation, std::size_t which, const Config& config, World& world) {
   Communicator& all = world.all();
+  const Models& models = evaluation.models;
+  const std::vector<std::string> hosts = all.all_gather_strings(world.host());
+  const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));
+  const int threads = evaluation.backend->device().is_host()
+                          ? threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20)
+                          : 1;
+  const bool table = config.get<bool>("table");
+  EvaluationProgress progress(world.rank() == 0, world.size());
+  std::vector<EvaluatedModel> evaluated;
+  for (std::size_t m = 0; m < models.size(); ++m) evaluated.push_back({&models[m]->task, evaluation.memories[m].get()});
+  std::unique_ptr<Evaluator> evaluator;
+  bind_alike(all, *evaluation.backend, recorded_plans(models.front()->checkpoint.run_record), [&] {
+    evaluator = std::make_unique<Evaluator>(evaluated, *evaluation.backend,
+                                            EvaluatorOptions{.threads = threads,
+                                                             .loader_threads = config.get<int>("data.threads"),
+                                                             .keep_samples = !table,
+                                                             .growing = table,
+                                                             .augment = models.front()->augment,
+                                                             .crops = crops_of(evaluation.crops[which]),
+                                                             .cuts = evaluation.cuts[which],
+                                                             .progress = progress.sink()});
+  });
+  return evaluator->run(*evaluation.dataset, all);
+}
+
+int evaluate(const Config& config, World& world) {
   const Watch watch(world, {}, print_watch);
   try {
-    Models models;
-    std::unique_ptr<Dataset> dataset;
-    std::unique_ptr<Backend> backend;
-    std::optional<PictureCrops> cuts;
-    const Seats seats = find_seats(config, all, world.host());
-    agree(all, "the device, the models and the data", [&] {
-      models = load_models(config, world.rank() == 0);
-      const DatasetOptions options = data_to_read(config, *models.front());
-      dataset = open_split(config, options);
-      for (const auto& model : models) check_fit(dataset->info(), *model);
-      cuts = cuts_of(models, config, options, dataset->info());
-      backend = make_backend(config, seats, computation_of(models));
-    });
-    const std::vector<std::string> hosts = all.all_gather_strings(world.host());
-    const auto ranks_on_node = static_cast<int>(std::count(hosts.begin(), hosts.end(), world.host()));
-    const int threads = backend->device().is_host()
-                            ? threads_for(config.get<int>("device.threads"), usable_cores(), ranks_on_node, 1 << 20)
-                            : 1;
-    std::vector<std::unique_ptr<StateMemory>> memories;
-    EvaluationProgress progress(world.rank() == 0, world.size());
-    std::unique_ptr<Evaluator> evaluator;
-    for (std::size_t m = 1; m < models.size(); ++m)
-      backend->adopt_plans(recorded_plans(models[m]->checkpoint.run_record));
-    bind_alike(all, *backend, recorded_plans(models.front()->checkpoint.run_record), [&] {
-      std::vector<EvaluatedModel> evaluated;
-      for (const auto& model : models) {
-        memories.push_back(std::make_unique<StateMemory>(model->state, backend->device()));
-        evaluated.push_back({&model->task, memories.back().get()});
-      }
-      evaluator = std::make_unique<Evaluator>(evaluated, *backend,
-                                              EvaluatorOptions{.threads = threads,
-                                                               .loader_threads = config.get<int>("data.threads"),
-                                                               .keep_samples = true,
-                                                               .augment = models.front()->augment,
-                                                               .crops = crops_of(config.get<std::string>("crops")),
-                                                               .cuts = cuts,
-                                                               .progress = progress.sink()});
-    });
-    const EvaluationResult result = evaluator->run(*dataset, all);
-    agree(all, "the results", [&] {
-      if (world.rank() == 0) report_evaluation(models, *backend, config, result, *dataset);
+    const Evaluation evaluation = prepare(config, world);
+    std::vector<EvaluationResult> results;
+    for (std::size_t which = 0; which < evaluation.crops.size(); ++which) results.push_back(measure(evaluation, which, config, world));
+    agree(world.all(), "the results", [&] {
+      if (world.rank() != 0) return;
+      if (config.get<bool>("table"))
+        report_table(evaluation.models, *evaluation.backend, config, results);
+      else
+        report_evaluation(evaluation.models, *evaluation.backend, config, results.front(), *evaluation.dataset);
     });
     return 0;
   } catch (const AgreedError& error) {
@@ -185,7 +209,11 @@ int evaluate(const Config& config, World& world) {
 
 void check(const Config& config) {
   if (config.get<std::vector<std::string>>("checkpoint").empty())
-    throw UsageError("--checkpoint is missing: a checkpoint file or a run folder");
+    throw UsageError("--checkpoint is missing: a checkpoint file, a run folder or an ensemble");
+  if (const auto crops = config.get<std::vector<std::string>>("crops"); crops.size() > 1 && !config.get<bool>("table"))
+    throw UsageError(fmt::format("--crops={}: several are for --table, which prints the errors with each of them", fmt::join(crops, ",")));
+  if (config.get<bool>("table") && config.given("output"))
+    throw UsageError("--output is for pictures, and --table draws none; leave one of them out");
   if (config.get<std::string>("crops") == "144" && config.get<std::int64_t>("data.resize-short") > 0)
     throw UsageError("data.resize-short does not go with --crops=144, which brings pictures to four sizes of its own; leave it out");
 }
@@ -197,17 +225,19 @@ Command evaluate_command() {
           "measure a trained model on a split of a data set",
           {{.path = "evaluate",
             .summary = "measure a trained model on a split of a data set",
-            .usage = "evaluate --checkpoint PATH [PATH ...] [--crops=1|10|144|dense] [--data.path=DIR] [--data.split=test]",
+            .usage = "evaluate --checkpoint PATH [PATH ...] [--crops=1|10|144|dense] [--table] [--data.path=DIR] [--data.split=test]",
             .description =
                 "Prints the loss, top-1 and top-5 accuracy and the confusion matrix, and draws confusion.png and "
                 "mistakes.png (the mistakes with the greatest loss) into the run's folder or into --output. Samples are "
                 "summed in a fixed order: under mpirun any number of ranks gives the same numbers. It computes in the "
                 "precision that the model was trained in, on the cpu as on a GPU (tf32, which is a GPU's: on the cpu in "
                 "fp32).\n\n"
-                "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest. Without "
+                "PATH is a checkpoint file, or a run's folder: then its best checkpoint, else its latest; or the folder or ensemble.h5 of "
+                "an ensemble, whose members are read and must be what it was made of. Without "
                 "--data.path it reads the data set that the model was trained on. The class probabilities of several models, "
                 "and of several views of an image (--crops), are averaged; the scores of each model are printed beside those of "
-                "their mean.\n\n"
+                "their mean. --table prints, for each of several --crops, the top-1 and top-5 errors of the first model, of the first two "
+                "and so on, and what they are below those of one model with the first of --crops (Szegedy et al. 2015, table 3).\n\n"
                 "--crops=10 cuts the corners and the middle, each also mirrored, from stored images that are larger than what the "
                 "model takes (data.crop), or from pictures whose shorter side is brought to data.resize-short, that of the training "
                 "run unless given here. --crops=144 is GoogLeNet's (Szegedy et al. 2015, section 7): pictures, encoded or stored as "
@@ -217,6 +247,7 @@ Command evaluate_command() {
                 "the data set delivers them: of encoded pictures data.size.",
             .examples = "convoy evaluate --checkpoint=runs/lenet-5\n"
                         "convoy evaluate --checkpoint runs/a runs/b runs/c --crops=144\n"
+                        "convoy evaluate --checkpoint=runs/seven --table --crops=1,10,144\n"
                         "mpirun -n 2 convoy evaluate --checkpoint=runs/lenet-5 --data.split=validation --format=json",
             .check = check,
             .run_on_ranks = evaluate}}};

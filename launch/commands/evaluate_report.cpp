@@ -7,6 +7,7 @@
 
 #include "core/metrics/confusion.h"
 #include "io/confusion_picture.h"
+#include "io/ensemble_file.h"
 #include "io/mistakes_picture.h"
 
 namespace convoy {
@@ -48,10 +49,12 @@ void draw(const std::filesystem::path& folder, const ConfusionMatrix& matrix, co
   mistakes_picture(mistakes).save(folder / "mistakes.png");
 }
 
-/// --output, else the run folder; empty where a picture would be drawn for a volume or has no place.
+/// --output, else the run folder, of the ensemble where it is one; empty where a picture would be drawn for a volume or has no place.
 std::filesystem::path picture_folder(const Config& config, const TrainedModel& model) {
   const auto output = config.get<std::filesystem::path>("output");
   if (!output.empty()) return output;
+  if (const auto ensemble = find_ensemble(config.get<std::vector<std::string>>("checkpoint").front()); !ensemble.empty())
+    return ensemble.has_parent_path() ? ensemble.parent_path() : ".";
   const std::filesystem::path run = run_folder_of(model.file);
   return run.empty() ? std::filesystem::path(".") : run;
 }

@@ -17,4 +17,7 @@ using Models = std::vector<std::unique_ptr<TrainedModel>>;
 void report_evaluation(const Models& models, const Backend& backend, const Config& config, const EvaluationResult& result,
                        const Dataset& dataset);
 
+/// Prints (--format) the errors of the first 1, 2, ... models for each of --crops, of which `results` are.
+void report_table(const Models& models, const Backend& backend, const Config& config, const std::vector<EvaluationResult>& results);
+
 }  // namespace convoy

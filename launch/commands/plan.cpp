@@ -8,6 +8,7 @@
 #include "core/graph/program_text.h"
 #include "launch/check.h"
 #include "launch/commands/commands.h"
+#include "launch/ensemble_options.h"
 #include "launch/layer_options.h"
 #include "launch/train/run_spec.h"
 #include "launch/train/step_engine.h"
@@ -73,10 +74,9 @@ double multiply_adds(const Graph& graph) {
 
 std::string mebibytes(std::size_t bytes) { return fmt::format("{:12.2f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
-int plan(const Config& config) {
+int plan_model(const Config& config, int ranks) {
   const auto data = open_dataset(dataset_options(config, Split::train));
   RunSpec spec = make_run_spec(config, data->info());
-  const int ranks = config.get<int>("ranks");
   check_ranks(config, ranks);
   const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
   check_layer_options(config, training.graph);
@@ -141,6 +141,17 @@ int plan(const Config& config) {
   return 0;
 }
 
+/// Of an ensemble: its first member, on as many ranks as its team has (train/ensemble.h).
+int plan(const Config& config) {
+  const int ranks = config.get<int>("ranks");
+  if (config.get<std::string>("mode") != "ensemble") return plan_model(config, ranks);
+  const std::vector<Member> members = members_of(config);
+  const int teams = std::min(ranks, static_cast<int>(members.size()));
+  if (config.get<std::string>("format") == "text")
+    fmt::print("member 1 of {}, trained by {} teams of at most {} ranks\n", members.size(), teams, (ranks + teams - 1) / teams);
+  return plan_model(members.front().config, (ranks + teams - 1) / teams);
+}
+
 }  // namespace
 
 Command plan_command() {
@@ -151,7 +162,7 @@ Command plan_command() {
             .usage = "plan --config=FILE [--ranks=N] [--programs]",
             .description = "Builds the two programs of a run without running them and prints the memory that one rank takes, "
                            "by purpose. --programs prints every op of both programs with its kernel, the place of its "
-                           "results in the arena and the steps between which they live.",
+                           "results in the arena and the steps between which they live. Of an ensemble it is the first member.",
             .examples = "convoy plan --config=experiments/lenet/fashion-mnist.cfg --ranks=4\n"
                         "convoy plan --config=experiments/resnet/fashion-mnist.cfg --programs",
             .check = check_run,

@@ -16,6 +16,7 @@
 #include "launch/errors.h"
 #include "launch/train/agreement.h"
 #include "launch/train/async/async_options.h"
+#include "launch/train/ensemble.h"
 #include "launch/train/last_words.h"
 #include "launch/train/model_run.h"
 
@@ -34,21 +35,59 @@ std::unique_ptr<RingFile> start_recorder(World& world, const std::filesystem::pa
       RingIdentity{.rank = world.rank(), .size = world.size(), .pid = getpid(), .host = host_name(), .life = life});
 }
 
-int train(const Config& config, World& world) {
+/// A handler of bad news must not outlive the run that it captures: the world may still fail while it ends.
+struct Forget {
+  World& of;
+  ~Forget() { of.on_bad_news(print_bad_news); }
+};
+
+/// A run of several models.
+int train_ensemble(const Config& config, World& world) {
+  std::unique_ptr<Ensemble> ensemble;
+  std::unique_ptr<Watch> watch;
+  std::unique_ptr<RingFile> recorder;
+  std::optional<Team> team;
+  world.on_bad_news([&](const BadNews& news) {
+    print_bad_news(news);
+    if (ensemble) record_failure(ensemble->path(), nullptr, news.status, news.reason, news.rank);
+  });
+  const Forget forget{world};
+  try {
+    ensemble = std::make_unique<Ensemble>(config, world);
+    watch = std::make_unique<Watch>(world, WatchOptions{}, print_watch, recall_from(ensemble->path()),
+                                    [&](int rank, const std::string& words) { ensemble->lost(rank, words); });
+    recorder = start_recorder(world, ensemble->path());
+    team.emplace(config, world);
+    const int status = ensemble->run(*team);
+    if (ensemble->ended_unmeetable()) {
+      recorder.reset();
+      watch->leave();
+      world.end_alone(status);
+    }
+    return status;
+  } catch (const AgreedError& error) {
+    if (world.rank() == 0) {
+      print_failure(error.what());
+      if (ensemble) record_failure(ensemble->path(), nullptr, error.status(), error.what(), error.rank(), error.again());
+    }
+    return error.status();
+  } catch (...) {
+    const Failure failure = failure_of(std::current_exception());
+    world.fail(failure.status, failure.message, {.rank = failure.rank});
+  }
+}
+
+/// A run of one model, by all ranks.
+int train_model(const Config& config, World& world) {
   std::unique_ptr<Watch> watch;
   std::unique_ptr<RingFile> recorder;
   std::optional<Team> team;
   std::unique_ptr<ModelRun> run;
-  trace::name_thread("main");
   world.on_bad_news([&](const BadNews& news) {
     print_bad_news(news);
     if (run) run->record_failure(news.status, news.reason, news.rank);
   });
-  // The handler must not outlive the run that it captures: the world may still fail while it ends.
-  struct Forget {
-    World& of;
-    ~Forget() { of.on_bad_news(print_bad_news); }
-  } forget{world};
+  const Forget forget{world};
   try {
     run = std::make_unique<ModelRun>(config, world.all());  // its folder is locked before anything else
     // Where ranks may be left out, the trainer itself looks who lives.
@@ -60,7 +99,7 @@ int train(const Config& config, World& world) {
     if (run->lost_ranks()) {
       run.reset();
       recorder.reset();
-      world.leave(status);
+      world.end_alone(status);
     }
     return status;
   } catch (const AgreedError& error) {  // every rank is here; rank 0 speaks
@@ -70,6 +109,11 @@ int train(const Config& config, World& world) {
     const Failure failure = failure_of(std::current_exception());
     world.fail(failure.status, failure.message, {.rank = failure.rank});
   }
+}
+
+int train(const Config& config, World& world) {
+  trace::name_thread("main");
+  return config.get<std::string>("mode") == "ensemble" ? train_ensemble(config, world) : train_model(config, world);
 }
 
 }  // namespace

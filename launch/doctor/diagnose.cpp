@@ -301,6 +301,21 @@ std::vector<RankRow> rows_of(const std::vector<RingReading>& rings) {
   return rows;
 }
 
+void tell_members(const RunEvidence& evidence, Verdict& verdict) {
+  for (const MemberEvidence& member : evidence.members) {
+    std::string line = fmt::format("member {}: ", member.name);
+    if (!member.status)
+      line += "has not ended";
+    else if (member.status->status == 0)
+      line += fmt::format("trained, step {}", member.status->step);
+    else
+      line += fmt::format("after step {}: {}", member.status->step, member.status->reason);
+    if (!member.status || member.status->status != 0)
+      line += member.newest_step > 0 ? fmt::format("; newest checkpoint: step {}", member.newest_step) : "; no checkpoint";
+    verdict.details.push_back(line);
+  }
+}
+
 void tell_progress(const RunEvidence& evidence, Verdict& verdict) {
   const auto& checkpoints = evidence.checkpoints;
   const auto good = std::find_if(checkpoints.begin(), checkpoints.end(), [](auto& c) { return !c.looked_at || c.good; });
@@ -312,7 +327,10 @@ void tell_progress(const RunEvidence& evidence, Verdict& verdict) {
     line = fmt::format("newest checkpoint: step {} ({})", good->step, good->looked_at ? "verified" : "not verified: --verify does");
   if (evidence.metrics)
     line += fmt::format("; newest metrics: step {}, loss {:.4g}", evidence.metrics->step, evidence.metrics->loss);
-  verdict.details.push_back(line);
+  if (evidence.members.empty())
+    verdict.details.push_back(line);
+  else
+    tell_members(evidence, verdict);
   if (!evidence.jobs.empty()) verdict.details.push_back("lives.log, last line: " + evidence.jobs.back());
 }
 

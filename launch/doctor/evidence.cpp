@@ -140,6 +140,21 @@ void look_at_checkpoints(RunEvidence& evidence, bool verify) {
   }
 }
 
+void look_at_members(RunEvidence& evidence) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(evidence.run / "members", error)) {
+    MemberEvidence member{.name = entry.path().filename().string()};
+    try {
+      member.status = read_status(entry.path());
+    } catch (const DataError& damaged) {
+      evidence.problems.push_back(damaged.what());
+    }
+    if (const auto steps = CheckpointFolder(entry.path() / "checkpoints").steps(); !steps.empty()) member.newest_step = steps.front();
+    evidence.members.push_back(std::move(member));
+  }
+  std::ranges::sort(evidence.members, {}, &MemberEvidence::name);
+}
+
 }  // namespace
 
 RunEvidence gather_evidence(const fs::path& named, bool verify) {
@@ -153,6 +168,7 @@ RunEvidence gather_evidence(const fs::path& named, bool verify) {
     if (const auto state = state_of(ring.identity)) evidence.process_state[ring.identity.rank] = *state;
   evidence.now_ns = std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
   look_at_checkpoints(evidence, verify);
+  look_at_members(evidence);
   evidence.metrics = tail_of_metrics(evidence.run / "metrics.jsonl");
   evidence.jobs = last_lines(evidence.run / "lives.log");
   if (evidence.jobs.size() > kJobLines) evidence.jobs.erase(evidence.jobs.begin(), evidence.jobs.end() - kJobLines);

@@ -33,6 +33,13 @@ struct CheckpointEvidence {
   bool good = false;       // if looked at
 };
 
+/// A model of an ensemble: RUN/members/01.
+struct MemberEvidence {
+  std::string name;                 // "01"
+  std::optional<RunStatus> status;  // none: it has not ended, or was never begun
+  std::int64_t newest_step = 0;     // of its checkpoints, not looked at; 0: none
+};
+
 struct RunEvidence {
   std::filesystem::path run;
   std::int64_t now_ns = 0;            // since 1970, by the reader's clock
@@ -40,6 +47,7 @@ struct RunEvidence {
   LifeEvidence life;                  // the newest
   std::map<int, char> process_state;  // by rank, where the process is seen in /proc: 'T' stopped, 'R', 'S', 'D', 'Z'
   std::vector<CheckpointEvidence> checkpoints;  // newest first
+  std::vector<MemberEvidence> members;          // of an ensemble, in their order
   std::optional<MetricsTail> metrics;
   std::vector<std::string> jobs;      // the last lines of lives.log, which the SLURM script writes
   bool has_config = false;            // config.cfg

@@ -19,7 +19,7 @@
 namespace convoy {
 namespace {
 
-/// Sums over a unit or block: loss, top-1 and top-5 of all models together, then of each.
+/// Sums over a unit or block: loss, top-1 and top-5 of all models together, then of each, then (growing) of the first 1, 2, ...
 constexpr std::size_t kScores = 3;
 
 std::int64_t largest_divisor(std::int64_t number, std::int64_t limit) {
@@ -90,9 +90,10 @@ struct Evaluator::Lane {
     std::vector<float> losses;
   };
   std::vector<Model> models;
-  Mean all;                          // over the models
-  std::vector<float> losses;
-  Lane(std::int64_t rows, std::int64_t classes) : all(rows, classes), losses(static_cast<std::size_t>(rows)) {}
+  Mean all, first;                   // over the models, over the first of them
+  std::vector<float> losses, first_losses;
+  Lane(std::int64_t rows, std::int64_t classes)
+      : all(rows, classes), first(rows, classes), losses(static_cast<std::size_t>(rows)), first_losses(losses.size()) {}
 };
 
 EvaluationUnit unit_of(std::int64_t block, std::int64_t images) {
@@ -155,12 +156,12 @@ struct Evaluator::Run {
   Loader& loader;
   int first;
   std::chrono::milliseconds deadline;
-  std::vector<double> sums = {};       // per unit: samples, then kScores for all models and for each
+  std::vector<double> sums = {};       // per unit: samples, then kScores for all models, for each, and for the first ones
   std::vector<SampleResult> results = {};
   std::mutex mutex = {};               // guards done
   std::int64_t share = 0, done = 0;    // samples of this rank
 
-  std::size_t columns() const { return 1 + kScores * (1 + evaluator.members_.size()); }
+  std::size_t columns() const { return 1 + kScores * (1 + (evaluator.options_.growing ? 2 : 1) * evaluator.members_.size()); }
 
   /// The model's probabilities and losses of the unit. What a single view gives is kept as computed.
   void compute(const Member& member, Lane::Model& model, const MicroBatch& batch) const {
@@ -213,6 +214,7 @@ struct Evaluator::Run {
       compute(members[m], model, *batch);
       add(model.mean, model.losses, *batch, row + 1 + kScores * (1 + m));
       lane.all.add(model.mean.exact(), 0, evaluator.unit_.samples, 1);
+      if (evaluator.options_.growing) add_first(lane, m, *batch, row + 1 + kScores * (1 + members.size() + m));
     }
     lane.all.finish(static_cast<std::int64_t>(members.size()));
     if (members.size() == 1)
@@ -222,6 +224,16 @@ struct Evaluator::Run {
     add(lane.all, lane.losses, *batch, row + 1);
     if (evaluator.options_.keep_samples) keep_samples(lane, *batch, number);
     tell(samples);
+  }
+
+  /// The mean of the models up to `last`, whose sum `lane.all` is by now.
+  void add_first(Lane& lane, std::size_t last, const MicroBatch& batch, double* scores) const {
+    if (last == 0) return add(lane.models.front().mean, lane.models.front().losses, batch, scores);
+    lane.first.begin();
+    lane.first.add(lane.all.exact(), 0, evaluator.unit_.samples, 1);
+    lane.first.finish(static_cast<std::int64_t>(last) + 1);
+    take_losses(lane.first, batch, lane.first_losses);
+    add(lane.first, lane.first_losses, batch, scores);
   }
 
   void tell(std::int64_t samples) {
@@ -272,9 +284,10 @@ EvaluationResult Evaluator::run(const Dataset& dataset, Communicator& world) {
   EvaluationResult result;
   result.samples = static_cast<std::int64_t>(totals[0]);
   const auto mean = [&](std::size_t c) { return totals[0] > 0 ? totals[c] / totals[0] : 0; };
-  static_cast<Scores&>(result) = {mean(1), mean(2), mean(3)};
-  for (std::size_t m = 1; m <= members_.size(); ++m)
-    result.models.push_back({mean(1 + kScores * m), mean(2 + kScores * m), mean(3 + kScores * m)});
+  const auto scores = [&](std::size_t n) { return Scores{mean(1 + kScores * n), mean(2 + kScores * n), mean(3 + kScores * n)}; };
+  static_cast<Scores&>(result) = scores(0);
+  for (std::size_t m = 1; m <= members_.size(); ++m) result.models.push_back(scores(m));
+  for (std::size_t m = 1; options_.growing && m <= members_.size(); ++m) result.first.push_back(scores(members_.size() + m));
   if (options_.keep_samples) {
     result.each = gather(part.results, world);
     std::erase_if(result.each, [](const SampleResult& sample) { return sample.index < 0; });

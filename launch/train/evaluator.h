@@ -35,6 +35,7 @@ struct Scores {
 struct EvaluationResult : Scores {
   std::int64_t samples = 0;
   std::vector<Scores> models;      // each model by itself
+  std::vector<Scores> first;       // the mean of the first 1, 2, ... models; only with `growing`
   std::vector<SampleResult> each;  // by index, on every rank; only with `keep_samples`
 };
 
@@ -48,6 +49,7 @@ struct EvaluatorOptions {
   int threads = 1;                 // a device takes one
   int loader_threads = 1;
   bool keep_samples = false;
+  bool growing = false;            // score the means of the first models too
   AugmentOptions augment = {};     // how the loader is to read images
   Crops crops = Crops::one;
   std::optional<PictureCrops> cuts = {};  // what io makes of every picture for them (picture_crops_of)

@@ -31,6 +31,12 @@ void watch_signals() {
   for (int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaction(signal, &action, nullptr);
 }
 
+void ask_to_stop() {
+  if (!stop_asked) stop_asked = SIGUSR2;
+}
+
+bool stop_is_asked() { return stop_asked != 0; }
+
 std::array<float, 2> take_asked() {
   const bool checkpoint = checkpoint_asked != 0;
   if (checkpoint) checkpoint_asked = 0;  // one that comes in between asks for the same

@@ -11,4 +11,8 @@ void watch_signals();
 /// What the signals since the last call asked for: {checkpoint, stop} as 0 or 1. A stop stays asked for.
 std::array<float, 2> take_asked();
 
+/// As if a signal had asked for a stop. Any thread.
+void ask_to_stop();
+bool stop_is_asked();
+
 }  // namespace convoy

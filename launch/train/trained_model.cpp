@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/error.h"
+#include "io/ensemble_file.h"
 #include "launch/train/run_spec.h"
 
 namespace convoy {
@@ -72,9 +73,9 @@ void record_data(const DatasetInfo& info, RunRecord& record) {
   if (!info.color_values.empty()) record["data.colors"] = nlohmann::json({info.color_values, info.color_vectors}).dump();
 }
 
-TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over) {
-  const std::filesystem::path file = resolve_checkpoint(path, &passed_over);
-  Checkpoint checkpoint = read_checkpoint(file);
+namespace {
+
+TrainedModel model_from(const std::filesystem::path& file, Checkpoint checkpoint, bool averaged) {
   DatasetInfo data = data_from(checkpoint.run_record, file.string());
   Config config = Config::from_text("train", checkpoint.config, file.string() + ": the config in it");
   const RunSpec spec = make_run_spec(config, data);
@@ -86,6 +87,27 @@ TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged
   for (auto* tensors : {&checkpoint.parameters, &checkpoint.optimizer, &checkpoint.state, &checkpoint.averages})
     tensors->clear();
   return {file, std::move(checkpoint), std::move(config), std::move(data), spec.task, spec.augment, std::move(state)};
+}
+
+}  // namespace
+
+TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over) {
+  const std::filesystem::path file = resolve_checkpoint(path, &passed_over);
+  return model_from(file, read_checkpoint(file), averaged);
+}
+
+std::vector<std::unique_ptr<TrainedModel>> load_trained_models(const std::filesystem::path& path, bool averaged,
+                                                               std::vector<std::string>& passed_over) {
+  std::vector<std::unique_ptr<TrainedModel>> models;
+  const std::filesystem::path ensemble = find_ensemble(path);
+  if (ensemble.empty()) {
+    models.push_back(std::make_unique<TrainedModel>(load_trained_model(path, averaged, passed_over)));
+    return models;
+  }
+  for (const EnsembleMember& member : read_ensemble(ensemble))
+    models.push_back(
+        std::make_unique<TrainedModel>(model_from(ensemble.parent_path() / member.file, read_member(ensemble, member), averaged)));
+  return models;
 }
 
 Computation computation_of(const TrainedModel& model) {

@@ -1,7 +1,9 @@
 #pragma once
 // A model as a checkpoint holds it, ready to be used without its training data.
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "core/backend/backend.h"
 #include "core/models/training.h"
@@ -28,6 +30,11 @@ struct TrainedModel {
 /// does not fit the model that its config describes. `passed_over`: a sentence for each newer checkpoint that is damaged.
 /// `averaged`: with the averages in place of the last weights and statistics; UsageError where the run kept none.
 TrainedModel load_trained_model(const std::filesystem::path& path, bool averaged, std::vector<std::string>& passed_over);
+
+/// The same for all models that `path` names: those of an ensemble, by its folder or ensemble.h5, whose checkpoints must be those that
+/// it was made of; else the one of load_trained_model.
+std::vector<std::unique_ptr<TrainedModel>> load_trained_models(const std::filesystem::path& path, bool averaged,
+                                                               std::vector<std::string>& passed_over);
 
 /// What it was trained in: fp32, tf32, bf16 or fp16. Evaluation and prediction compute in the same, on every device (tf32 on the
 /// cpu: in fp32).

@@ -127,5 +127,22 @@ TEST(Interrupt, EndsTheWaitUnderWay) {
   });
 }
 
+TEST(Interrupt, ReachesWhatWasSplitFromItAndNotWhatItWasSplitFrom) {
+  on_ranks(2, [](Communicator& world) {
+    const auto part = world.split(0, world.rank());
+    const auto inner = part->split(0, part->rank()), beside = world.split(0, world.rank());
+    part->interrupt();
+    int value = world.rank(), other = -1;
+    for (Communicator* over : {part.get(), inner.get()})
+      EXPECT_NE(message_of([&] { over->receive(&other, sizeof other, 1 - world.rank(), 0)->wait(); }).find("was interrupted"), std::string::npos);
+    for (Communicator* lives : {&world, beside.get()}) {
+      const RequestPtr sent = lives->send(&value, sizeof value, 1 - world.rank(), 0);
+      lives->receive(&other, sizeof other, 1 - world.rank(), 0)->wait();
+      sent->wait();
+      EXPECT_EQ(other, 1 - world.rank());
+    }
+  });
+}
+
 }  // namespace
 }  // namespace convoy

@@ -53,6 +53,17 @@ TEST(CheckpointFolder, OfNothingIsEmpty) {
   EXPECT_TRUE(warnings.empty());
 }
 
+TEST(CheckpointFolder, KeepsWhatIsPinned) {
+  const ScratchFolder scratch;
+  const CheckpointFolder folder(scratch.path());
+  folder.pin(folder.save(at_step(10), 1, false));
+  for (std::int64_t step : {20, 30}) folder.save(at_step(step), 1, false);
+  EXPECT_EQ(folder.steps(), (Steps{30, 10}));
+  folder.pin(folder.file_for(30));
+  folder.save(at_step(40), 1, false);
+  EXPECT_EQ(folder.steps(), (Steps{40, 30}));
+}
+
 TEST(CheckpointFolder, KeepsTheNewestAndTheBest) {
   const ScratchFolder scratch;
   const CheckpointFolder folder(scratch.path());

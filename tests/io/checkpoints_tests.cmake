@@ -2,7 +2,7 @@
 convoy_add_test(io_checkpoint_test LABELS unit
   SOURCES checkpoint_test.cpp checkpoint_digest_test.cpp checkpoint_damage_test.cpp checkpoint_folder_test.cpp
     checkpoint_saver_test.cpp checkpoint_repair_test.cpp checkpoint_diff_test.cpp
-    describe_checkpoint_test.cpp push_log_test.cpp run_folder_test.cpp safetensors_test.cpp ../support/hdf5_leaks.cpp
+    describe_checkpoint_test.cpp ensemble_file_test.cpp push_log_test.cpp run_folder_test.cpp safetensors_test.cpp ../support/hdf5_leaks.cpp
   LINK convoy_io fmt::fmt nlohmann_json::nlohmann_json ${HDF5_C_LIBRARIES})
 target_compile_definitions(io_checkpoint_test PRIVATE CONVOY_PEER_PYTHON="${CONVOY_PEER_PYTHON}")
 target_include_directories(io_checkpoint_test SYSTEM PRIVATE ${HDF5_C_INCLUDE_DIRS})

@@ -14,6 +14,10 @@ Config run(std::vector<std::string> arguments) {
 
 TEST(CheckRun, AcceptsTheDefaultsOnceModelAndDataAreNamed) { EXPECT_NO_THROW(check_run(run({}))); }
 
+TEST(CheckRun, AcceptsTheConfigThatARunWrites) {
+  EXPECT_NO_THROW(check_run(Config::from_text("train", run({}).text(), "config.cfg")));
+}
+
 TEST(CheckRun, NamesTheNearestLegalBatchAndVirtualWorkers) {
   EXPECT_USAGE_ERROR(check_run(run({"--train.batch=100"})), "train.batch = 100", "96 or 104",
                      "virtual-workers = 5 or 10");

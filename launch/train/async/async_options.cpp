@@ -79,6 +79,8 @@ constexpr Impossible kImpossible[] = {
 }  // namespace
 
 void check_async(const Config& config) {
+  // Of an ensemble the configs of its members are looked at, whose mode is member-mode.
+  if (config.get<std::string>("mode") == "ensemble" && config.get<std::string>("member-mode") == "async") return;
   if (!is_async(config)) {
     for (const char* option : {"servers", "fetch-every", "push-every", "pull", "max-clock-gap", "staleness-scaling", "delay-compensation"})
       if (differs(config, option))
