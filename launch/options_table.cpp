@@ -69,9 +69,16 @@ std::vector<OptionSpec> run_options() {
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
        "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step", .commands = takers(kRun), .choices = {"sync"}, .refused = {{"async",
-       "this build trains in mode sync only"}, {"local", "this build trains in mode sync only"}, {"ensemble",
-       "this build trains in mode sync only"}, {"model", "this build trains in mode sync only"}}},
+       "one all-reduce a step; local: replicas that train apart for some steps, then become their average",
+       .commands = takers(kRun), .choices = {"sync", "local"}, .refused = {{"async",
+       "this build trains in the modes sync and local"}, {"ensemble", "this build trains in the modes sync and local"}, {"model",
+       "this build trains in the modes sync and local"}}},
+      {.name = "replicas", .type = integer, .value = "0", .help = "local: how many; the same on any number of ranks up to this "
+       "one", .commands = takers(kRun), .least = 0, .most = 65536},
+      {.name = "average-every", .type = integer, .value = "8", .help = "local: steps between two averages of the replicas; they "
+       "are averaged where an epoch ends, too", .commands = takers(kRun), .least = 1, .most = kMostLong},
+      {.name = "local-from", .type = real, .value = "0", .help = "local: the epoch before which steps are synchronous (post-local "
+       "SGD)", .commands = takers(kRun), .least = 0, .most = 1e6},
       {.name = "virtual-workers", .type = integer, .value = "8", .help = "micro-batches that every batch is "
        "cut into, on any number of ranks up to this one; it divides train.batch", .commands = takers(kRun),
        .least = 1, .most = 65536},

@@ -32,10 +32,10 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const 
   if (const Value scale = training_.graph.find("loss_scale"); scale.exists())
     lane->program->bind_memory(scale, const_cast<void*>(options_.loss_scale));  // only read
   Lane* self = lane.get();
-  lane->program->set_external([self](const ExternalAttributes& call) {
+  lane->program->set_external([this, self](const ExternalAttributes& call) {
     if (!self->reducer) return;
     const auto bucket = static_cast<std::size_t>(call.index);
-    self->reducer->bucket_ready(self->current_leaf, call.index, self->buckets[bucket].values<float>().data());
+    self->reducer->bucket_ready(self->current_leaf + offset_, call.index, self->buckets[bucket].values<float>().data());
   });
   if (options_.batch_sums)
     lane->program->set_batch_sum([self, sums = options_.batch_sums](int index, const void* part, void* sum, std::int64_t) {

@@ -37,6 +37,8 @@ class Workers {
   /// `training` must outlive this object.
   Workers(const TrainingGraph& training, const Backend& backend, const StateMemory& memory, const WorkersOptions& options);
 
+  /// From now on the micro-batch first_leaf is the reducer's leaf `leaf`, and so on. At first it is first_leaf.
+  void reduce_as(int leaf) { offset_ = leaf - options_.first_leaf; }
   /// Runs this rank's micro-batches of one step and hands their buckets to `reducer`. `asked` is written into the first
   /// leaf of this rank. Rethrows the first exception of a thread.
   void run_step(std::int64_t step, Loader& loader, GradientReducer& reducer, const Requests& asked);
@@ -69,6 +71,7 @@ class Workers {
   };
   const TrainingGraph& training_;
   WorkersOptions options_;
+  int offset_ = 0;                 // of the reducer's leaves
   std::vector<std::unique_ptr<Lane>> lanes_;
   ThreadTeam team_;
 
