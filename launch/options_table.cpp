@@ -69,10 +69,11 @@ std::vector<OptionSpec> run_options() {
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
        "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step; local: replicas that train apart for some steps, then become their average",
-       .commands = takers(kRun), .choices = {"sync", "local"}, .refused = {{"async",
-       "this build trains in the modes sync and local"}, {"ensemble", "this build trains in the modes sync and local"}, {"model",
-       "this build trains in the modes sync and local"}}},
+       "one all-reduce a step; local: replicas that train apart for some steps, then become their average; model: pairs of ranks "
+       "with a tower of the network each (alexnet)",
+       .commands = takers(kRun), .choices = {"sync", "local", "model"}, .refused = {{"async",
+       "this build trains in the modes sync, local and model"}, {"ensemble", "this build trains in the modes sync, local and "
+       "model"}}},
       {.name = "replicas", .type = integer, .value = "0", .help = "local: how many; the same on any number of ranks up to this "
        "one", .commands = takers(kRun), .least = 0, .most = 65536},
       {.name = "average-every", .type = integer, .value = "8", .help = "local: steps between two averages of the replicas; they "

@@ -99,16 +99,21 @@ int plan(const Config& config) {
   RunSpec spec = make_run_spec(config, data->info());
   const int ranks = config.get<int>("ranks");
   check_ranks(config, ranks);
-  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
+  TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
   check_layer_options(config, training.graph);
+  check_towers(config, training.graph);
   spec.optimizer.rate_factors = rate_factors(config, training.graph);
-  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.optimizer, spec.virtual_workers,
-                                                guard_options(training, scales_loss(training)));
+  const auto update_of = [&](const TrainingGraph& of) {
+    return build_update_graph(of.graph, of.gradients, spec.optimizer, spec.virtual_workers, guard_options(of, scales_loss(of)));
+  };
+  const UpdateGraph update = update_of(training);  // of the whole model, whose state is on every rank
+  if (spec.mode == Mode::model && ranks > 1)
+    training = part_of_tower(training, 0, spec.bucket_bytes, spec.gradient_sums).training;
   set_cpu_isa(config.get<std::string>("device.isa"));
   const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
   const Program micro_batch(training.graph, *backend,
                             {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
-  const Program update_program(update.graph, *backend, {});
+  const Program update_program(update_of(training).graph, *backend, {});
   const int leaves = most_leaves(spec, ranks);
   const int threads = host_threads(training, threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves), leaves);
   MemoryOfRank memory = memory_of_rank(spec, training, update, micro_batch, threads, leaves);

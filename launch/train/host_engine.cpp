@@ -94,6 +94,8 @@ HostEngine::HostEngine(const TrainingGraph& training, const UpdateGraph& update,
                      .last_leaf = options.last_leaf,
                      .batch_sums = batch_sums_.get(),
                      .loss_scale = &scalars()[kLossScaleFloat],
+                     .exchange = options.exchange,
+                     .made_at = options.made_at,
                      .poison = options.poison,
                      .before_input = options.before_input,
                      .before_compute = options.before_compute});

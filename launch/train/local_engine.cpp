@@ -41,7 +41,7 @@ class LocalEngine final : public BlockingEngine {
       const auto [first, last] =
           leaves_of_replica(options.first_replica + index, rule_.replicas, options.virtual_workers);
       const int leaves = last - first;
-      if (!updates_.contains(leaves)) updates_.emplace(leaves, options.make_update(leaves));
+      if (!updates_.contains(leaves)) updates_.emplace(leaves, options.make_update(training, leaves));
       Replica& made = *replicas_.emplace_back(std::make_unique<Replica>(memory.state(), backend));
       made.engine = std::make_unique<HostEngine>(training, updates_.at(leaves), backend, made.memory,
                                                  options_of(index, first, last));

@@ -7,7 +7,8 @@ namespace convoy {
 
 enum class Mode {
   sync,   // every rank applies the update of the whole batch
-  local   // replicas go their own ways and meet to be averaged
+  local,  // replicas go their own ways and meet to be averaged
+  model   // ranks 2p and 2p + 1 have a tower of the network each, and the same micro-batches; a lone rank has both
 };
 
 /// Local SGD (Stich 2019, "Local SGD converges fast and communicates little"; from a later step on: Lin et al. 2020, "Don't use

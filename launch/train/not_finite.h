@@ -13,6 +13,7 @@ namespace convoy {
 /// The first op of a micro-batch, in the program's order, that wrote a value that is not finite.
 struct NotFinite {
   int leaf = -1;
+  int place = 0;            // of the op in the program
   std::string op, layer;    // "convolution" of layer "conv1"
   float value = 0;          // NaN or an infinity
   /// The sample in whose row it stands: id, and index in the split. -1: the value has no rows, like a filter's gradient.

@@ -220,6 +220,7 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
   if (config.get<std::string>("reduction-dtype") == "bf16") spec.gradient_sums = SumRounding::bf16;
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
+  if (config.get<std::string>("mode") == "model") spec.mode = Mode::model;
   if (config.get<std::string>("mode") == "local" && spec.samples != kSamplesUnknown) {
     spec.mode = Mode::local;
     spec.local = local_rule_of(config, spec);

@@ -119,6 +119,11 @@ std::unique_ptr<StepEngine> make_step_engine(const TrainingGraph& training, cons
                        "--mode=sync");
     return make_local_engine(training, update, backend, memory, options);
   }
+  if (options.mode == Mode::model && options.tower >= 0) {
+    if (!backend.device().is_host())
+      throw UsageError("mode = model exchanges what towers make on the cpu only; give --device=cpu, or start one rank");
+    return make_tower_engine(training, backend, memory, options);
+  }
   return backend.device().is_host() ? make_host_engine(training, update, backend, memory, options)
                                     : make_device_engine(training, update, backend, memory, options);
 }

@@ -89,8 +89,15 @@ struct EngineOptions {
   Mode mode = Mode::sync;
   LocalRule local = {};            // Mode::local
   int first_replica = 0, last_replica = 1;  // of this rank
-  /// An update graph of the same optimizer for batches of so many micro-batches.
-  std::function<UpdateGraph(std::int64_t micro_batches)> make_update = {};
+  int tower = -1;                  // Mode::model: of this rank; -1: it has all
+  std::size_t bucket_bytes = 0;    // Mode::model: as in build_training_graph
+  SumRounding gradient_sums = SumRounding::none;
+  /// An update graph of the same optimizer for other gradients, and for batches of so many micro-batches.
+  std::function<UpdateGraph(const TrainingGraph& training, std::int64_t micro_batches)> make_update = {};
+  /// Mode::model, hosts: an exchange of towers (place_towers.h) within the program that computes micro-batch `leaf`.
+  std::function<void(const Program& program, int leaf, int exchange)> exchange = {};
+  /// Hosts: by value id, where its op stands in the program of all towers; null: where it stands in the graph.
+  const std::vector<int>* made_at = nullptr;
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   int virtual_workers = 1;
   int threads = 1;                 // hosts: of the rank; a device has one

@@ -10,17 +10,17 @@
 namespace convoy {
 
 Traffic sum_over_ranks(const Traffic& own, Communicator& world, std::int64_t step) {
-  std::array<std::int64_t, 3> bytes{own.gradients, own.averages, own.sums};
+  std::array<std::int64_t, 4> bytes{own.gradients, own.averages, own.sums, own.activations};
   std::array<double, 2> seconds{own.waited_seconds, own.seconds};
   world.at("the ranks' traffic", step);
   world.all_reduce(std::span<std::int64_t>(bytes), ReduceOp::sum);
   world.all_reduce(std::span<double>(seconds), ReduceOp::sum);
-  return {bytes[0], bytes[1], bytes[2], seconds[0], seconds[1]};
+  return {bytes[0], bytes[1], bytes[2], bytes[3], seconds[0], seconds[1]};
 }
 
 std::string sentence_of(const Traffic& all, int ranks, std::int64_t steps) {
   const std::pair<const char*, std::int64_t> parts[] = {
-      {"gradients", all.gradients}, {"averages", all.averages}, {"losses", all.sums}};
+      {"gradients", all.gradients}, {"averages", all.averages}, {"losses", all.sums}, {"activations", all.activations}};
   std::string kinds;
   std::int64_t sent = 0;
   for (const auto& [name, bytes] : parts) {

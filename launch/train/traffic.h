@@ -12,6 +12,7 @@ struct Traffic {
   std::int64_t gradients = 0;      // bytes
   std::int64_t averages = 0;       // of states (Mode::local)
   std::int64_t sums = 0;           // of losses and counts, where they travel alone
+  std::int64_t activations = 0;    // and their gradients, between towers (Mode::model)
   double waited_seconds = 0, seconds = 0;
 };
 

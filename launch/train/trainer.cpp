@@ -66,14 +66,15 @@ void Trainer::open_data() {
 void Trainer::build_graphs() {
   training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
   check_layer_options(config_, training_.graph);
+  check_towers(config_, training_.graph);
   spec_.optimizer.rate_factors = rate_factors(config_, training_.graph);
-  update_ = make_update(spec_.virtual_workers);
+  update_ = make_update(training_, spec_.virtual_workers);
 }
 
 /// For batches of so many micro-batches.
-UpdateGraph Trainer::make_update(std::int64_t micro_batches) const {
-  return build_update_graph(training_.graph, training_.gradients, spec_.optimizer, micro_batches,
-                            guard_options(training_, scales_loss(training_)));
+UpdateGraph Trainer::make_update(const TrainingGraph& training, std::int64_t micro_batches) const {
+  return build_update_graph(training.graph, training.gradients, spec_.optimizer, micro_batches,
+                            guard_options(training, scales_loss(training)));
 }
 
 /// Collective.
@@ -116,7 +117,11 @@ void Trainer::build_programs() {
                         .local = spec_.local,
                         .first_replica = first_replica,
                         .last_replica = last_replica,
-                        .make_update = [this](std::int64_t micro_batches) { return make_update(micro_batches); },
+                        .tower = spec_.mode == Mode::model && world_.size() > 1 ? world_.rank() % 2 : -1,
+                        .bucket_bytes = spec_.bucket_bytes,
+                        .gradient_sums = spec_.gradient_sums,
+                        .make_update = [this](const TrainingGraph& training,
+                                              std::int64_t micro_batches) { return make_update(training, micro_batches); },
                         .first_leaf = first,
                         .last_leaf = last,
                         .virtual_workers = spec_.virtual_workers,

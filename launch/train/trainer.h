@@ -88,7 +88,7 @@ class Trainer {
 
   void open_data();
   void build_graphs();
-  UpdateGraph make_update(std::int64_t micro_batches) const;
+  UpdateGraph make_update(const TrainingGraph& training, std::int64_t micro_batches) const;
   std::pair<int, int> leaves() const;
   void make_faults();
   void look_for_checkpoint();

@@ -25,6 +25,8 @@ struct WorkersOptions {
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   BatchSums* batch_sums = nullptr;    // where the programs ask for sums over the batch; each micro-batch then has a thread
   const void* loss_scale = nullptr;   // f32 [1], read by micro-batch programs whose loss is scaled
+  std::function<void(const Program& program, int leaf, int exchange)> exchange;  // EngineOptions
+  const std::vector<int>* made_at = nullptr;
   /// Fault injection: whether the sample of this id is to become NaN after `prepare`. Null: none. Any thread.
   std::function<bool(std::int64_t id)> poison;
   /// Fault injection: called by every thread once a step, inside what counts as the wait for its first samples, and

@@ -41,6 +41,11 @@ TEST(LocalRule, CutsTheMicroBatchesByReplicasWhateverTheRanks) {
   EXPECT_EQ(leaves_of_rank(Mode::sync, rule, 1, 2, 8), std::pair(4, 8));
 }
 
+TEST(ModelParallel, GivesPairsOfRanksTheSameMicroBatches) {
+  for (int rank : {2, 3}) EXPECT_EQ(leaves_of_rank(Mode::model, {}, rank, 4, 8), std::pair(4, 8));
+  EXPECT_EQ(leaves_of_rank(Mode::model, {}, 0, 1, 8), std::pair(0, 8));
+}
+
 TEST(CheckMode, RefusesOptionsOfAnotherMode) {
   EXPECT_USAGE_ERROR(check_mode(run({"--replicas=4"})), "replicas = 4", "mode = local", "sync");
   EXPECT_USAGE_ERROR(check_mode(run({"--average-every=4"})), "average-every = 4", "mode = local");
@@ -57,6 +62,15 @@ TEST(CheckMode, AsksForAsManyReplicasAsHaveMicroBatches) {
 TEST(CheckMode, NamesTheNearestLegalNumbersOfRanks) {
   EXPECT_NO_THROW(check_ranks(run({"--mode=local", "--replicas=4"}), 4));
   EXPECT_USAGE_ERROR(check_ranks(run({"--mode=local", "--replicas=4"}), 5), "5 ranks", "replicas = 4", "at most 4 ranks");
+  const Config pairs = run({"--mode=model", "--virtual-workers=4"});
+  for (int ranks : {1, 2, 4, 8}) EXPECT_NO_THROW(check_ranks(pairs, ranks)) << ranks;
+  EXPECT_USAGE_ERROR(check_ranks(pairs, 5), "5 ranks", "start 4 ranks or 6, or one");
+  EXPECT_USAGE_ERROR(check_ranks(pairs, 10), "virtual-workers = 4 pairs", "start 8 ranks, or one");
+}
+
+TEST(CheckMode, RefusesWhatATowerAloneCannotKnow) {
+  EXPECT_USAGE_ERROR(check_mode(run({"--mode=model", "--optim.clip-norm=1"})), "optim.clip-norm", "its tower");
+  EXPECT_USAGE_ERROR(check_mode(run({"--mode=model", "--model.batch-norm=global"})), "micro-batch");
 }
 
 }  // namespace
