@@ -2,7 +2,6 @@
 #include <csignal>
 #include <thread>
 
-#include "io/checkpoint.h"
 #include "training_fixture.h"
 
 namespace convoy {
@@ -11,10 +10,20 @@ namespace {
 // Some 180 samples in batches of 48: the first epoch ends with step 4. Dropout, slots and averages are AlexNet's whole state.
 const std::string kAlexNet =
     "--mode=model --model.name=alexnet --data.pad=18 --data.crop=63 --train.batch=48 --virtual-workers=4 --train.epochs=2 "
-    "--train.steps=4 --data.validation=0.7 --optim.rate=0.01 --optim.decay=5e-4 --optim.average=ema --optim.average-decay=0.9 "
+    "--train.steps=5 --data.validation=0.7 --optim.rate=0.001 --optim.decay=5e-4 --optim.average=ema --optim.average-decay=0.9 "
     "--device.threads=1 --checkpoint.every-epochs=0";
 
-using Towers = Training;
+class Towers : public Training {
+ protected:
+  /// The loss of the only validation.
+  static double validation_loss(const std::string& run) {
+    std::ifstream file(run_folder(run) / "metrics.jsonl");
+    for (std::string line; std::getline(file, line);)
+      if (const json record = json::parse(line); record["kind"] == "validation") return record["loss"];
+    ADD_FAILURE() << run << ": no validation";
+    return 0;
+  }
+};
 
 TEST_F(Towers, GiveTheSameBitsOnOneRankAndOnPairs) {
   ASSERT_EQ(train(1, "sync", with(kAlexNet, "--mode=sync")).status, 0);
@@ -23,9 +32,8 @@ TEST_F(Towers, GiveTheSameBitsOnOneRankAndOnPairs) {
     const Outcome outcome = train(ranks, run, with(kAlexNet, "--device.threads=" + std::to_string(ranks == 2 ? 2 : 1)));
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(digest(run), digest("sync")) << ranks << " ranks";
+    EXPECT_EQ(validation_loss(run), validation_loss("sync")) << "the parameters of both towers, after step 4, which saves nothing";
   }
-  // the validation after step 4 saw the parameters of both towers
-  EXPECT_EQ(read_checkpoint(run_folder("towers2") / "checkpoints/latest").best, read_checkpoint(run_folder("sync") / "checkpoints/latest").best);
 }
 
 TEST_F(Towers, GoOnWithTheSameBitsOnAnotherNumberOfRanks) {
