@@ -40,7 +40,7 @@ class TreeReducer final : public GradientReducer {
       const auto elements = static_cast<std::size_t>(elements_[bucket]);
       local_.push_back(std::make_unique<LocalSums>(first, last, options.virtual_workers, elements, options.threads,
                                                    rounding_[bucket]));
-      names_.push_back(fmt::format("gradient bucket {}", bucket));
+      names_.push_back(fmt::format("{} {}", options.name, bucket));
       largest.elements = std::max(largest.elements, elements);
       if (rounding_[bucket] != SumRounding::none) largest.rounded = std::max(largest.rounded, elements);
     }

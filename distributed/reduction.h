@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct ReducerOptions {
   /// taken when the reducer is made (at most about log2 V + 1 gradients per thread). Any other order works too
   /// and may take more.
   int threads = 1;
+  /// What a bucket is called while it is waited for, with its number behind.
+  std::string name = "gradient bucket";
   /// Fault injection: what the communication thread calls before each bucket's exchange. Null: nothing.
   std::function<void(std::int64_t step)> before_exchange = {};
 };

@@ -11,6 +11,7 @@
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
 #include "launch/chaos/inject_spec.h"
+#include "launch/check_mode.h"
 #include "launch/check_optimizer.h"
 #include "launch/data_options.h"
 #include "launch/ensemble_options.h"
@@ -146,20 +147,10 @@ std::map<std::string, std::string> model_options_of(const Config& config) {
 
 void check_run(const Config& config) {
   Mistakes mistakes;
-  for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_async, check_inject, check_run_name})
+  for (const auto check : {check_model, check_data, check_view_options, check_batch, check_schedule, check_optimizer, check_fine_tuning, check_reduction, check_mode, check_async, check_inject, check_run_name})
     mistakes.attempt([&] { check(config); });
   mistakes.tell();
   check_ensemble(config, check_run);
-}
-
-void check_ranks(const Config& config, int ranks) {
-  const int workers = config.get<int>("virtual-workers");
-  if (ranks <= workers) return;
-  throw UsageError(fmt::format(
-      "{} ranks, but virtual-workers = {}: a rank without a micro-batch has nothing to do. Start at most {} "
-      "ranks, or "
-      "(another run, other bits) set virtual-workers to a divisor of train.batch = {} that is at least {}",
-      ranks, workers, workers, config.get<std::int64_t>("train.batch"), ranks));
 }
 
 }  // namespace convoy

@@ -15,7 +15,4 @@ void check_run(const Config& config);
 /// (core/models/registry.h) takes them.
 std::map<std::string, std::string> model_options_of(const Config& config);
 
-/// R <= V.
-void check_ranks(const Config& config, int ranks);
-
 }  // namespace convoy

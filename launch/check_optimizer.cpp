@@ -1,41 +1,14 @@
 #include "launch/check_optimizer.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string>
-#include <vector>
 
 #include "core/tensor/error.h"
 #include "launch/layer_options.h"
-#include "launch/options.h"
+#include "launch/option_uses.h"
 
 namespace convoy {
-namespace {
-
-/// Whether it has another value than it would have had.
-bool differs(const Config& config, const char* option) {
-  const std::string standard = find_option(config.command(), option)->value;
-  return config.get<std::string>(option) != standard;
-}
-
-struct Use {
-  const char* option;
-  std::vector<std::string> values;  // of the option that decides
-};
-
-/// Options that have their standard values wherever the deciding option has another value than those.
-void check_uses(const Config& config, const char* deciding, const std::vector<Use>& uses) {
-  const auto chosen = config.get<std::string>(deciding);
-  for (const Use& use : uses) {
-    if (!differs(config, use.option) || std::find(use.values.begin(), use.values.end(), chosen) != use.values.end()) continue;
-    throw UsageError(fmt::format("{} = {} belongs to {} = {}, but that is {}", use.option, config.get<std::string>(use.option),
-                                 deciding, fmt::join(use.values, " or "), chosen));
-  }
-}
-
-}  // namespace
 
 void check_optimizer(const Config& config) {
   check_uses(config, "optim.name", {{"optim.momentum", {"sgd", "rmsprop", "lars"}},
@@ -63,7 +36,7 @@ void check_fine_tuning(const Config& config) {
   read_initializers(config);
   layer_patterns(config, "freeze");
   layer_patterns(config, "init-from-layers");
-  if (config.get<std::string>("init-from").empty() && differs(config, "init-from-layers"))
+  if (config.get<std::string>("init-from").empty() && is_set(config, "init-from-layers"))
     throw UsageError(fmt::format("init-from-layers = {} says what of --init-from is taken, but that names no checkpoint",
                                  config.get<std::string>("init-from-layers")));
 }

@@ -69,10 +69,10 @@ std::vector<OptionSpec> run_options() {
       {.name = "share-gpu", .type = yes_no, .value = "no", .help = "let several ranks of a host compute on one GPU, in "
        "turns", .commands = takers("train, plan, evaluate, bench reduce")},
       {.name = "mode", .type = choice, .value = "sync", .help = "how ranks work together; sync: data-parallel, "
-       "one all-reduce a step; async: workers push gradients to parameter servers, and pull, at their own pace; ensemble: several "
-       "models, each trained by a part of the ranks", .commands = takers(kRun), .choices = {"sync", "async", "ensemble"},
-       .refused = {{"local", "this build trains in modes sync, async and ensemble"}, {"model", "this build trains in modes sync, "
-       "async and ensemble"}}},
+       "one all-reduce a step; async: workers push gradients to parameter servers, and pull, at their own pace; local: replicas that "
+       "train apart for some steps, then become their average; ensemble: several models, each trained by a part of the ranks; model: "
+       "pairs of ranks with a tower of the network each (alexnet)", .commands = takers(kRun),
+       .choices = {"sync", "async", "local", "ensemble", "model"}},
       {.name = "servers", .type = text, .value = "colocated", .help = "async: how many ranks, the first ones, keep the parameters, a "
        "slice each; colocated: every rank keeps a slice and works too", .commands = takers(kRun)},
       {.name = "fetch-every", .type = integer, .value = "1", .help = "async: micro-batches between two pulls of a worker, which moves "
@@ -96,12 +96,18 @@ std::vector<OptionSpec> run_options() {
       {.name = "members", .type = integer, .value = "0", .help = "models of an ensemble; trained in turn where ranks are fewer",
        .commands = takers(kRun), .least = 0, .most = 999},
       {.name = "member-mode", .type = choice, .value = "sync", .help = "how the ranks of one member work together",
-       .commands = takers(kRun), .choices = {"sync", "async"}},
+       .commands = takers(kRun), .choices = {"sync", "async", "local", "model"}},
       {.name = "member-seeds", .type = choice, .value = "order", .help = "what differs between members; order: seed.order, "
        "seed.augment and seed.dropout, so that all begin with the same weights; all: seed.init too. Member K has the config's seeds "
        "plus K - 1", .commands = takers(kRun), .choices = {"order", "all"}},
       {.name = "member-overrides", .type = text, .help = "options of single members, counted from 1: "
        "'7:model.width=1.25; 7:optim.rate=0.02'", .commands = takers(kRun)},
+      {.name = "replicas", .type = integer, .value = "0", .help = "local: how many; the same on any number of ranks up to this "
+       "one", .commands = takers(kRun), .least = 0, .most = 65536},
+      {.name = "average-every", .type = integer, .value = "8", .help = "local: steps between two averages of the replicas; they "
+       "are averaged where an epoch ends, too", .commands = takers(kRun), .least = 1, .most = kMostLong},
+      {.name = "local-from", .type = real, .value = "0", .help = "local: the epoch before which steps are synchronous (post-local "
+       "SGD)", .commands = takers(kRun), .least = 0, .most = 1e6},
       {.name = "virtual-workers", .type = integer, .value = "8", .help = "micro-batches that every batch is "
        "cut into, on any number of ranks up to this one; it divides train.batch", .commands = takers(kRun),
        .least = 1, .most = 65536},

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/graph/place_towers.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -45,7 +46,7 @@ std::vector<std::pair<int, int>> in_place_pairs(const Op& op, const Kernel* kern
 std::string note_of(const Op& op) {
   if (op.kind != OpKind::external) return fmt::format("{} {}", op.layer, op_def(op.kind).name);
   const auto& call = op.as<ExternalAttributes>();
-  return fmt::format("gradient bucket {}", call.index);
+  return fmt::format("{} {}", call.name == kTowerExchange ? "exchange of towers" : "gradient bucket", call.index);
 }
 
 trace::Activity activity_of(OpKind kind) {

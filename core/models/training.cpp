@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/graph/layer_names.h"
+#include "core/graph/place_towers.h"
 #include "core/tensor/error.h"
 
 namespace convoy {
@@ -86,6 +89,13 @@ Scores add_scores(Graph& graph, const Task& task, Value logits, Value labels, Va
           graph.add(OpKind::top_k, TopKAttributes{five}, {logits, labels, weights})};
 }
 
+std::vector<Value> rounded_leaves(const TrainingGraph& training, SumRounding gradient_sums) {
+  std::vector<Value> rounded;
+  if (gradient_sums != SumRounding::none)
+    for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
+  return rounded;
+}
+
 }  // namespace
 
 TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, SumRounding gradient_sums) {
@@ -124,14 +134,24 @@ TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes, S
   remove_unused(graph, training.leaves);
   if (task.compute != DType::f32) lower_precision(graph, task.compute, training.leaves);
   training.inputs.loss_scale = graph.find("loss_scale");
-  std::vector<Value> rounded;
-  if (gradient_sums != SumRounding::none)
-    for (const ParameterGradient& entry : training.gradients) rounded.push_back(entry.gradient);
-  training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded);
+  training.buckets = place_communication(graph, training.leaves, bucket_bytes, rounded_leaves(training, gradient_sums));
   fuse(graph, training.leaves);
   training.hash = graph_hash(graph);
   recompute(graph, task.recompute, training.leaves);
   return training;
+}
+
+TowerGraph part_of_tower(const TrainingGraph& whole, int tower, std::size_t bucket_bytes, SumRounding gradient_sums) {
+  TowerPart part = place_tower(whole.graph, whole.leaves, tower);
+  TowerGraph made{whole, std::move(part.made_at)};
+  TrainingGraph& training = made.training;
+  training.graph = std::move(part.graph);
+  training.leaves = std::move(part.leaves);
+  std::erase_if(training.gradients, [&](const ParameterGradient& entry) {
+    return std::find(training.leaves.begin(), training.leaves.end(), entry.gradient) == training.leaves.end();
+  });
+  training.buckets = place_communication(training.graph, training.leaves, bucket_bytes, rounded_leaves(training, gradient_sums));
+  return made;
 }
 
 namespace {

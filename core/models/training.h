@@ -50,6 +50,16 @@ struct TrainingGraph {
 TrainingGraph build_training_graph(const Task& task, std::size_t bucket_bytes,
                                    SumRounding gradient_sums = SumRounding::none);
 
+/// The micro-batch graph of one of two towers (place_tower), with buckets of the sums that are made there; the hash stays that
+/// of the whole. `made_at`: by value id, its place among the ops of both towers. `bucket_bytes` and `gradient_sums`: as for the
+/// whole.
+struct TowerGraph {
+  TrainingGraph training;
+  std::vector<int> made_at;
+};
+TowerGraph part_of_tower(const TrainingGraph& whole, int tower, std::size_t bucket_bytes,
+                         SumRounding gradient_sums = SumRounding::none);
+
 struct EvaluationGraph {
   Graph graph;
   TaskInputs inputs;

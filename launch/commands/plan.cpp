@@ -7,6 +7,7 @@
 #include "core/backend/cpu/isa.h"
 #include "core/graph/program_text.h"
 #include "launch/check.h"
+#include "launch/check_mode.h"
 #include "launch/commands/commands.h"
 #include "launch/ensemble_options.h"
 #include "launch/layer_options.h"
@@ -40,6 +41,26 @@ std::size_t reduction_copies(int leaves, int threads) {
     for (int held = last - first; held > 0; held /= 2) ++copies;
   }
   return copies;
+}
+
+/// Most that any rank holds.
+int most_leaves(const RunSpec& spec, int ranks) {
+  int most = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const auto [first, last] = leaves_of_rank(spec.mode, spec.local, rank, ranks, spec.virtual_workers);
+    most = std::max(most, last - first);
+  }
+  return most;
+}
+
+/// Replicas of local SGD beside the model itself, each with programs and sums of its own.
+void add_replicas(MemoryOfRank& memory, std::size_t replicas, std::size_t threads) {
+  const std::size_t programs = std::max(replicas, threads / replicas * replicas);
+  for (std::size_t MemoryOfRank::*part : {&MemoryOfRank::arena, &MemoryOfRank::scratch, &MemoryOfRank::leaves})
+    memory.*part = memory.*part / threads * programs;
+  memory.reduction = memory.reduction * programs / threads + replicas * (memory.parameters + memory.slots + memory.state);
+  for (std::size_t MemoryOfRank::*part : {&MemoryOfRank::parameters, &MemoryOfRank::slots, &MemoryOfRank::state})
+    memory.*part *= replicas + 1;
 }
 
 MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, const UpdateGraph& update,
@@ -78,19 +99,26 @@ int plan_model(const Config& config, int ranks) {
   const auto data = open_dataset(dataset_options(config, Split::train));
   RunSpec spec = make_run_spec(config, data->info());
   check_ranks(config, ranks);
-  const TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
+  TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
   check_layer_options(config, training.graph);
+  check_towers(config, training.graph);
   spec.optimizer.rate_factors = rate_factors(config, training.graph);
-  const UpdateGraph update = build_update_graph(training.graph, training.gradients, spec.optimizer, spec.virtual_workers,
-                                                guard_options(training, scales_loss(training)));
+  const auto update_of = [&](const TrainingGraph& of) {
+    return build_update_graph(of.graph, of.gradients, spec.optimizer, spec.virtual_workers, guard_options(of, scales_loss(of)));
+  };
+  const UpdateGraph update = update_of(training);  // of the whole model, whose state is on every rank
+  if (spec.mode == Mode::model && ranks > 1)
+    training = part_of_tower(training, 0, spec.bucket_bytes, spec.gradient_sums).training;
   set_cpu_isa(config.get<std::string>("device.isa"));
   const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
   const Program micro_batch(training.graph, *backend,
                             {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
-  const Program update_program(update.graph, *backend, {});
-  const int leaves = (spec.virtual_workers + ranks - 1) / ranks;
+  const Program update_program(update_of(training).graph, *backend, {});
+  const int leaves = most_leaves(spec, ranks);
   const int threads = host_threads(training, threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves), leaves);
-  const MemoryOfRank memory = memory_of_rank(spec, training, update, micro_batch, threads, leaves);
+  MemoryOfRank memory = memory_of_rank(spec, training, update, micro_batch, threads, leaves);
+  if (spec.mode == Mode::local)
+    add_replicas(memory, static_cast<std::size_t>((spec.local.replicas + ranks - 1) / ranks), static_cast<std::size_t>(threads));
   const bool json = config.get<std::string>("format") == "json";
   if (json) {
     nlohmann::ordered_json report{{"model", spec.task.model},

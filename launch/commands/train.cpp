@@ -125,12 +125,20 @@ Command train_command() {
             .summary = "train a model on any number of ranks",
             .usage = "train --config=FILE [--run=NAME] [--resume=latest] [--SECTION.OPTION=VALUE ...]",
             .description =
-                "Trains by synchronous data parallelism. The batch is cut into virtual-workers micro-batches, whatever "
+                "Trains by synchronous data parallelism, unless --mode says otherwise. The batch is cut into virtual-workers micro-batches, whatever "
                 "the number of ranks and threads, and their gradients are summed in a fixed order: 1, 2, 3 or 4 ranks, a "
                 "crash and a resume on another number of ranks give the same bits.\n\n"
                 "Everything goes into one folder, RUNS/NAME: config.cfg (as used), metrics.jsonl, status.json and "
                 "checkpoints/. --resume=latest goes on from the newest checkpoint that verifies, or begins afresh where "
                 "there is none, so one command line serves the first start and every requeue.\n\n"
+                "--mode=local is local SGD: --replicas=K models, the same on any number of ranks up to K, each take their share "
+                "of every batch and update themselves; after every --average-every=k steps, and where an epoch ends, they become "
+                "their average (parameters, optimizer slots, batch-norm statistics). --local-from=EPOCH trains synchronously "
+                "before. Only averages are saved, audited and evaluated: what falls due in between, signals too, waits for the "
+                "next one.\n\n"
+                "--mode=model puts each tower of a network with two (alexnet) on a rank of its own, ranks 2p and 2p+1 having "
+                "the same micro-batches: what the other one makes travels where towers cross. The bits are those of --mode=sync "
+                "on any number of ranks, and runs may change between the two; one rank holds both towers.\n\n"
                 "Signals: SIGUSR1 writes a checkpoint and goes on; SIGUSR2, SIGTERM and SIGINT write one and end with "
                 "status 75.\n\n"
                 "Exit status: 0 done, 1 failed while running, 2 wrong usage or config, 3 bad data, 75 stopped by a signal "
@@ -138,6 +146,8 @@ Command train_command() {
                 inject_help(),
             .examples = "convoy train --config=experiments/lenet/fashion-mnist.cfg\n"
                         "mpirun -n 4 convoy train --config=experiments/lenet/fashion-mnist.cfg --run=four --resume=latest\n"
+                        "mpirun -n 4 convoy train --config=my.cfg --mode=local --replicas=4 --average-every=8\n"
+                        "mpirun -n 2 convoy train --config=experiments/alexnet/imagenet.cfg --mode=model\n"
                         "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",
             .check = check_run,
             .run_on_ranks = train}}};

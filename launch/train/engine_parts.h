@@ -9,6 +9,10 @@ namespace convoy {
 
 std::unique_ptr<StepEngine> make_host_engine(const TrainingGraph& training, const UpdateGraph& update,
                                              const Backend& backend, StateMemory& memory, const EngineOptions& options);
+std::unique_ptr<StepEngine> make_local_engine(const TrainingGraph& training, const UpdateGraph& update,
+                                              const Backend& backend, StateMemory& memory, const EngineOptions& options);
+std::unique_ptr<StepEngine> make_tower_engine(const TrainingGraph& training, const Backend& backend, StateMemory& memory,
+                                              const EngineOptions& options);
 std::unique_ptr<StepEngine> make_device_engine(const TrainingGraph& training, const UpdateGraph& update,
                                                const Backend& backend, StateMemory& memory, const EngineOptions& options);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 namespace convoy {
 namespace {
@@ -39,17 +41,20 @@ std::string find_not_finite(StepEngine& engine, const ModelState& state, const D
   const std::vector<NotFinite> found = engine.replay(step, loader);
   nlohmann::json mine = nlohmann::json::array();
   for (const NotFinite& each : found)
-    mine.push_back({each.leaf, sentence_of(each, data, std::to_string(world.rank()))});
+    mine.push_back({each.leaf, each.place, sentence_of(each, data, std::to_string(world.rank()))});
   world.at("the replay of the step that was not finite", step + 1);
-  std::vector<std::pair<int, std::string>> all;
+  std::vector<std::tuple<int, int, std::string>> all;
+  std::set<int> leaves;
   for (const std::string& text : world.all_gather_strings(mine.dump()))
-    for (const auto& each : nlohmann::json::parse(text)) all.emplace_back(each[0].get<int>(), each[1].get<std::string>());
+    for (const auto& each : nlohmann::json::parse(text)) {
+      all.emplace_back(each[0].get<int>(), each[1].get<int>(), each[2].get<std::string>());
+      leaves.insert(each[0].get<int>());
+    }
   if (all.empty())
     return "no micro-batch gives such a value when the step is replayed: their sum overflowed, or a bit flipped in "
            "memory or on the wire";
-  const auto& first = *std::min_element(all.begin(), all.end());
-  return all.size() == 1 ? first.second
-                         : fmt::format("{}; {} micro-batches of the step have such values", first.second, all.size());
+  const std::string& first = std::get<2>(*std::min_element(all.begin(), all.end()));
+  return leaves.size() == 1 ? first : fmt::format("{}; {} micro-batches of the step have such values", first, leaves.size());
 }
 
 }  // namespace convoy

@@ -1,6 +1,7 @@
 #include "launch/train/not_finite.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -43,6 +44,15 @@ std::optional<NotFinite> not_finite_in(const Graph& graph, Value value, const vo
     found.index = batch.indices[row];
   }
   return found;
+}
+
+bool all_finite(const std::vector<float*>& buckets, const std::vector<std::int64_t>& elements) {
+  constexpr std::uint32_t kInfinity = 0x7f800000, kMagnitude = 0x7fffffff;
+  std::uint32_t largest = 0;
+  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
+    for (std::int64_t at = 0; at < elements[bucket]; ++at)
+      largest = std::max(largest, std::bit_cast<std::uint32_t>(buckets[bucket][at]) & kMagnitude);
+  return largest < kInfinity;
 }
 
 void fill_with_nan(void* data, std::int64_t elements, DType dtype) {

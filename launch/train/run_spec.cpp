@@ -117,6 +117,23 @@ std::string describe(const OptimizerOptions& o, const Config& config) {
   return text;
 }
 
+/// Throws UsageError for a run that ends where the replicas are not one model.
+LocalRule local_rule_of(const Config& config, const RunSpec& spec) {
+  const double first = config.get<double>("local-from") * static_cast<double>(spec.samples) / static_cast<double>(spec.batch);
+  const LocalRule rule{.replicas = config.get<int>("replicas"),
+                       .average_every = config.get<std::int64_t>("average-every"),
+                       .first_step = static_cast<std::int64_t>(std::ceil(first)),
+                       .batch = spec.batch,
+                       .samples = spec.samples};
+  if (rule.is_one_model_after(spec.last_step)) return rule;
+  std::int64_t below = spec.last_step, above = spec.last_step;
+  while (below > 0 && !rule.is_one_model_after(below)) --below;
+  while (!rule.is_one_model_after(above)) ++above;
+  throw UsageError(fmt::format("train.steps = {} ends the run between two averages of its replicas (average-every = {}); the nearest "
+                               "legal values are train.steps = {}{}",
+                               spec.last_step, rule.average_every, below > 0 ? fmt::format("{} or ", below) : "", above));
+}
+
 Seeds seeds_of(const Config& config) {
   return {config.get<std::uint64_t>("seed.init"), config.get<std::uint64_t>("seed.order"),
           config.get<std::uint64_t>("seed.augment"), config.get<std::uint64_t>("seed.dropout")};
@@ -205,6 +222,11 @@ RunSpec make_run_spec(const Config& config, const DatasetInfo& info) {
   spec.bucket_bytes = static_cast<std::size_t>(config.get<std::int64_t>("distributed.bucket-bytes"));
   if (config.get<std::string>("reduction-dtype") == "bf16") spec.gradient_sums = SumRounding::bf16;
   spec.threads_per_micro_batch = config.get<int>("device.threads-per-micro-batch");
+  if (config.get<std::string>("mode") == "model") spec.mode = Mode::model;
+  if (config.get<std::string>("mode") == "local" && spec.samples != kSamplesUnknown) {
+    spec.mode = Mode::local;
+    spec.local = local_rule_of(config, spec);
+  }
   return spec;
 }
 
@@ -270,6 +292,9 @@ RunRecord make_run_record(const Config& config, const RunSpec& spec, const Datas
   if (spec.task.label_smoothing > 0) record["label-smoothing"] = fmt::format("{}", spec.task.label_smoothing);
   if (const auto init = config.get<std::string>("train.init"); !init.empty()) record["init"] = init;
   if (const auto frozen = config.get<std::string>("freeze"); !frozen.empty()) record["freeze"] = frozen;
+  if (spec.mode == Mode::local)
+    record["local"] = fmt::format("replicas={} average-every={} first-step={}", spec.local.replicas, spec.local.average_every,
+                                  spec.local.first_step);
   record["augment"] = describe(spec.augment);
   if (data.has_views && !data.encoding.empty()) record["data.decoder"] = decoder_version(data.encoding);
   if (const auto shorter = config.get<std::int64_t>("data.resize-short"); shorter > 0)

@@ -16,6 +16,7 @@
 #include "io/loader.h"
 #include "launch/config.h"
 #include "launch/train/devices.h"
+#include "launch/train/modes.h"
 
 namespace convoy {
 
@@ -42,6 +43,8 @@ struct RunSpec {
   std::size_t bucket_bytes = 0;
   SumRounding gradient_sums = SumRounding::none;  // --reduction-dtype
   int threads_per_micro_batch = 1;
+  Mode mode = Mode::sync;
+  LocalRule local;                 // Mode::local
 };
 
 DatasetOptions dataset_options(const Config& config, Split split);

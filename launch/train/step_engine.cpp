@@ -113,6 +113,17 @@ std::unique_ptr<StepEngine> make_step_engine(const TrainingGraph& training, cons
   if (!backend.device().is_host() && !batch_sum_elements(training).empty())
     throw UsageError("model.batch-norm = global is computed on the cpu only: micro-batches meet within a step, which the "
                      "programs of a device do not; give --device=cpu, or model.batch-norm = micro-batch");
+  if (options.mode == Mode::local) {
+    if (!backend.device().is_host())
+      throw UsageError("mode = local is computed on the cpu only: the replicas of a rank share its cores; give --device=cpu, or "
+                       "--mode=sync");
+    return make_local_engine(training, update, backend, memory, options);
+  }
+  if (options.mode == Mode::model && options.tower >= 0) {
+    if (!backend.device().is_host())
+      throw UsageError("mode = model exchanges what towers make on the cpu only; give --device=cpu, or start one rank");
+    return make_tower_engine(training, backend, memory, options);
+  }
   return backend.device().is_host() ? make_host_engine(training, update, backend, memory, options)
                                     : make_device_engine(training, update, backend, memory, options);
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/backend/backend.h"
@@ -23,9 +24,11 @@
 #include "distributed/reduction.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
+#include "launch/train/modes.h"
 #include "launch/train/not_finite.h"
 #include "launch/train/state_memory.h"
 #include "launch/train/step_times.h"
+#include "launch/train/traffic.h"
 
 namespace convoy {
 
@@ -83,6 +86,18 @@ struct KeptScalars {
 };
 
 struct EngineOptions {
+  Mode mode = Mode::sync;
+  LocalRule local = {};            // Mode::local
+  int first_replica = 0, last_replica = 1;  // of this rank
+  int tower = -1;                  // Mode::model: of this rank; -1: it has all
+  std::size_t bucket_bytes = 0;    // Mode::model: as in build_training_graph
+  SumRounding gradient_sums = SumRounding::none;
+  /// An update graph of the same optimizer for other gradients, and for batches of so many micro-batches.
+  std::function<UpdateGraph(const TrainingGraph& training, std::int64_t micro_batches)> make_update = {};
+  /// Mode::model, hosts: an exchange of towers (place_towers.h) within the program that computes micro-batch `leaf`.
+  std::function<void(const Program& program, int leaf, int exchange)> exchange = {};
+  /// Hosts: by value id, where its op stands in the program of all towers; null: where it stands in the graph.
+  const std::vector<int>* made_at = nullptr;
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   int virtual_workers = 1;
   int threads = 1;                 // hosts: of the rank; a device has one
@@ -116,11 +131,17 @@ class StepEngine {
   /// Updates happen again. Nothing may be under way, here and below.
   virtual void go_on() = 0;
 
+  /// Whether the state after so many steps is one model on all ranks, which can be saved, audited and evaluated.
+  virtual bool is_one_model_after(std::int64_t) const { return true; }
+  /// Where that is so: it comes to where programs find it (StateMemory). Collective.
+  virtual void gather_state() {}
+
   /// Runs this rank's micro-batches of one step again and looks at all that every op writes. Reduces nothing, and counts no
   /// sample. One entry for each micro-batch that has a value that is not finite.
   virtual std::vector<NotFinite> replay(std::int64_t step, Loader& loader) = 0;
 
-  /// The host's tensors (StateMemory::state) become those of the device, and the other way round.
+  /// The host's tensors (StateMemory::state) become those of the device, and the other way round. Collective. Where the state
+  /// is not one model, the host's stay those of the last one that was.
   virtual void read_state() = 0;
   virtual void write_state() = 0;
   virtual KeptScalars kept_scalars() = 0;
@@ -128,6 +149,8 @@ class StepEngine {
 
   /// What a rank takes for the model's state, programs, buckets and reduction, where it computes.
   virtual std::size_t memory_bytes() const = 0;
+  /// None where nobody counts it.
+  virtual std::optional<Traffic> traffic() const { return std::nullopt; }
   /// Times every op from now on (Program::op_seconds of programs()).
   virtual void set_profile(bool on) = 0;
   virtual std::vector<const Program*> programs() const = 0;  // micro-batch programs, one a thread

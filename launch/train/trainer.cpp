@@ -10,6 +10,7 @@
 #include "core/trace/trace.h"
 #include "distributed/agreement.h"
 #include "launch/check.h"
+#include "launch/check_mode.h"
 #include "launch/layer_options.h"
 #include "launch/train/plans.h"
 #include "launch/train/signals.h"
@@ -63,9 +64,15 @@ void Trainer::open_data() {
 void Trainer::build_graphs() {
   training_ = build_training_graph(spec_.task, spec_.bucket_bytes, spec_.gradient_sums);
   check_layer_options(config_, training_.graph);
+  check_towers(config_, training_.graph);
   spec_.optimizer.rate_factors = rate_factors(config_, training_.graph);
-  update_ = build_update_graph(training_.graph, training_.gradients, spec_.optimizer, spec_.virtual_workers,
-                               guard_options(training_, scales_loss(training_)));
+  update_ = make_update(training_, spec_.virtual_workers);
+}
+
+/// For batches of so many micro-batches.
+UpdateGraph Trainer::make_update(const TrainingGraph& training, std::int64_t micro_batches) const {
+  return build_update_graph(training.graph, training.gradients, spec_.optimizer, micro_batches,
+                            guard_options(training, scales_loss(training)));
 }
 
 /// Collective.
@@ -96,12 +103,22 @@ void Trainer::build_engine() {
 }
 
 void Trainer::build_programs() {
-  const auto [first, last] = share_of(team_.rank(), team_.size(), 0, spec_.virtual_workers);
+  const auto [first, last] = leaves();
+  const auto [first_replica, last_replica] = share_of(team_.rank(), team_.size(), 0, spec_.local.replicas);
   threads_ = backend_->device().is_host()
                  ? threads_for(config_.get<int>("device.threads"),
                                std::max(usable_cores() / spec_.threads_per_micro_batch, 1), team_.ranks_on_host(), last - first)
                  : 1;
-  EngineOptions options{.first_leaf = first,
+  EngineOptions options{.mode = spec_.mode,
+                        .local = spec_.local,
+                        .first_replica = first_replica,
+                        .last_replica = last_replica,
+                        .tower = spec_.mode == Mode::model && team_.size() > 1 ? team_.rank() % 2 : -1,
+                        .bucket_bytes = spec_.bucket_bytes,
+                        .gradient_sums = spec_.gradient_sums,
+                        .make_update = [this](const TrainingGraph& training,
+                                              std::int64_t micro_batches) { return make_update(training, micro_batches); },
+                        .first_leaf = first,
                         .last_leaf = last,
                         .virtual_workers = spec_.virtual_workers,
                         .threads = threads_,
@@ -128,9 +145,14 @@ void Trainer::start_loader() {
   loader_ = make_loader(begun_, spec_.last_step, config_.get<int>("data.threads"));
 }
 
+/// This rank's micro-batches.
+std::pair<int, int> Trainer::leaves() const {
+  return leaves_of_rank(spec_.mode, spec_.local, team_.rank(), team_.size(), spec_.virtual_workers);
+}
+
 /// Of this rank's micro-batches of the steps [first, last).
 std::unique_ptr<Loader> Trainer::make_loader(std::int64_t first_step, std::int64_t last_step, int threads) const {
-  const auto [first, last] = share_of(team_.rank(), team_.size(), 0, spec_.virtual_workers);
+  const auto [first, last] = leaves();
   const TrainingStream stream{.order_seed = spec_.seeds.order,
                               .order = spec_.order,
                               .augment = spec_.augment,
@@ -162,7 +184,21 @@ Standing Trainer::standing() const {
           .loss_scale = loss_scale_};
 }
 
+/// Whether something that needs one model falls to this step: its own, or what fell to steps before it that had none.
+bool Trainer::falls_to(std::int64_t step, const std::function<bool(std::int64_t)>& is_due) const {
+  if (!engine_->is_one_model_after(step)) return false;
+  do {
+    if (is_due(step)) return true;
+    --step;
+  } while (step > 0 && !engine_->is_one_model_after(step));
+  return false;
+}
+
 bool Trainer::save_is_due(std::int64_t step) const {
+  return falls_to(step, [this](std::int64_t at) { return save_is_wanted(at); });
+}
+
+bool Trainer::save_is_wanted(std::int64_t step) const {
   const auto every_steps = config_.get<std::int64_t>("checkpoint.every-steps");
   const auto every_epochs = config_.get<std::int64_t>("checkpoint.every-epochs");
   const std::int64_t epoch = (step - 1) * spec_.batch / spec_.samples;
@@ -172,13 +208,17 @@ bool Trainer::save_is_due(std::int64_t step) const {
 
 bool Trainer::audit_is_due(std::int64_t step) const {
   const auto every = config_.get<std::int64_t>("train.audit-every");
-  return every && step % every == 0;
+  return falls_to(step, [every](std::int64_t at) { return every && at % every == 0; });
+}
+
+bool Trainer::flip_is_due(std::int64_t step) const {
+  return chaos_ && falls_to(step, [this](std::int64_t at) { return chaos_->flips_after(at); });
 }
 
 /// Whether the state after `step` steps is looked at, so that no later one may have begun.
 bool Trainer::stands_still_after(std::int64_t step) const {
   return save_is_due(step) || audit_is_due(step) || step == epoch_end((step - 1) * spec_.batch / spec_.samples) ||
-         (chaos_ && chaos_->flips_after(step));
+         flip_is_due(step);
 }
 
 /// As far ahead as the engine goes, but not past a step after which the run stands still.
@@ -223,13 +263,13 @@ Trainer::StepOutcome Trainer::end_step() {
     progress_->add_overflow();  // of the scaled loss: the next step has a smaller scale
   }
   if (result.applied) {
-    if (chaos_ && chaos_->flips_after(step_ + 1)) flip_bits();
+    if (flip_is_due(step_ + 1)) flip_bits();
     progress_->add(result.loss, result.weight, result.top1, result.parts.input, result.parts.communication);
   }
   ledgers_->add(result.ledgers);
   ++step_;
   stragglers_->times().add(result.parts, result.seconds, result.arrival_ns);
-  if (engine_->under_way() == 0) {
+  if (engine_->under_way() == 0 && engine_->is_one_model_after(step_)) {
     outcome.checkpoint = std::exchange(checkpoint_asked_, false);
     outcome.stop = stop_asked_;
   }
@@ -238,7 +278,10 @@ Trainer::StepOutcome Trainer::end_step() {
 
 void Trainer::flip_bits() {
   engine_->read_state();
-  chaos_->after_update(step_ + 1, state_);
+  falls_to(step_ + 1, [this](std::int64_t at) {
+    chaos_->after_update(at, state_);
+    return false;  // all of them
+  });
   engine_->write_state();
 }
 
@@ -246,6 +289,7 @@ bool Trainer::evaluate_validation() {
   if (!validation_data_) return false;
   const trace::Doing evaluating(trace::Activity::evaluate, "the validation split");
   const std::int64_t begin = monotonic_ns();
+  engine_->gather_state();
   const EvaluationResult result = evaluator_->run(*validation_data_, all_);
   const double seconds = 1e-9 * static_cast<double>(monotonic_ns() - begin);
   const double epoch = exact_epoch(step_);
@@ -305,7 +349,15 @@ bool Trainer::evaluation_is_pending() const {
   return newest.is_null() || newest["step"] != step_;
 }
 
+/// Collective. In this life. The library's own all-reduce tells nobody what it sends.
+void Trainer::tell_traffic() {
+  const std::optional<Traffic> own = engine_->traffic();
+  if (!own || all_.size() == 1 || begun_ == first_step_ || config_.get<std::string>("reduction") == "fast") return;
+  progress_->say("traffic", sentence_of(sum_over_ranks(*own, all_, step_), all_.size(), begun_ - first_step_));
+}
+
 int Trainer::run() {
+  first_step_ = begun_;
   mark_standing();
   if (evaluation_is_pending() || save_at_once_) {
     save(evaluation_is_pending() && evaluate_validation());
@@ -327,6 +379,7 @@ int Trainer::run() {
       return 75;
     }
   }
+  tell_traffic();
   if (folder_) {
     folder_->write_status(status(0, done_reason(), -1));
     if (const std::int64_t overflows = progress_->overflows(); overflows > 0)

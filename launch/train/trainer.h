@@ -56,6 +56,7 @@ class Trainer final : public ModelTrainer {
   int threads_ = 1;
   std::int64_t step_ = 0;          // steps done: their results were taken
   std::int64_t begun_ = 0;         // steps that the engine was ordered
+  std::int64_t first_step_ = 0;    // of this life
   double rate_ = 0, loss_scale_ = 1;  // of the last step done
   Requests asked_again_{};         // this rank's, by steps that were given up
   bool checkpoint_asked_ = false, stop_asked_ = false;  // by any rank; seen to where no step is under way
@@ -80,6 +81,8 @@ class Trainer final : public ModelTrainer {
 
   void open_data();
   void build_graphs();
+  UpdateGraph make_update(const TrainingGraph& training, std::int64_t micro_batches) const;
+  std::pair<int, int> leaves() const;
   void make_faults();
   void look_for_checkpoint();
   void build_engine();
@@ -98,7 +101,10 @@ class Trainer final : public ModelTrainer {
     bool checkpoint = false, stop = false;  // asked for by a signal
     bool rewound = false;                   // the step was not finite: the run stands at an earlier one now
   };
+  bool falls_to(std::int64_t step, const std::function<bool(std::int64_t)>& is_due) const;
   bool save_is_due(std::int64_t step) const;
+  bool save_is_wanted(std::int64_t step) const;
+  bool flip_is_due(std::int64_t step) const;
   bool audit_is_due(std::int64_t step) const;
   bool stands_still_after(std::int64_t step) const;
   void begin_steps();
@@ -113,6 +119,7 @@ class Trainer final : public ModelTrainer {
   void audit();
   void finish_step(const StepOutcome& outcome);
   void start_saver();
+  void tell_traffic();
   bool evaluate_validation();
   bool evaluation_is_pending() const;
   std::int64_t last_epoch() const;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <span>
 
+#include "core/graph/place_towers.h"
 #include "launch/train/engine_parts.h"
 
 namespace convoy {
@@ -32,10 +33,11 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const 
   if (const Value scale = training_.graph.find("loss_scale"); scale.exists())
     lane->program->bind_memory(scale, const_cast<void*>(options_.loss_scale));  // only read
   Lane* self = lane.get();
-  lane->program->set_external([self](const ExternalAttributes& call) {
+  lane->program->set_external([this, self](const ExternalAttributes& call) {
+    if (call.name == kTowerExchange) return options_.exchange(*self->program, self->current_leaf, call.index);
     if (!self->reducer) return;
     const auto bucket = static_cast<std::size_t>(call.index);
-    self->reducer->bucket_ready(self->current_leaf, call.index, self->buckets[bucket].values<float>().data());
+    self->reducer->bucket_ready(self->current_leaf + offset_, call.index, self->buckets[bucket].values<float>().data());
   });
   if (options_.batch_sums)
     lane->program->set_batch_sum([self, sums = options_.batch_sums](int index, const void* part, void* sum, std::int64_t) {
@@ -68,15 +70,16 @@ void Workers::observe(Lane& lane, std::vector<NotFinite>* found) {
   lane.program->set_observer([this, &lane, found](int index, std::span<const Value> written) {
     const Op& op = lane.program->graph().ops()[static_cast<std::size_t>(index)];
     if (options_.poison && op.kind == OpKind::prepare) poison(lane, op.outputs.front());
-    if (!found) return true;
+    if (!found || (!found->empty() && found->back().leaf == lane.current_leaf)) return true;
     for (Value value : written) {
       const auto bad = not_finite_in(lane.program->graph(), value, lane.program->memory(value), *lane.batch);
       if (!bad) continue;
       found->push_back(*bad);
       found->back().leaf = lane.current_leaf;
+      found->back().place = options_.made_at ? options_.made_at->at(static_cast<std::size_t>(value.id)) : index;
       found->back().op = op_def(op.kind).name;
       found->back().layer = op.layer;
-      return false;
+      return options_.exchange != nullptr;  // where another rank waits for what comes later, the program runs to its end
     }
     return true;
   });

@@ -25,6 +25,8 @@ struct WorkersOptions {
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   BatchSums* batch_sums = nullptr;    // where the programs ask for sums over the batch; each micro-batch then has a thread
   const void* loss_scale = nullptr;   // f32 [1], read by micro-batch programs whose loss is scaled
+  std::function<void(const Program& program, int leaf, int exchange)> exchange;  // EngineOptions
+  const std::vector<int>* made_at = nullptr;
   /// Fault injection: whether the sample of this id is to become NaN after `prepare`. Null: none. Any thread.
   std::function<bool(std::int64_t id)> poison;
   /// Fault injection: called by every thread once a step, inside what counts as the wait for its first samples, and
@@ -37,6 +39,8 @@ class Workers {
   /// `training` must outlive this object.
   Workers(const TrainingGraph& training, const Backend& backend, const StateMemory& memory, const WorkersOptions& options);
 
+  /// From now on the micro-batch first_leaf is the reducer's leaf `leaf`, and so on. At first it is first_leaf.
+  void reduce_as(int leaf) { offset_ = leaf - options_.first_leaf; }
   /// Runs this rank's micro-batches of one step and hands their buckets to `reducer`. `asked` is written into the first
   /// leaf of this rank. Rethrows the first exception of a thread.
   void run_step(std::int64_t step, Loader& loader, GradientReducer& reducer, const Requests& asked);
@@ -69,6 +73,7 @@ class Workers {
   };
   const TrainingGraph& training_;
   WorkersOptions options_;
+  int offset_ = 0;                 // of the reducer's leaves
   std::vector<std::unique_ptr<Lane>> lanes_;
   ThreadTeam team_;
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "launch/check_mode.h"
 #include "launch/expect_message.h"
 
 namespace convoy {

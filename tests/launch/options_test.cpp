@@ -134,7 +134,6 @@ TEST(CheckedValue, SuggestsTheNearestChoice) {
 TEST(CheckedValue, RefusesPlainlyWhatThisBuildDoesNotHave) {
   EXPECT_USAGE_ERROR(checked_value(*find_option("train", "device"), "gpu", "x"), "say cuda", "cpu");
   EXPECT_USAGE_ERROR(checked_value(*find_option("train", "precision"), "fp64", "x"), "32 bits or fewer");
-  EXPECT_USAGE_ERROR(checked_value(*find_option("train", "mode"), "async", "x"), "sync and ensemble only");
 }
 
 TEST(CheckedValue, ReadsListsOfNumbers) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/tensor/error.h"
+#include "launch/option_uses.h"
 #include "launch/options.h"
 
 namespace convoy {
@@ -58,10 +59,6 @@ AsyncOptions async_options(const Config& config) {
 
 namespace {
 
-bool differs(const Config& config, const char* option) {
-  return config.get<std::string>(option) != find_option(config.command(), option)->value;
-}
-
 /// An option, and what of it an asynchronous run cannot do.
 struct Impossible {
   const char* option;
@@ -79,14 +76,13 @@ constexpr Impossible kImpossible[] = {
 }  // namespace
 
 void check_async(const Config& config) {
-  // Of an ensemble the configs of its members are looked at, whose mode is member-mode.
-  if (config.get<std::string>("mode") == "ensemble" && config.get<std::string>("member-mode") == "async") return;
+  if (config.get<std::string>("mode") == "ensemble") return;  // its members' configs are looked at
   if (!is_async(config)) {
     for (const char* option : {"servers", "fetch-every", "push-every", "pull", "max-clock-gap", "staleness-scaling", "delay-compensation"})
-      if (differs(config, option))
+      if (is_set(config, option))
         throw UsageError(fmt::format("{} = {} belongs to mode = async, but mode = {}", option, config.get<std::string>(option),
                                      config.get<std::string>("mode")));
-    if (find_option(config.command(), "replay") && differs(config, "replay"))
+    if (find_option(config.command(), "replay") && is_set(config, "replay"))
       throw UsageError("--replay repeats an asynchronous run; give its options too: --mode=async ...");
     return;
   }
@@ -95,7 +91,7 @@ void check_async(const Config& config) {
     throw UsageError(fmt::format("backup-workers = {} belongs to mode = sync: asynchronous workers wait for nobody", options.backup));
   if (options.backup > 0)
     for (const char* option : {"fetch-every", "push-every", "pull", "max-clock-gap", "staleness-scaling", "delay-compensation"})
-      if (differs(config, option))
+      if (is_set(config, option))
         throw UsageError(fmt::format("{} = {} belongs to mode = async, but backup workers are of mode sync", option,
                                      config.get<std::string>(option)));
   for (const Impossible& each : kImpossible)
@@ -104,7 +100,7 @@ void check_async(const Config& config) {
   if (config.get<double>("optim.clip-norm") > 0)
     throw UsageError("optim.clip-norm cannot be had with parameter servers: servers own slices, and nobody knows the whole norm; "
                      "optim.clip-value can");
-  if (differs(config, "train.audit-every") && config.get<std::int64_t>("train.audit-every") > 0)
+  if (is_set(config, "train.audit-every") && config.get<std::int64_t>("train.audit-every") > 0)
     throw UsageError("train.audit-every: parameters are kept once, so that there are no copies to compare");
   if (options.rounds() && config.get<std::string>("on-nan") == "skip")
     throw UsageError("on-nan = skip leaves single pushes out, but rounds sum all micro-batches of a step (max-clock-gap = 0, backup "
