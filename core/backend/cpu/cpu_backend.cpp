@@ -27,6 +27,7 @@ std::vector<Candidate> candidates(OpKind kind) {
               {"onednn", bind_conv_onednn},
               {"loop", bind_conv_loop}};
     case OpKind::dense:
+      return {{"rows", bind_dense_rows}, {"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights:
       return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};

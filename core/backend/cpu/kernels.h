@@ -15,6 +15,7 @@ Bound bind_conv_small(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_onednn_bf16(const OpDesc& op, int threads, std::string* reason);
+Bound bind_dense_rows(const OpDesc& op, int threads, std::string* reason);  // forward, few samples
 Bound bind_dense_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_prepare(const OpDesc& op, int threads, std::string* reason);
 Bound bind_pool(const OpDesc& op, int threads, std::string* reason);
