@@ -1,7 +1,9 @@
 // The engine of a host: threads with a micro-batch program each, and a reducer that exchanges while they compute. A step is
 // over when begin() returns.
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/ops/guard_math.h"
@@ -13,6 +15,28 @@
 
 namespace convoy {
 namespace {
+
+/// By bucket: no op of the micro-batch program reads a leaf in it behind the call that hands it in, as the backward of batch
+/// norm reads the moments.
+std::vector<bool> lendable_buckets(const TrainingGraph& training) {
+  std::vector<bool> lendable(static_cast<std::size_t>(training.buckets.buckets()), true);
+  std::map<int, int> bucket_of;  // by value
+  for (const LeafSlot& slot : training.buckets.slots) bucket_of[slot.value.id] = slot.bucket;
+  std::set<int> handed_in;
+  for (const Op& op : training.graph.ops()) {
+    if (op.kind == OpKind::external) {
+      handed_in.insert(op.as<ExternalAttributes>().index);
+      continue;
+    }
+    for (const Value input : op.inputs) {
+      const auto leaf = bucket_of.find(input.id);
+      if (leaf == bucket_of.end()) continue;
+      if (handed_in.contains(leaf->second)) lendable[static_cast<std::size_t>(leaf->second)] = false;
+      if (op.kind == OpKind::reshape) bucket_of[op.outputs.front().id] = leaf->second;  // the same memory
+    }
+  }
+  return lendable;
+}
 
 class HostEngine final : public StepEngine {
  public:
@@ -34,6 +58,7 @@ class HostEngine final : public StepEngine {
                        .first_leaf = options.first_leaf,
                        .last_leaf = options.last_leaf,
                        .batch_sums = batch_sums_.get(),
+                       .lends = lends_,
                        .loss_scale = &scalars()[kLossScaleFloat],
                        .poison = options.poison,
                        .before_input = options.before_input,
@@ -48,6 +73,7 @@ class HostEngine final : public StepEngine {
                                     .bucket_elements = bucket_elements(training_),
                                     .rounding = training_.buckets.rounding,
                                     .threads = options_.threads,
+                                    .lends = lends_,
                                     .before_exchange = options_.before_exchange});
   }
 
@@ -142,6 +168,7 @@ class HostEngine final : public StepEngine {
   const StateMemory& memory_;
   Tensor scalars_;
   Program program_;  // the update
+  const std::vector<bool> lends_ = lendable_buckets(training_);
   std::unique_ptr<BatchSums> batch_sums_;  // null where nobody asks for them
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<GradientReducer> reducer_;
