@@ -24,6 +24,14 @@ FloatBuffer::FloatBuffer(std::size_t count) {
   std::memset(data_.get(), 0, bytes);  // the pages are taken here, not in the first step
 }
 
-void FloatBuffer::Free::operator()(float* data) const { std::free(data); }
+FloatBuffer FloatBuffer::lent(float* data) {
+  FloatBuffer buffer;
+  buffer.data_ = {data, Free(true)};
+  return buffer;
+}
+
+void FloatBuffer::Free::operator()(float* data) const {
+  if (!lent) std::free(data);
+}
 
 }  // namespace convoy

@@ -12,11 +12,17 @@ class FloatBuffer {
  public:
   FloatBuffer() = default;
   explicit FloatBuffer(std::size_t count);
+  /// Somebody else's floats, which are not freed here.
+  static FloatBuffer lent(float* data);
+  bool is_lent() const { return data_.get_deleter().lent; }
   float* data() const { return data_.get(); }
   explicit operator bool() const { return data_ != nullptr; }
 
  private:
   struct Free {
+    bool lent;
+    Free() : lent(false) {}
+    explicit Free(bool is_lent) : lent(is_lent) {}
     void operator()(float* data) const;
   };
   std::unique_ptr<float[], Free> data_;

@@ -11,22 +11,24 @@ namespace convoy {
 namespace {
 
 /// Most sums alive while one thread hands in [begin, end) in ascending order: what is complete after k leaves
-/// are the largest subtrees inside [begin, begin + k).
-std::size_t most_alive(int begin, int end, int leaves) {
+/// are the largest subtrees inside [begin, begin + k). Behind a last leaf that is lent, no more than before it.
+std::size_t most_alive(int begin, int end, int leaves, bool lends) {
   std::size_t most = 0;
-  for (int k = begin + 1; k <= end; ++k) most = std::max(most, subtrees_inside(begin, k, leaves).size());
+  for (int k = begin + 1; k <= end - (lends ? 1 : 0); ++k) most = std::max(most, subtrees_inside(begin, k, leaves).size());
   return most;
 }
 
 }  // namespace
 
-LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding)
+LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding,
+                     bool lends)
     : begin_(begin), end_(end), elements_(elements), rounding_(rounding), arrived_(static_cast<std::size_t>(end - begin)) {
   for (const Subtree& subtree : subtrees_inside(begin, end, leaves)) roots_.push_back(add_nodes(subtree));
   incomplete_roots_ = static_cast<int>(roots_.size());
+  lends = lends && rounding == SumRounding::none;  // lend_leaf
   for (int t = 0; t < threads; ++t) {
     const auto [first, last] = share_of(t, threads, begin, end);
-    buffers_ += most_alive(first, last, leaves);
+    buffers_ += most_alive(first, last, leaves, lends);
   }
   for (std::size_t i = 0; i < buffers_; ++i) free_.emplace_back(elements_);
 }
@@ -54,13 +56,20 @@ int LocalSums::add_nodes(const Subtree& tree) {
 void LocalSums::clear() {
   const std::lock_guard lock(mutex_);
   for (Node& node : nodes_) {
-    if (node.sum) free_.push_back(std::exchange(node.sum, FloatBuffer()));
+    if (node.sum) put_free(std::exchange(node.sum, FloatBuffer()));
   }
   std::fill(arrived_.begin(), arrived_.end(), char{0});
   incomplete_roots_ = static_cast<int>(roots_.size());
 }
 
-bool LocalSums::add_leaf(int leaf, const float* data) {
+bool LocalSums::add_leaf(int leaf, const float* data) { return add_leaf(leaf, data, FloatBuffer()); }
+
+/// What is to be rounded is copied all the same.
+bool LocalSums::lend_leaf(int leaf, float* data) {
+  return add_leaf(leaf, data, rounding_ == SumRounding::none ? FloatBuffer::lent(data) : FloatBuffer());
+}
+
+bool LocalSums::add_leaf(int leaf, const float* data, FloatBuffer lent) {
   const int self = leaf < begin_ || leaf >= end_ ? -1 : leaf_nodes_[static_cast<std::size_t>(leaf - begin_)];
   FloatBuffer sum;
   bool sibling_waits = false;
@@ -70,10 +79,10 @@ bool LocalSums::add_leaf(int leaf, const float* data) {
     const Node& node = nodes_[static_cast<std::size_t>(self)];
     sibling_waits = node.parent >= 0 && nodes_[static_cast<std::size_t>(node.sibling)].sum;
     sum = sibling_waits ? std::exchange(nodes_[static_cast<std::size_t>(node.sibling)].sum, FloatBuffer())
-                        : take_free();
+                        : lent ? std::move(lent) : take_free();
   }
   if (!sibling_waits) {
-    store_leaf(data, sum.data(), elements_, rounding_);
+    if (!sum.is_lent()) store_leaf(data, sum.data(), elements_, rounding_);
     return settle(self, std::move(sum));
   }
   const Node& node = nodes_[static_cast<std::size_t>(self)];  // its place in the tree never changes
@@ -110,7 +119,7 @@ bool LocalSums::settle(int node, FloatBuffer sum) {
     if (!nodes_[static_cast<std::size_t>(node)].is_left) std::swap(sum, other);
     add(sum.data(), other.data(), sum.data(), elements_, rounding_);
     const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(other));
+    put_free(std::move(other));
     node = nodes_[static_cast<std::size_t>(node)].parent;
   }
 }
@@ -123,6 +132,11 @@ FloatBuffer LocalSums::take_free() {
   FloatBuffer buffer = std::move(free_.back());
   free_.pop_back();
   return buffer;
+}
+
+/// What was lent goes back to its owner.
+void LocalSums::put_free(FloatBuffer buffer) {
+  if (!buffer.is_lent()) free_.push_back(std::move(buffer));
 }
 
 bool LocalSums::complete() const {

@@ -11,18 +11,20 @@ namespace convoy {
 
 /// Sums leaves [begin, end) of a tree over `leaves` up to the largest subtrees inside. Two siblings that are
 /// complete are summed at once (left + right) into the left one's buffer, so that few buffers live; a leaf that
-/// waits for its sibling is copied. Thread-safe: additions run outside the lock.
+/// waits for its sibling is copied, unless it is lent. Thread-safe: additions run outside the lock.
 class LocalSums {
  public:
   /// `threads` that hand in their shares, each in ascending order: as many buffers as they need are taken here. Leaves
-  /// and sums are rounded as `rounding` says.
-  LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding);
+  /// and sums are rounded as `rounding` says. `lends`: each lends its last leaf.
+  LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding, bool lends = false);
 
   /// Empty again; the sums' buffers are free.
   void clear();
   /// True if by this leaf all subtrees are complete (one call a round says so). Error for a leaf twice or not
   /// ours.
   bool add_leaf(int leaf, const float* data);
+  /// The same where `data` is ours to overwrite until clear().
+  bool lend_leaf(int leaf, float* data);
   bool complete() const;
   /// A leaf that is still missing, or -1.
   int missing_leaf() const;
@@ -40,8 +42,10 @@ class LocalSums {
   };
   int add_nodes(const Subtree& tree);  // returns the root's index
   void check_leaf(int leaf);
+  bool add_leaf(int leaf, const float* data, FloatBuffer lent);
   bool settle(int node, FloatBuffer sum);
   FloatBuffer take_free();
+  void put_free(FloatBuffer buffer);
 
   const int begin_, end_;
   const std::size_t elements_;

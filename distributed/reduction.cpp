@@ -39,7 +39,7 @@ class TreeReducer final : public GradientReducer {
     for (std::size_t bucket = 0; bucket < elements_.size(); ++bucket) {
       const auto elements = static_cast<std::size_t>(elements_[bucket]);
       local_.push_back(std::make_unique<LocalSums>(first, last, options.virtual_workers, elements, options.threads,
-                                                   rounding_[bucket]));
+                                                   rounding_[bucket], bucket < options.lends.size() && options.lends[bucket]));
       names_.push_back(fmt::format("{} {}", options.name, bucket));
       largest.elements = std::max(largest.elements, elements);
       if (rounding_[bucket] != SumRounding::none) largest.rounded = std::max(largest.rounded, elements);
@@ -71,14 +71,12 @@ class TreeReducer final : public GradientReducer {
   }
 
   void bucket_ready(int leaf, int bucket, const float* data) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (error_) std::rethrow_exception(error_);
-    }
-    if (local_.at(static_cast<std::size_t>(bucket))->add_leaf(leaf, data)) {
-      const std::lock_guard lock(mutex_);  // so that the communication thread cannot look and miss the call
-      work_.notify_all();
-    }
+    check_error();
+    if (local_.at(static_cast<std::size_t>(bucket))->add_leaf(leaf, data)) announce();
+  }
+  void lend_bucket(int leaf, int bucket, float* data) override {
+    check_error();
+    if (local_.at(static_cast<std::size_t>(bucket))->lend_leaf(leaf, data)) announce();
   }
 
   void finish() override {
@@ -114,6 +112,17 @@ class TreeReducer final : public GradientReducer {
   }
 
  private:
+  void check_error() const {
+    const std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  /// A bucket's local sums are complete.
+  void announce() {
+    const std::lock_guard lock(mutex_);  // so that the communication thread cannot look and miss the call
+    work_.notify_all();
+  }
+
   /// The communication thread: buckets in the order of their numbers, the same on every rank.
   void communicate() {
     trace::name_thread("communication");

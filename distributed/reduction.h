@@ -37,6 +37,8 @@ struct ReducerOptions {
   int threads = 1;
   /// What a bucket is called while it is waited for, with its number behind.
   std::string name = "gradient bucket";
+  /// By bucket (empty: none): the threads lend it of their last leaves (lend_bucket), which then take no buffers.
+  std::vector<bool> lends = {};
   /// Fault injection: what the communication thread calls before each bucket's exchange. Null: nothing.
   std::function<void(std::int64_t step)> before_exchange = {};
 };
@@ -57,6 +59,8 @@ class GradientReducer {
   /// `data` may be overwritten afterwards. Any thread; each (leaf, bucket) of this rank's leaves once a step,
   /// or Error. Rethrows what ended the communication thread.
   virtual void bucket_ready(int leaf, int bucket, const float* data) = 0;
+  /// The same where `data` is the reducer's, to overwrite too, until the next begin(): nothing is copied.
+  virtual void lend_bucket(int leaf, int bucket, float* data) = 0;
   /// Waits for all buckets. Afterwards, until begin(), result(bucket) holds the tree's root: the same on every
   /// rank. Rethrows what ended the communication thread (PeerError by the communicator's deadline); Error if a
   /// leaf was not handed in by then.

@@ -58,6 +58,8 @@ struct BucketLayout {
   int buckets() const { return static_cast<int>(elements.size()); }
   const LeafSlot& slot_of(Value value) const;
 };
+/// The name of those external ops; their index is the bucket.
+inline constexpr const char* kBucketReady = "bucket_ready";
 BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves, std::size_t bucket_bytes,
                                  const std::vector<Value>& rounded = {});
 

@@ -52,7 +52,7 @@ BucketLayout place_communication(Graph& graph, const std::vector<Value>& leaves,
   // Insert from the back, so that the earlier positions stay valid; producers are renumbered at the end.
   auto& ops = graph.ops();
   for (int bucket = layout.buckets() - 1; bucket >= 0; --bucket) {
-    Op op{OpKind::external, ExternalAttributes{"bucket_ready", bucket}, {}, {}, ""};
+    Op op{OpKind::external, ExternalAttributes{kBucketReady, bucket}, {}, {}, ""};
     for (const LeafSlot& slot : layout.slots)
       if (slot.bucket == bucket) op.inputs.push_back(slot.value);
     ops.insert(ops.begin() + completed_by[static_cast<std::size_t>(bucket)] + 1, std::move(op));

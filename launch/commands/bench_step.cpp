@@ -104,7 +104,7 @@ void print_text(const StepBench& bench, const Measured& measured, const std::str
 int run(const Config& config) {
   const auto backend = make_backend(config, {}, computation_of(config));
   if (const auto path = config.get<std::filesystem::path>("dump"); !path.empty()) {
-    StepBench bench(config, *backend, {.momentum = 0});
+    StepBench bench(config, *backend, {.momentum = 0}, StepBench::Dropout::off);
     const StepDump dump = bench.dump();
     write_step_dump(path, dump);
     fmt::print("{}\n", nlohmann::ordered_json{{"dump", path.string()},
@@ -135,8 +135,8 @@ Action bench_step_action() {
               "GPU's own with --device=cuda). With one micro-batch all threads share it; with "
               "more, each thread has micro-batches of its own. --limits also measures what the machine gives (a large matrix product "
               "and a stream of large arrays, by as many threads) and prints the share: the time of a step each of whose kernels "
-              "runs at the better of the two, over the median. --dump=FILE times nothing: it runs one step of plain gradient descent at rate 1 and writes images, "
-              "labels, loss and the parameters before and after, for another implementation to compute the same. experiments/benchmarks/step_vs_pytorch.py runs it beside "
+              "runs at the better of the two, over the median. --dump=FILE times nothing: it runs one step of plain gradient descent, without dropout, and writes images, "
+              "labels, loss, rate and the parameters before and after, for another implementation to compute the same. experiments/benchmarks/step_vs_pytorch.py runs it beside "
               "PyTorch.",
           .examples = "convoy bench step --model=resnet-20 --batch=128\n"
                       "convoy bench step --model=lenet-5 --input=28x28x1 --virtual-workers=8 --profile",

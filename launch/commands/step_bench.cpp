@@ -60,9 +60,18 @@ Tensor joined(const std::vector<Tensor>& parts) {
   return whole;
 }
 
+/// A power of two, so large that the rounding of a parameter's new value does not hide a small gradient.
+constexpr double kDumpRate = 4096;
+
+/// Dropout layers hand on what they are given.
+void keep_everything(Graph& graph) {
+  for (Op& op : graph.ops())
+    if (op.kind == OpKind::dropout) std::get<DropoutAttributes>(op.attributes).rate = 0;
+}
+
 }  // namespace
 
-StepBench::StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd)
+StepBench::StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd, Dropout dropout)
     : task(bench_task(config)),
       world(make_thread_world(1)),
       batch(config.get<std::int64_t>("batch")),
@@ -77,6 +86,7 @@ StepBench::StepBench(const Config& config, const Backend& backend, const Optimiz
   threads_per_micro_batch = asked ? asked : std::max(all / virtual_workers, 1);
   threads = threads_for(std::max(all / threads_per_micro_batch, 1), all, 1, virtual_workers);
   training = build_training_graph(task, std::size_t{4} << 20);
+  if (dropout == Dropout::off) keep_everything(training.graph);
   if (on_host) threads = host_threads(training, threads, virtual_workers);
   update = build_update_graph(training.graph, training.gradients, sgd, virtual_workers,
                               guard_options(training, scales_loss(training)));
@@ -119,7 +129,8 @@ StepDump StepBench::dump() {
     dump.parameters.push_back(parameter.name);
     dump.before[parameter.name] = state.parameters.at(parameter.name).clone();
   }
-  begin(1);
+  dump.rate = kDumpRate;
+  begin(dump.rate);
   const StepResult result = engine->take();
   if (!result.applied) throw Error("the step was not applied: its gradient is not finite");
   engine->read_state();

@@ -23,12 +23,13 @@ struct StepBench {
   std::int64_t batch = 0, step = 0;
   int virtual_workers = 1, threads = 1, threads_per_micro_batch = 1;
 
+  enum class Dropout { on, off };
   /// From the options of bench step. Throws UsageError where the batch cannot be cut. `backend` outlives it.
-  StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd);
+  StepBench(const Config& config, const Backend& backend, const OptimizerOptions& sgd, Dropout dropout = Dropout::on);
   void begin(double rate = 1e-3);
   /// A device has done all that was begun.
   void finish();
-  /// Runs one step at rate 1: of plain gradient descent, so that the parameters' change is the gradient.
+  /// Runs one step of plain gradient descent, so that the parameters' change over the rate is the gradient.
   StepDump dump();
 };
 

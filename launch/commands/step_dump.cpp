@@ -10,7 +10,7 @@
 namespace convoy {
 
 void write_step_dump(const std::filesystem::path& path, const StepDump& dump) {
-  nlohmann::ordered_json header = {{"loss", dump.loss}, {"mean", dump.mean}, {"deviation", dump.deviation},
+  nlohmann::ordered_json header = {{"loss", dump.loss}, {"rate", dump.rate}, {"mean", dump.mean}, {"deviation", dump.deviation},
                                    {"parameters", dump.parameters}, {"arrays", nlohmann::ordered_json::array()}};
   std::vector<Tensor> arrays;
   std::size_t offset = 0;

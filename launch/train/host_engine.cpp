@@ -1,6 +1,8 @@
 #include "launch/train/host_engine.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "core/ops/guard_math.h"
@@ -14,6 +16,28 @@ namespace {
 EngineOptions with_threads(const TrainingGraph& training, EngineOptions options) {
   options.threads = host_threads(training, options.threads, options.last_leaf - options.first_leaf);
   return options;
+}
+
+/// By bucket: no op of the micro-batch program reads a leaf in it behind the call that hands it in, as the backward of batch
+/// norm reads the moments.
+std::vector<bool> lendable_buckets(const TrainingGraph& training) {
+  std::vector<bool> lendable(static_cast<std::size_t>(training.buckets.buckets()), true);
+  std::map<int, int> bucket_of;  // by value
+  for (const LeafSlot& slot : training.buckets.slots) bucket_of[slot.value.id] = slot.bucket;
+  std::set<int> handed_in;
+  for (const Op& op : training.graph.ops()) {
+    if (op.kind == OpKind::external && op.as<ExternalAttributes>().name == kBucketReady) {
+      handed_in.insert(op.as<ExternalAttributes>().index);
+      continue;
+    }
+    for (const Value input : op.inputs) {
+      const auto leaf = bucket_of.find(input.id);
+      if (leaf == bucket_of.end()) continue;
+      if (handed_in.contains(leaf->second)) lendable[static_cast<std::size_t>(leaf->second)] = false;
+      if (op.kind == OpKind::reshape) bucket_of[op.outputs.front().id] = leaf->second;  // the same memory
+    }
+  }
+  return lendable;
 }
 
 }  // namespace
@@ -82,6 +106,7 @@ HostEngine::HostEngine(const TrainingGraph& training, const UpdateGraph& update,
       options_(with_threads(training, options)),
       memory_(memory),
       scalars_({kStepScalars}, DType::f64),
+      lends_(lendable_buckets(training)),
       update_(training, update, backend, memory, scalars()) {
   math::set_loss_scale(first_loss_scale(training), scalars());
   if (std::vector<std::int64_t> elements = batch_sum_elements(training); !elements.empty())
@@ -93,6 +118,7 @@ HostEngine::HostEngine(const TrainingGraph& training, const UpdateGraph& update,
                      .first_leaf = options.first_leaf,
                      .last_leaf = options.last_leaf,
                      .batch_sums = batch_sums_.get(),
+                     .lends = lends_,
                      .loss_scale = &scalars()[kLossScaleFloat],
                      .exchange = options.exchange,
                      .made_at = options.made_at,
@@ -109,6 +135,7 @@ void HostEngine::connect(Communicator& world, int reduced_as) {
                                   .bucket_elements = bucket_elements(training_),
                                   .rounding = training_.buckets.rounding,
                                   .threads = options_.threads,
+                                  .lends = lends_,
                                   .before_exchange = options_.before_exchange});
 }
 

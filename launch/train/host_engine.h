@@ -91,6 +91,7 @@ class HostEngine final : public BlockingEngine {
   const EngineOptions options_;
   StateMemory& memory_;
   Tensor scalars_;
+  const std::vector<bool> lends_;   // by bucket
   std::unique_ptr<BatchSums> batch_sums_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<GradientReducer> reducer_;

@@ -24,20 +24,16 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const 
   lane->program = std::make_unique<Program>(
       training_.graph, backend,
       ProgramOptions{.threads = options_.threads_per_micro_batch, .outside = training_.leaves, .keep = {}});
-  for (std::int64_t elements : bucket_elements(training_)) lane->buckets.emplace_back(Shape{elements}, DType::f32);
-  for (const LeafSlot& slot : training_.buckets.slots) {
-    auto bucket = lane->buckets[static_cast<std::size_t>(slot.bucket)].values<float>();
-    lane->program->bind_memory(slot.value, bucket.data() + slot.offset);
-  }
+  for (std::int64_t elements : bucket_elements(training_)) lane->buckets.emplace_back(static_cast<std::size_t>(elements));
+  for (const LeafSlot& slot : training_.buckets.slots)
+    lane->program->bind_memory(slot.value, lane->buckets[static_cast<std::size_t>(slot.bucket)].data() + slot.offset);
   bind_state(*lane->program, memory);
   if (const Value scale = training_.graph.find("loss_scale"); scale.exists())
     lane->program->bind_memory(scale, const_cast<void*>(options_.loss_scale));  // only read
   Lane* self = lane.get();
   lane->program->set_external([this, self](const ExternalAttributes& call) {
     if (call.name == kTowerExchange) return options_.exchange(*self->program, self->current_leaf, call.index);
-    if (!self->reducer) return;
-    const auto bucket = static_cast<std::size_t>(call.index);
-    self->reducer->bucket_ready(self->current_leaf + offset_, call.index, self->buckets[bucket].values<float>().data());
+    if (self->reducer) hand_in(*self, call.index);
   });
   if (options_.batch_sums)
     lane->program->set_batch_sum([self, sums = options_.batch_sums](int index, const void* part, void* sum, std::int64_t) {
@@ -48,6 +44,15 @@ std::unique_ptr<Workers::Lane> Workers::make_lane(const Backend& backend, const 
     });
   observe(*lane, nullptr);
   return lane;
+}
+
+void Workers::hand_in(Lane& lane, int bucket) const {
+  const auto at = static_cast<std::size_t>(bucket);
+  float* data = lane.buckets[at].data();
+  if (at < options_.lends.size() && options_.lends[at] && lane.current_leaf + 1 == lane.last_leaf)
+    lane.reducer->lend_bucket(lane.current_leaf + offset_, bucket, data);
+  else
+    lane.reducer->bucket_ready(lane.current_leaf + offset_, bucket, data);
 }
 
 void Workers::bind_batch(Lane& lane, const MicroBatch& batch) {
@@ -123,8 +128,7 @@ void Workers::run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, 
   lane.data_wait += std::chrono::duration<double>(Clock::now() - begin).count();
   if (first_of_thread && options_.before_compute) options_.before_compute(step + 1);
   bind_batch(lane, *batch);
-  auto last = lane.buckets.back().values<float>();
-  float* requests = last.data() + (last.size() - kAsked);
+  float* requests = lane.buckets.back().data() + (bucket_elements(training_).back() - kAsked);
   const bool first_of_rank = leaf == options_.first_leaf;
   requests[kAskCheckpoint] = first_of_rank ? asked[kAskCheckpoint] : 0.0F;
   requests[kAskStop] = first_of_rank ? asked[kAskStop] : 0.0F;
@@ -170,7 +174,7 @@ std::size_t Workers::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& lane : lanes_) {
     bytes += lane->program->arena_bytes() + lane->program->scratch_bytes();
-    for (const Tensor& bucket : lane->buckets) bytes += bucket.size_bytes();
+    for (const std::int64_t elements : bucket_elements(training_)) bytes += static_cast<std::size_t>(elements) * sizeof(float);
   }
   return bytes;
 }

@@ -10,6 +10,7 @@
 #include "core/backend/backend.h"
 #include "core/graph/program.h"
 #include "core/models/training.h"
+#include "distributed/float_buffer.h"
 #include "distributed/reduction.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
@@ -24,6 +25,7 @@ struct WorkersOptions {
   int threads_per_micro_batch = 1;
   int first_leaf = 0, last_leaf = 1;  // this rank's micro-batches
   BatchSums* batch_sums = nullptr;    // where the programs ask for sums over the batch; each micro-batch then has a thread
+  std::vector<bool> lends;            // by bucket: of each thread's last leaf it is the reducer's until the next step
   const void* loss_scale = nullptr;   // f32 [1], read by micro-batch programs whose loss is scaled
   std::function<void(const Program& program, int leaf, int exchange)> exchange;  // EngineOptions
   const std::vector<int>* made_at = nullptr;
@@ -63,7 +65,7 @@ class Workers {
  private:
   struct Lane {
     std::unique_ptr<Program> program;
-    std::vector<Tensor> buckets;
+    std::vector<FloatBuffer> buckets;
     std::vector<EpochLedger> ledgers;
     double data_wait = 0;
     int first_leaf = 0, last_leaf = 0;
@@ -78,6 +80,7 @@ class Workers {
   ThreadTeam team_;
 
   std::unique_ptr<Lane> make_lane(const Backend& backend, const StateMemory& memory);
+  void hand_in(Lane& lane, int bucket) const;
   void run_leaf(Lane& lane, std::int64_t step, int leaf, Loader& loader, const Requests& asked);
   void bind_batch(Lane& lane, const MicroBatch& batch);
   void observe(Lane& lane, std::vector<NotFinite>* found);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <list>
 #include <random>
 #include <thread>
 
@@ -31,8 +32,9 @@ float tree_sum(std::int64_t step, int a, int b, std::size_t bucket, std::int64_t
 
 namespace {
 
-/// One thread's part of one step.
-void hand_in(GradientReducer& reducer, const ReductionCase& spec, std::int64_t step, int first, int last) {
+/// One thread's part of one step. `lent` is the reducer's until the next one.
+void hand_in(GradientReducer& reducer, const ReductionCase& spec, std::int64_t step, int first, int last,
+             std::list<std::vector<float>>& lent) {
   struct Item {
     int leaf;
     std::size_t bucket;
@@ -50,6 +52,11 @@ void hand_in(GradientReducer& reducer, const ReductionCase& spec, std::int64_t s
       data.push_back(leaf_value(step, item.leaf, item.bucket, i));
     }
     if (spec.shuffled) std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
+    if (spec.lends && item.leaf + 1 == last) {
+      lent.push_back(data);
+      reducer.lend_bucket(item.leaf, static_cast<int>(item.bucket), lent.back().data());
+      continue;
+    }
     reducer.bucket_ready(item.leaf, static_cast<int>(item.bucket), data.data());
     std::fill(data.begin(), data.end(), NAN);  // the caller may overwrite it
   }
@@ -88,14 +95,16 @@ void check_reduction(Communicator& world, const ReductionCase& spec) {
                                             .virtual_workers = spec.virtual_workers,
                                             .bucket_elements = spec.buckets,
                                             .rounding = spec.rounding,
-                                            .threads = spec.threads});
+                                            .threads = spec.threads,
+                                            .lends = std::vector<bool>(spec.buckets.size(), spec.lends)});
   const auto [first, last] = share_of(world.rank(), world.size(), 0, spec.virtual_workers);
   for (std::int64_t step = 0; step < spec.steps; ++step) {
     reducer->begin(step);
     std::vector<std::thread> threads;
+    std::vector<std::list<std::vector<float>>> lent(static_cast<std::size_t>(spec.threads));
     for (int t = 0; t < spec.threads; ++t) {
       const auto [begin, end] = share_of(t, spec.threads, first, last);
-      threads.emplace_back([&, b = begin, e = end] { hand_in(*reducer, spec, step, b, e); });
+      threads.emplace_back([&, t, b = begin, e = end] { hand_in(*reducer, spec, step, b, e, lent[static_cast<std::size_t>(t)]); });
     }
     for (auto& thread : threads) thread.join();
     reducer->finish();

@@ -15,6 +15,7 @@ struct ReductionCase {
   bool shuffled = false;  // leaves and buckets in any order, with random pauses
   ReductionKind kind = ReductionKind::deterministic;
   std::vector<SumRounding> rounding = {};  // by bucket; empty: none
+  bool lends = false;     // threads lend their last leaves
 };
 
 /// Micro-batch `leaf`'s element i of a bucket: values whose sums round at every addition, so that any other order shows.

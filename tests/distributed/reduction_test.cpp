@@ -39,6 +39,24 @@ TEST_P(Reducer, GivesTheTreesBitsForAnyThreadsAndOrder) {
   }
 }
 
+TEST_P(Reducer, GivesTheTreesBitsWhereLastLeavesAreLent) {
+  for (int ranks = 1; ranks <= std::min(GetParam(), 4); ++ranks) {
+    for (int threads = 1; threads <= 3; ++threads) {
+      SCOPED_TRACE(std::to_string(ranks) + " ranks of " + std::to_string(threads) + " threads");
+      on_ranks(ranks, [&](Communicator& world) {
+        check_reduction(world, {.virtual_workers = GetParam(),
+                                .threads = threads,
+                                .buckets = awkward_buckets(),
+                                .steps = 3,
+                                .shuffled = threads > 1,
+                                .rounding = {SumRounding::bf16, SumRounding::none, SumRounding::none, SumRounding::none,
+                                             SumRounding::bf16},
+                                .lends = true});
+      });
+    }
+  }
+}
+
 TEST_P(Reducer, GivesTheRoundedTreesBitsOnAnyNumberOfRanksAndThreads) {
   for (int ranks = 1; ranks <= std::min(GetParam(), 6); ++ranks) {
     for (int threads = 1; threads <= 2; ++threads) {
@@ -56,6 +74,25 @@ TEST_P(Reducer, GivesTheRoundedTreesBitsOnAnyNumberOfRanksAndThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(VirtualWorkers, Reducer, testing::ValuesIn(kVirtualWorkers));
+
+TEST(ReducerMemory, ALeafThatIsLentTakesNoBuffer) {
+  for (const int leaves : {1, 2}) {
+    on_ranks(1, [&](Communicator& world) {
+      ReducerOptions options{.virtual_workers = leaves, .bucket_elements = {4096}, .threads = leaves};
+      const std::size_t copied = make_reducer(world, options)->memory_bytes();
+      options.lends = {true};
+      const auto reducer = make_reducer(world, options);
+      std::vector<std::vector<float>> data(static_cast<std::size_t>(leaves), std::vector<float>(4096, 1.0F));
+      for (int step = 0; step < 2; ++step) {
+        reducer->begin(step);
+        for (int leaf = 0; leaf < leaves; ++leaf) reducer->lend_bucket(leaf, 0, data[static_cast<std::size_t>(leaf)].data());
+        reducer->finish();
+        EXPECT_EQ(reducer->result(0).data(), data[0].data());
+      }
+      EXPECT_EQ(reducer->memory_bytes() + static_cast<std::size_t>(leaves) * 4096 * sizeof(float), copied);
+    });
+  }
+}
 
 TEST(ReducerChunks, BucketsOfSeveralChunksGiveTheTreesBits) {
   for (const int ranks : {2, 3, 4}) {

@@ -26,15 +26,39 @@ class Carver {
   std::size_t used_ = 0;
 };
 
-/// x and y in blocks of columns, on some threads.
+/// Operands as the kernels take them: f32, and f16 by way of floats.
+template <typename T>
+struct View : Reals {
+  using Reals::Reals;
+};
+/// bf16 where it lies.
+template <>
+struct View<Bf16> {
+  explicit View(DType) {}
+  bool narrow() const { return false; }
+  const Bf16* read(const void* array, std::int64_t begin, std::int64_t, float*) const {
+    return static_cast<const Bf16*>(array) + begin;
+  }
+  Bf16* place(void* array, std::int64_t begin, float*) const { return static_cast<Bf16*>(array) + begin; }
+  void put(void*, std::int64_t, std::int64_t, const float*) const {}
+};
+
+/// x and y in blocks of columns, on some threads. T: what the kernels read, float or Bf16.
+template <typename T>
 struct Problem {
   Columns columns;
-  Reals reals;
+  View<T> reals;
   BatchNormAttributes attributes;
   int threads;
 
   /// Floats to which threads widen blocks of narrow numbers, `each` blocks for each thread.
   std::int64_t buffer_floats(int each) const { return reals.narrow() ? threads * each * columns.block : 0; }
+  static const NormKernels<T>& kernels() {
+    if constexpr (std::is_same_v<T, Bf16>)
+      return channel_kernels().norm_bf16;
+    else
+      return channel_kernels().norm;
+  }
 };
 
 struct Moments {
@@ -50,7 +74,8 @@ struct ForwardScratch {
   float* buffers;                                       // [threads, 2, block] if x is narrow: x, residual
   std::size_t bytes;
 
-  ForwardScratch(const Problem& problem, void* base) {
+  template <typename T>
+  ForwardScratch(const Problem<T>& problem, void* base) {
     const Columns& columns = problem.columns;
     Carver carver(base);
     const std::int64_t parts = columns.blocks() * columns.period;
@@ -81,30 +106,33 @@ void join_moments(const Columns& columns, const ForwardScratch& s) {
 }
 
 /// `residual`: null where none is fused.
-void normalise(const Problem& p, const ForwardScratch& s, const void* x, const void* residual, void* y) {
+template <typename T>
+void normalise(const Problem<T>& p, const ForwardScratch& s, const void* x, const void* residual, void* y) {
   const bool relu = p.attributes.activation == ActivationKind::relu;
   parallel_for_slots(p.threads, p.columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * p.columns.block, n = p.columns.length(b);
     float* buffer = s.buffers + 2 * slot * p.columns.block;
-    const float* added = residual == nullptr ? nullptr : p.reals.read(residual, at, n, buffer + p.columns.block);
-    channel_kernels().normalise(p.reals.read(x, at, n, buffer), s.mean_columns, s.scale_columns, s.shift_columns, added, relu,
+    const T* added = residual == nullptr ? nullptr : p.reals.read(residual, at, n, buffer + p.columns.block);
+    p.kernels().normalise(p.reals.read(x, at, n, buffer), s.mean_columns, s.scale_columns, s.shift_columns, added, relu,
                                 p.reals.place(y, at, buffer), n, p.columns.period);
     p.reals.put(y, at, n, buffer);
   });
 }
 
 /// Each block's moments, joined.
-void take_moments(const Problem& p, const ForwardScratch& s, const void* x) {
+template <typename T>
+void take_moments(const Problem<T>& p, const ForwardScratch& s, const void* x) {
   const Columns& columns = p.columns;
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * columns.period, n = columns.length(b);
-    channel_kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + 2 * slot * columns.block), s.sums + at,
+    p.kernels().moments(p.reals.read(x, b * columns.block, n, s.buffers + 2 * slot * columns.block), s.sums + at,
                               s.squares + at, s.means + at, n, columns.period);
   });
   join_moments(columns, s);
 }
 
-void run_forward(const Problem& p, const KernelArguments& arguments) {
+template <typename T>
+void run_forward(const Problem<T>& p, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const ForwardScratch s(p, arguments.scratch);
   const void* x = input<void>(arguments, 0);
@@ -129,7 +157,8 @@ void run_forward(const Problem& p, const KernelArguments& arguments) {
   normalise(p, s, x, p.attributes.residual ? input<void>(arguments, 3) : nullptr, output<void>(arguments, 0));
 }
 
-void run_inference(const Problem& p, const KernelArguments& arguments) {
+template <typename T>
+void run_inference(const Problem<T>& p, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const ForwardScratch s(p, arguments.scratch);
   const float* gamma = input<float>(arguments, 1);
@@ -144,7 +173,8 @@ void run_inference(const Problem& p, const KernelArguments& arguments) {
 }
 
 /// x, running mean -> this micro-batch's part of the batch's moments (GlobalBatchNormAttributes).
-void run_moments(const Problem& p, const KernelArguments& arguments) {
+template <typename T>
+void run_moments(const Problem<T>& p, const KernelArguments& arguments) {
   const ForwardScratch s(p, arguments.scratch);
   take_moments(p, s, input<void>(arguments, 0));
   const float* k = input<float>(arguments, 1);
@@ -157,7 +187,8 @@ void run_moments(const Problem& p, const KernelArguments& arguments) {
   }
 }
 
-void run_global(const Problem& p, double parts, const KernelArguments& arguments) {
+template <typename T>
+void run_global(const Problem<T>& p, double parts, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const ForwardScratch s(p, arguments.scratch);
   const float *gamma = input<float>(arguments, 1), *k = input<float>(arguments, 3), *sums = input<float>(arguments, 4);
@@ -186,7 +217,8 @@ struct BackwardScratch {
   float* buffers;                                           // [threads, 3, block] if x is narrow: x, dy, y
   std::size_t bytes;
 
-  BackwardScratch(const Problem& problem, void* base) {
+  template <typename T>
+  BackwardScratch(const Problem<T>& problem, void* base) {
     const Columns& columns = problem.columns;
     Carver carver(base);
     const std::int64_t parts = columns.blocks() * columns.period;
@@ -205,13 +237,14 @@ struct Arriving {
   const void *dy, *y;
 };
 
-/// One block of the operands as floats; y is null where dy is not to be masked.
+/// One block of the operands; y is null where dy is not to be masked.
+template <typename T>
 struct BackwardBlock {
   std::int64_t at, n;
   float* dx_buffer;  // dy's: an element of dx needs none of dy behind its own
-  const float *x, *dy, *y;
+  const T *x, *dy, *y;
 
-  BackwardBlock(const Problem& p, const BackwardScratch& s, const void* whole_x, const Arriving& arriving, std::int64_t b,
+  BackwardBlock(const Problem<T>& p, const BackwardScratch& s, const void* whole_x, const Arriving& arriving, std::int64_t b,
                 int slot)
       : at(b * p.columns.block), n(p.columns.length(b)) {
     float* buffer = s.buffers + 3 * slot * p.columns.block;
@@ -223,7 +256,8 @@ struct BackwardBlock {
 };
 
 /// See math::BatchNormGradient.
-void run_backward(const Problem& p, const KernelArguments& arguments) {
+template <typename T>
+void run_backward(const Problem<T>& p, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const BackwardScratch s(p, arguments.scratch);
   const float *gamma = input<float>(arguments, 1), *mean = input<float>(arguments, 2),
@@ -233,9 +267,9 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   void* masked = p.attributes.residual ? output<void>(arguments, 3) : nullptr;
   columns.spread(mean, s.mean_columns);
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
-    const BackwardBlock block(p, s, x, given, b, slot);
+    const BackwardBlock<T> block(p, s, x, given, b, slot);
     const std::int64_t part = b * columns.period;
-    channel_kernels().normalise_sums(block.x, s.mean_columns, block.dy, block.y,
+    p.kernels().normalise_sums(block.x, s.mean_columns, block.dy, block.y,
                                      masked == nullptr ? nullptr : p.reals.place(masked, block.at, block.dx_buffer),
                                      s.sums + part, s.products + part, block.n, columns.period);
     if (masked != nullptr) p.reals.put(masked, block.at, block.n, block.dx_buffer);
@@ -260,15 +294,16 @@ void run_backward(const Problem& p, const KernelArguments& arguments) {
   // dy and y are not read again where their masked product lies in memory: it may have taken the place of either.
   const Arriving arriving = masked == nullptr ? given : Arriving{masked, nullptr};
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
-    const BackwardBlock block(p, s, x, arriving, b, slot);
-    channel_kernels().normalise_backward(block.x, s.mean_columns, block.dy, block.y, s.a_columns, s.b_columns, s.c_columns,
+    const BackwardBlock<T> block(p, s, x, arriving, b, slot);
+    p.kernels().normalise_backward(block.x, s.mean_columns, block.dy, block.y, s.a_columns, s.b_columns, s.c_columns,
                                          p.reals.place(dx, block.at, block.dx_buffer), block.n, columns.period);
     p.reals.put(dx, block.at, block.n, block.dx_buffer);
   });
 }
 
 /// x, mean, inverse_deviation, dy -> dgamma, dbeta of this micro-batch.
-void run_global_sums(const Problem& p, const KernelArguments& arguments) {
+template <typename T>
+void run_global_sums(const Problem<T>& p, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const BackwardScratch s(p, arguments.scratch);
   const float* inverse = input<float>(arguments, 2);
@@ -276,7 +311,7 @@ void run_global_sums(const Problem& p, const KernelArguments& arguments) {
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * columns.block, n = columns.length(b), part = b * columns.period;
     float* buffer = s.buffers + 3 * slot * columns.block;
-    channel_kernels().normalise_sums(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
+    p.kernels().normalise_sums(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
                                      p.reals.read(input<void>(arguments, 3), at, n, buffer + columns.block), nullptr, nullptr,
                                      s.sums + part, s.products + part, n, columns.period);
   });
@@ -289,7 +324,8 @@ void run_global_sums(const Problem& p, const KernelArguments& arguments) {
   }
 }
 
-void run_global_backward(const Problem& p, double parts, const KernelArguments& arguments) {
+template <typename T>
+void run_global_backward(const Problem<T>& p, double parts, const KernelArguments& arguments) {
   const Columns& columns = p.columns;
   const BackwardScratch s(p, arguments.scratch);
   const float *gamma = input<float>(arguments, 1), *inverse = input<float>(arguments, 3), *sums = input<float>(arguments, 4);
@@ -309,87 +345,111 @@ void run_global_backward(const Problem& p, double parts, const KernelArguments& 
   parallel_for_slots(p.threads, columns.blocks(), [&](std::int64_t b, int slot) {
     const std::int64_t at = b * columns.block, n = columns.length(b);
     float *buffer = s.buffers + 3 * slot * columns.block, *dx_buffer = buffer + columns.block;
-    channel_kernels().normalise_backward(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
+    p.kernels().normalise_backward(p.reals.read(input<void>(arguments, 0), at, n, buffer), s.mean_columns,
                                          p.reals.read(input<void>(arguments, 5), at, n, dx_buffer), nullptr, s.a_columns,
                                          s.b_columns, s.c_columns, p.reals.place(dx, at, dx_buffer), n, columns.period);
     p.reals.put(dx, at, n, dx_buffer);
   });
 }
 
-Problem problem_of(const OpDesc& op, int threads) {
-  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, Reals(op.inputs[0].dtype),
+template <typename T>
+Problem<T> problem_of(const OpDesc& op, int threads) {
+  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, View<T>(op.inputs[0].dtype),
           std::get<BatchNormAttributes>(op.attributes), threads};
 }
 
 /// Of the ops over the whole batch; moments and sums have no attributes.
-Problem global_problem_of(const OpDesc& op, int threads) {
+template <typename T>
+Problem<T> global_problem_of(const OpDesc& op, int threads) {
   BatchNormAttributes attributes;
   if (const auto* global = std::get_if<GlobalBatchNormAttributes>(&op.attributes))
     attributes = {.epsilon = global->epsilon, .activation = global->activation};
-  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, Reals(op.inputs[0].dtype), attributes, threads};
+  return {{op.inputs[0].shape.elements(), op.inputs[0].shape[-1]}, View<T>(op.inputs[0].dtype), attributes, threads};
 }
 
 double parts_of(const OpDesc& op) {
   return static_cast<double>(std::get<GlobalBatchNormAttributes>(op.attributes).micro_batches);
 }
 
-InPlace forward_in_place(const Problem& problem, int residual) {
+template <typename T>
+InPlace forward_in_place(const Problem<T>& problem, int residual) {
   return problem.attributes.residual ? InPlace{{0, 0}, {residual, 0}} : InPlace{{0, 0}};
 }
 
-InPlace backward_in_place(const Problem& problem) {
+template <typename T>
+InPlace backward_in_place(const Problem<T>& problem) {
   return problem.attributes.residual ? InPlace{{0, 0}, {4, 3}, {4, 0}, {5, 3}} : InPlace{{0, 0}, {4, 0}};
+}
+
+/// A kernel that calls run(problem, arguments) with Scratch(problem) to work in.
+template <typename Scratch, typename T, typename Run>
+Bound make(const Problem<T>& problem, InPlace in_place, Run run) {
+  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run(problem, arguments); },
+                             .scratch_bytes = Scratch(problem, nullptr).bytes,
+                             .in_place = std::move(in_place)});
+}
+
+/// make_kernel(problem) of the type that x has.
+template <typename MakeKernel>
+Bound for_type(const OpDesc& op, int threads, MakeKernel make_kernel) {
+  if (op.inputs[0].dtype == DType::bf16) return make_kernel(problem_of<Bf16>(op, threads));
+  return make_kernel(problem_of<float>(op, threads));
+}
+template <typename MakeKernel>
+Bound for_type_global(const OpDesc& op, int threads, MakeKernel make_kernel) {
+  if (op.inputs[0].dtype == DType::bf16) return make_kernel(global_problem_of<Bf16>(op, threads));
+  return make_kernel(global_problem_of<float>(op, threads));
 }
 
 }  // namespace
 
 Bound bind_batch_norm_moments(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = global_problem_of(op, threads);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_moments(problem, arguments); },
-                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes});
+  return for_type_global(op, threads, [](const auto& problem) {
+    return make<ForwardScratch>(problem, {}, [](const auto& p, const KernelArguments& arguments) { run_moments(p, arguments); });
+  });
 }
 
 Bound bind_batch_norm_global(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = global_problem_of(op, threads);
-  const double parts = parts_of(op);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global(problem, parts, arguments); },
-                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
-                             .in_place = {{0, 0}}});
+  return for_type_global(op, threads, [parts = parts_of(op)](const auto& problem) {
+    return make<ForwardScratch>(problem, {{0, 0}},
+                                [=](const auto& p, const KernelArguments& arguments) { run_global(p, parts, arguments); });
+  });
 }
 
 Bound bind_batch_norm_global_sums(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = global_problem_of(op, threads);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global_sums(problem, arguments); },
-                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes});
+  return for_type_global(op, threads, [](const auto& problem) {
+    return make<BackwardScratch>(problem, {},
+                                 [](const auto& p, const KernelArguments& arguments) { run_global_sums(p, arguments); });
+  });
 }
 
 Bound bind_batch_norm_global_backward(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = global_problem_of(op, threads);
-  const double parts = parts_of(op);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_global_backward(problem, parts, arguments); },
-                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes,
-                             .in_place = {{0, 0}, {5, 0}}});
+  return for_type_global(op, threads, [parts = parts_of(op)](const auto& problem) {
+    return make<BackwardScratch>(problem, {{0, 0}, {5, 0}}, [=](const auto& p, const KernelArguments& arguments) {
+      run_global_backward(p, parts, arguments);
+    });
+  });
 }
 
 Bound bind_batch_norm(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = problem_of(op, threads);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_forward(problem, arguments); },
-                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
-                             .in_place = forward_in_place(problem, 3)});
+  return for_type(op, threads, [](const auto& problem) {
+    return make<ForwardScratch>(problem, forward_in_place(problem, 3),
+                                [](const auto& p, const KernelArguments& arguments) { run_forward(p, arguments); });
+  });
 }
 
 Bound bind_batch_norm_inference(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = problem_of(op, threads);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_inference(problem, arguments); },
-                             .scratch_bytes = ForwardScratch(problem, nullptr).bytes,
-                             .in_place = forward_in_place(problem, 5)});
+  return for_type(op, threads, [](const auto& problem) {
+    return make<ForwardScratch>(problem, forward_in_place(problem, 5),
+                                [](const auto& p, const KernelArguments& arguments) { run_inference(p, arguments); });
+  });
 }
 
 Bound bind_batch_norm_backward(const OpDesc& op, int threads, std::string*) {
-  const Problem problem = problem_of(op, threads);
-  return make_vector_kernel({.run = [=](const KernelArguments& arguments) { run_backward(problem, arguments); },
-                             .scratch_bytes = BackwardScratch(problem, nullptr).bytes,
-                             .in_place = backward_in_place(problem)});
+  return for_type(op, threads, [](const auto& problem) {
+    return make<BackwardScratch>(problem, backward_in_place(problem),
+                                 [](const auto& p, const KernelArguments& arguments) { run_backward(p, arguments); });
+  });
 }
 
 }  // namespace convoy::cpu

@@ -1,6 +1,7 @@
 #include "core/backend/cpu/conv_winograd.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "core/backend/cpu/channel_columns.h"
@@ -15,6 +16,25 @@ const WinogradKernels& kernels() {
   return cpu_isa() == CpuIsa::avx512 ? avx512::winograd_kernels : avx2::winograd_kernels;
 }
 
+template <typename T>
+constexpr bool kIsNarrow = std::is_same_v<T, Bf16>;
+
+template <typename T>
+const WinogradTransforms<T>& transforms() {
+  if constexpr (kIsNarrow<T>)
+    return kernels().bf16;
+  else
+    return kernels().f32;
+}
+
+/// What a primitive of images and filters of T is called by.
+template <typename T>
+using Primitive = std::conditional_t<kIsNarrow<T>, NarrowPrimitive, LayerPrimitive>;
+template <typename T>
+using Result = std::conditional_t<kIsNarrow<T>, void, float>;
+
+std::string name() { return "winograd:" + std::string(name_of(cpu_isa())); }
+
 // Transformed tiles of a block, both operands: what should stay in the second cache.
 constexpr std::int64_t kBlockBytes = 512 * 1024;
 constexpr std::int64_t kMaxBlockTiles = 64, kMaxWideBlockTiles = 128;
@@ -26,7 +46,7 @@ constexpr std::int64_t kMinGroupTiles = 256;
 // Fewer pixels do not pay for transforming the filters.
 constexpr std::int64_t kMinPixels = 256;
 
-/// An image cut into tiles of 4x4 outputs. Offsets are in floats from the image's begin, -1 outside.
+/// An image cut into tiles of 4x4 outputs. Offsets are in elements from the image's begin, -1 outside.
 struct Tiling {
   std::int64_t down, across;
   std::vector<std::int32_t> patches;              // [tile][36]: the 6x6 pixels of the source under each tile
@@ -85,8 +105,14 @@ float* floats_at(void* scratch, std::size_t bytes) {
   return reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + bytes);
 }
 
+/// body(first filter) for all filters, kWinogradFilters at a time.
+void for_filters(int threads, std::int64_t o, const std::function<void(std::int64_t)>& body) {
+  parallel_for(threads, o / kWinogradFilters, [&](std::int64_t i) { body(i * kWinogradFilters); });
+}
+
 /// Forward, and backward data as the forward convolution of dy with turned filters.
-class WinogradImages final : public LayerPrimitive {
+template <typename T>
+class WinogradImages final : public Primitive<T> {
  public:
   WinogradImages(const ConvSizes& s, bool forward, int threads)
       : forward_(forward),
@@ -105,21 +131,16 @@ class WinogradImages final : public LayerPrimitive {
     block_ = block_tiles(from_channels_, to_channels_, total_);
   }
 
-  std::string implementation() const override {
-    return std::string("winograd:") + std::string(name_of(cpu_isa()));
-  }
+  std::string implementation() const override { return name(); }
   std::size_t scratch_bytes() const override {
     return filters_bytes() +
            static_cast<std::size_t>(threads_) * (tiles_bytes(from_channels_) + tiles_bytes(to_channels_));
   }
 
-  void run(const float* a, const float* filters, float* bias, float* result, void* scratch) override {
+  void run(const T* a, const T* filters, float* bias, Result<T>* result, void* scratch) override {
     auto* transformed = static_cast<float*>(scratch);
-    const WinogradKernels& k = kernels();
-    if (forward_)
-      k.transform_filters(filters, o_, c_, transformed);
-    else
-      k.transform_turned_filters(filters, o_, c_, transformed);
+    const auto transform = forward_ ? transforms<T>().filters : transforms<T>().turned_filters;
+    for_filters(threads_, o_, [&](std::int64_t first) { transform(filters, first, o_, c_, transformed); });
     // Each thread takes a run of blocks, so that it needs buffers of its own only once.
     const std::int64_t blocks = (total_ + block_ - 1) / block_;
     parallel_for(threads_, threads_, [&](std::int64_t t) {
@@ -128,7 +149,7 @@ class WinogradImages final : public LayerPrimitive {
       float* left = floats_at(scratch, mine);
       float* product = floats_at(scratch, mine + tiles_bytes(from_channels_));
       for (std::int64_t b = t * blocks / threads_; b < (t + 1) * blocks / threads_; ++b)
-        run_block(b * block_, std::min(block_, total_ - b * block_), a, transformed, bias, result, left,
+        run_block(b * block_, std::min(block_, total_ - b * block_), a, transformed, bias, static_cast<T*>(result), left,
                   product);
     });
   }
@@ -145,33 +166,33 @@ class WinogradImages final : public LayerPrimitive {
   std::size_t filters_bytes() const { return place_bytes(o_ * c_); }
   std::size_t tiles_bytes(std::int64_t channels) const { return place_bytes(place_stride(block_, channels)); }
 
-  void run_block(std::int64_t first, std::int64_t count, const float* from, const float* filters,
-                 const float* bias, float* to, float* left, float* product) const {
-    const WinogradKernels& k = kernels();
+  void run_block(std::int64_t first, std::int64_t count, const T* from, const float* filters, const float* bias, T* to,
+                 float* left, float* product) const {
     const std::int64_t left_stride = place_stride(block_, from_channels_),
                        product_stride = place_stride(block_, to_channels_);
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
-      k.transform_input(from + image * pixels(from_) * from_channels_, tiling_.patches.data() + 36 * tile,
-                        tiling_.patch_inside[static_cast<std::size_t>(tile)], from_channels_,
-                        left + t * from_channels_, left_stride);
+      transforms<T>().input(from + image * pixels(from_) * from_channels_, tiling_.patches.data() + 36 * tile,
+                            tiling_.patch_inside[static_cast<std::size_t>(tile)], from_channels_, left + t * from_channels_,
+                            left_stride);
     }
     const std::int64_t rows = (count + kWinogradTiles - 1) / kWinogradTiles * kWinogradTiles;
     for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
-      k.multiply(left + place * left_stride, filters + place * o_ * c_, product + place * product_stride, rows,
-                 from_channels_, to_channels_);
+      kernels().multiply(left + place * left_stride, filters + place * o_ * c_, product + place * product_stride, rows,
+                         from_channels_, to_channels_);
     for (std::int64_t t = 0; t < count; ++t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
-      k.transform_output(product + t * to_channels_, product_stride, to_channels_, bias, relu_,
-                         to + image * pixels(to_) * to_channels_, tiling_.outputs.data() + 16 * tile,
-                         tiling_.output_inside[static_cast<std::size_t>(tile)]);
+      transforms<T>().output(product + t * to_channels_, product_stride, to_channels_, bias, relu_,
+                             to + image * pixels(to_) * to_channels_, tiling_.outputs.data() + 16 * tile,
+                             tiling_.output_inside[static_cast<std::size_t>(tile)]);
     }
   }
 };
 
 /// Backward filters. The images are cut into a fixed number of groups of tiles, each summed apart, so that the
-/// bits do not depend on the number of threads.
-class WinogradFilters final : public LayerPrimitive {
+/// bits do not depend on the number of threads. A single group is shared by all threads: each has some of the places.
+template <typename T>
+class WinogradFilters final : public Primitive<T> {
  public:
   WinogradFilters(const ConvSizes& s, int threads)
       : s_(s),
@@ -186,19 +207,19 @@ class WinogradFilters final : public LayerPrimitive {
     groups_ = std::max<std::int64_t>(most, 1);
   }
 
-  std::string implementation() const override {
-    return std::string("winograd:") + std::string(name_of(cpu_isa()));
-  }
+  std::string implementation() const override { return name(); }
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(groups_) * group_bytes() + bias_bytes();
   }
 
-  void run(const float* x, const float* dy, float* dbias, float* dfilters, void* scratch) override {
+  void run(const T* x, const T* dy, float* dbias, Result<T>* dfilters, void* scratch) override {
     parallel_for(threads_, groups_, [&](std::int64_t g) { run_group(g, x, dy, scratch); });
     const float* sums[kMaxGroups];
     for (std::int64_t g = 0; g < groups_; ++g)
       sums[g] = floats_at(scratch, static_cast<std::size_t>(g) * group_bytes());
-    kernels().finish_filters(sums, groups_, s_.o, s_.c, dfilters);
+    for_filters(threads_, s_.o, [&](std::int64_t first) {
+      kernels().finish_filters(sums, groups_, first, s_.o, s_.c, static_cast<float*>(dfilters));
+    });
     if (dbias != nullptr)
       sum_bias(dy, dbias, floats_at(scratch, static_cast<std::size_t>(groups_) * group_bytes()));
   }
@@ -218,7 +239,7 @@ class WinogradFilters final : public LayerPrimitive {
            round_up_64(static_cast<std::size_t>(bias_columns_.blocks() * bias_columns_.period) * sizeof(float));
   }
 
-  void run_group(std::int64_t g, const float* x, const float* dy, void* scratch) const {
+  void run_group(std::int64_t g, const T* x, const T* dy, void* scratch) const {
     const std::size_t mine = static_cast<std::size_t>(g) * group_bytes();
     float* sums = floats_at(scratch, mine);
     float* right = floats_at(scratch, mine + sums_bytes());
@@ -228,30 +249,33 @@ class WinogradFilters final : public LayerPrimitive {
       run_block(b * block_, std::min(block_, total_ - b * block_), x, dy, left, right, sums, b == begin);
   }
 
-  void run_block(std::int64_t first, std::int64_t count, const float* x, const float* dy, float* left,
-                 float* right, float* sums, bool first_block) const {
-    const WinogradKernels& k = kernels();
+  void run_block(std::int64_t first, std::int64_t count, const T* x, const T* dy, float* left, float* right, float* sums,
+                 bool first_block) const {
+    const int team = groups_ == 1 ? threads_ : 1;
     const std::int64_t left_stride = place_stride(block_, s_.o), right_stride = place_stride(block_, s_.c);
-    for (std::int64_t t = 0; t < count; ++t) {
+    parallel_for(team, count, [&](std::int64_t t) {
       const std::int64_t image = (first + t) / tiling_.tiles(), tile = (first + t) % tiling_.tiles();
-      k.transform_input(x + image * pixels(s_.in) * s_.c, tiling_.patches.data() + 36 * tile,
-                        tiling_.patch_inside[static_cast<std::size_t>(tile)], s_.c, right + t * s_.c,
-                        right_stride);
-      k.transform_gradient(dy + image * pixels(s_.out) * s_.o, tiling_.outputs.data() + 16 * tile,
-                           tiling_.output_inside[static_cast<std::size_t>(tile)], s_.o, left + t * s_.o,
-                           left_stride);
-    }
-    for (std::int64_t place = 0; place < kWinogradPlaces; ++place)
-      k.accumulate(left + place * left_stride, right + place * right_stride, sums + place * s_.o * s_.c, s_.o,
-                   count, s_.c, first_block);
+      transforms<T>().input(x + image * pixels(s_.in) * s_.c, tiling_.patches.data() + 36 * tile,
+                            tiling_.patch_inside[static_cast<std::size_t>(tile)], s_.c, right + t * s_.c, right_stride);
+      transforms<T>().gradient(dy + image * pixels(s_.out) * s_.o, tiling_.outputs.data() + 16 * tile,
+                               tiling_.output_inside[static_cast<std::size_t>(tile)], s_.o, left + t * s_.o, left_stride);
+    });
+    parallel_for(team, kWinogradPlaces, [&](std::int64_t place) {
+      kernels().accumulate(left + place * left_stride, right + place * right_stride, sums + place * s_.o * s_.c, s_.o, count,
+                           s_.c, first_block);
+    });
   }
 
-  void sum_bias(const float* dy, float* dbias, float* scratch) const {
+  void sum_bias(const T* dy, float* dbias, float* scratch) const {
     auto* sums = reinterpret_cast<double*>(scratch);
     float* parts = floats_at(scratch, round_up_64(static_cast<std::size_t>(s_.o) * sizeof(double)));
     parallel_for(threads_, bias_columns_.blocks(), [&](std::int64_t b) {
-      channel_kernels().sum(dy + b * bias_columns_.block, parts + b * bias_columns_.period,
-                            bias_columns_.length(b), bias_columns_.period);
+      const T* from = dy + b * bias_columns_.block;
+      float* to = parts + b * bias_columns_.period;
+      if constexpr (kIsNarrow<T>)
+        channel_kernels().sum_bf16(from, to, bias_columns_.length(b), bias_columns_.period);
+      else
+        channel_kernels().sum(from, to, bias_columns_.length(b), bias_columns_.period);
     });
     bias_columns_.fold(parts, sums);
     std::transform(sums, sums + s_.o, dbias, [](double v) { return static_cast<float>(v); });
@@ -272,14 +296,24 @@ std::string unsuited(const ConvSizes& s) {
   return {};
 }
 
+template <typename T>
+std::unique_ptr<Primitive<T>> make(const ConvSizes& sizes, Direction direction, int threads, std::string* reason) {
+  *reason = unsuited(sizes);
+  if (!reason->empty()) return nullptr;
+  if (direction == Direction::backward_filters) return std::make_unique<WinogradFilters<T>>(sizes, threads);
+  return std::make_unique<WinogradImages<T>>(sizes, direction == Direction::forward, threads);
+}
+
 }  // namespace
 
 std::unique_ptr<LayerPrimitive> make_conv_winograd(const ConvSizes& sizes, Direction direction, int threads,
                                                    std::string* reason) {
-  *reason = unsuited(sizes);
-  if (!reason->empty()) return nullptr;
-  if (direction == Direction::backward_filters) return std::make_unique<WinogradFilters>(sizes, threads);
-  return std::make_unique<WinogradImages>(sizes, direction == Direction::forward, threads);
+  return make<float>(sizes, direction, threads, reason);
+}
+
+std::unique_ptr<NarrowPrimitive> make_conv_winograd_bf16(const ConvSizes& sizes, Direction direction, int threads,
+                                                         std::string* reason) {
+  return make<Bf16>(sizes, direction, threads, reason);
 }
 
 }  // namespace convoy::cpu

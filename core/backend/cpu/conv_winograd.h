@@ -9,5 +9,8 @@ namespace convoy::cpu {
 /// Null if the sizes do not suit; *reason then says why.
 std::unique_ptr<LayerPrimitive> make_conv_winograd(const ConvSizes& sizes, Direction direction, int threads,
                                                    std::string* reason);
+/// Images and filters in bf16, all that lies between in f32.
+std::unique_ptr<NarrowPrimitive> make_conv_winograd_bf16(const ConvSizes& sizes, Direction direction, int threads,
+                                                         std::string* reason);
 
 }  // namespace convoy::cpu

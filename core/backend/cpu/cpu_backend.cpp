@@ -27,6 +27,7 @@ std::vector<Candidate> candidates(OpKind kind) {
               {"onednn", bind_conv_onednn},
               {"loop", bind_conv_loop}};
     case OpKind::dense:
+      return {{"rows", bind_dense_rows}, {"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights:
       return {{"onednn", bind_dense_onednn}, {"loop", bind_dense_loop}};
@@ -132,9 +133,8 @@ std::vector<Candidate> bf16_candidates(OpKind kind) {
   switch (kind) {
     case OpKind::conv:
     case OpKind::conv_backward_data:
-      return {{"onednn bf16", bind_conv_onednn_bf16}};
     case OpKind::conv_backward_filters:
-      return {{"winograd between casts", bind_filters_winograd_widened}, {"onednn bf16", bind_conv_onednn_bf16}};
+      return {{"winograd bf16", bind_conv_winograd_bf16}, {"onednn bf16", bind_conv_onednn_bf16}};
     case OpKind::dense:
     case OpKind::dense_backward_data:
     case OpKind::dense_backward_weights:

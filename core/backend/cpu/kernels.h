@@ -9,12 +9,13 @@ using Bound = std::unique_ptr<Kernel>;
 Bound bind_conv_onednn(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_onednn_bf16(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_winograd(const OpDesc& op, int threads, std::string* reason);
-Bound bind_filters_winograd_widened(const OpDesc& op, int threads, std::string* reason);  // bf16: in f32 between casts
+Bound bind_conv_winograd_bf16(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_dense(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_small(const OpDesc& op, int threads, std::string* reason);
 Bound bind_conv_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_onednn(const OpDesc& op, int threads, std::string* reason);
 Bound bind_dense_onednn_bf16(const OpDesc& op, int threads, std::string* reason);
+Bound bind_dense_rows(const OpDesc& op, int threads, std::string* reason);  // forward, few samples
 Bound bind_dense_loop(const OpDesc& op, int threads, std::string* reason);
 Bound bind_prepare(const OpDesc& op, int threads, std::string* reason);
 Bound bind_pool(const OpDesc& op, int threads, std::string* reason);

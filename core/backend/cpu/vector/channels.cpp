@@ -1,6 +1,6 @@
 #include "core/backend/cpu/vector/channels.h"
 
-#include "core/backend/cpu/vector/simd.h"
+#include "core/backend/cpu/vector/simd_bf16.h"
 
 namespace convoy::cpu::CONVOY_ISA {
 namespace {
@@ -54,7 +54,8 @@ CONVOY_INLINE void column_sums(i64 n, i64 period, float* const* sums, Full full,
   }
 }
 
-void sum(const float* x, float* sums, i64 n, i64 period) {
+template <typename T>
+void sum(const T* x, float* sums, i64 n, i64 period) {
   float* const out[1] = {sums};
   column_sums<1>(
       n, period, out, [=](i64 i, i64, Vec* term) { term[0] = load(x + i); },
@@ -68,7 +69,8 @@ void dot(const float* x, const float* y, float* sums, i64 n, i64 period) {
       [=](i64 i, i64, i64 count, Vec* term) { term[0] = mul(load(x + i, count), load(y + i, count)); });
 }
 
-void moments(const float* x, float* sums, float* squares, float* means, i64 n, i64 period) {
+template <typename T>
+void moments(const T* x, float* sums, float* squares, float* means, i64 n, i64 period) {
   sum(x, sums, n, period);
   const i64 rows = n / period, tail = n % period;
   for (i64 c = 0; c < period; ++c) {
@@ -90,8 +92,9 @@ void moments(const float* x, float* sums, float* squares, float* means, i64 n, i
 
 CONVOY_INLINE Vec where_positive(Vec y, Vec d) { return select(greater(y, zero()), d, zero()); }
 
-void normalise_sums(const float* x, const float* mean, const float* dy, const float* y, float* masked, float* sums,
-                    float* products, i64 n, i64 period) {
+template <typename T>
+void normalise_sums(const T* x, const float* mean, const T* dy, const T* y, T* masked, float* sums, float* products, i64 n,
+                    i64 period) {
   float* const out[2] = {sums, products};
   const auto part = [=](i64 i, i64 c, i64 count, Vec* term) {
     Vec d = load(dy + i, count);
@@ -151,8 +154,9 @@ void multiply_columns(const float* x, const float* g, float* y, i64 n, i64 perio
       [=](i64 i, i64 c, i64 count) { store(y + i, mul(load(x + i, count), load(g + c, count)), count); });
 }
 
-void normalise(const float* x, const float* mean, const float* scale, const float* shift, const float* residual, bool relu,
-               float* y, i64 n, i64 period) {
+template <typename T>
+void normalise(const T* x, const float* mean, const float* scale, const float* shift, const T* residual, bool relu, T* y, i64 n,
+               i64 period) {
   const Vec floor = broadcast(relu ? 0.0f : -__builtin_inff());
   const auto part = [=](i64 i, i64 c, i64 count) {
     Vec v = fma(sub(load(x + i, count), load(mean + c, count)), load(scale + c, count), load(shift + c, count));
@@ -177,8 +181,9 @@ void normalise(const float* x, const float* mean, const float* scale, const floa
   }
 }
 
-void normalise_backward(const float* x, const float* mean, const float* dy, const float* y, const float* a,
-                        const float* b, const float* c0, float* dx, i64 n, i64 period) {
+template <typename T>
+void normalise_backward(const T* x, const float* mean, const T* dy, const T* y, const float* a, const float* b, const float* c0,
+                        T* dx, i64 n, i64 period) {
   const auto part = [=](i64 i, i64 c, i64 count) {
     Vec d = load(dy + i, count);
     if (y != nullptr) d = where_positive(load(y + i, count), d);
@@ -210,12 +215,11 @@ void normalise_backward(const float* x, const float* mean, const float* dy, cons
 const ChannelKernels channel_kernels = {
     .add = add_columns,
     .multiply = multiply_columns,
-    .normalise = normalise,
-    .sum = sum,
+    .sum = sum<float>,
+    .sum_bf16 = sum<Bf16>,
     .dot = dot,
-    .moments = moments,
-    .normalise_sums = normalise_sums,
-    .normalise_backward = normalise_backward,
+    .norm = {normalise<float>, moments<float>, normalise_sums<float>, normalise_backward<float>},
+    .norm_bf16 = {normalise<Bf16>, moments<Bf16>, normalise_sums<Bf16>, normalise_backward<Bf16>},
 };
 
 }  // namespace convoy::cpu::CONVOY_ISA

@@ -79,14 +79,45 @@ CONVOY_INLINE void best_in_window(const PoolGeometry& g, const Window& w, Vec si
     }
 }
 
+CONVOY_INLINE bool is_square(const PoolGeometry& g, i64 kernel) {
+  return g.in[0] == 1 && g.kernel[0] == 1 && g.kernel[1] == kernel && g.kernel[2] == kernel;
+}
+
+/// Whether no part of it lies outside the image.
+CONVOY_INLINE bool is_whole(const PoolGeometry& g, const Window& w) {
+  for (int a = 0; a < 3; ++a)
+    if (w.end[a] - w.start[a] != g.kernel[a] || w.begin[a] != w.start[a]) return false;
+  return true;
+}
+
+/// The same of a whole square window whose first pixel is x; `row`: elements from one row of pixels to the next.
+template <int Kernel>
+CONVOY_INLINE void best_in_square(i64 row, i64 channels, Vec sign, const float* x, i64 count, Vec& best, Vec& position) {
+  best = mul(sign, load(x, count));
+  position = zero();
+#pragma GCC unroll 9
+  for (int k = 1; k < Kernel * Kernel; ++k) {
+    const Vec value = mul(sign, load(x + k / Kernel * row + k % Kernel * channels, count));
+    const Mask better = greater_or_nan(value, best);
+    best = select(better, value, best);
+    position = select(better, broadcast(static_cast<float>(k)), position);
+  }
+}
+
 void extreme(const PoolGeometry& g, float sign, const float* x, float* y, void* winner, bool wide) {
   const Vec signs = broadcast(sign);
+  const bool threes = is_square(g, 3);
   for_windows(g, [=, &g](const Window& w, i64 pixel) {
+    const bool unrolled = threes && is_whole(g, w);
+    const float* first = x + row_offset(g, w.begin[0], w.begin[1]) + w.begin[2] * g.channels;
     for (i64 c = 0; c < g.channels; c += kLanes) {
       const i64 count = smaller(kLanes, g.channels - c);
       const i64 at = pixel * g.channels + c;
       Vec best, position;
-      best_in_window(g, w, signs, x + c, count, best, position);
+      if (unrolled)
+        best_in_square<3>(g.in[2] * g.channels, g.channels, signs, first + c, count, best, position);
+      else
+        best_in_window(g, w, signs, x + c, count, best, position);
       store(y + at, mul(signs, best), count);
       if (winner != nullptr) store_winner(winner, wide, at, position, count);
     }
@@ -137,6 +168,18 @@ CONVOY_INLINE void spread_small(const PoolGeometry& g, const Window& w, const fl
     }
 }
 
+/// The same to a whole square window whose first pixel is dx.
+template <int Kernel>
+CONVOY_INLINE void spread_square(i64 row, i64 channels, const float* dy, const void* winner, bool wide, i64 at, i64 count,
+                                 float* dx) {
+  const Vec d = load(dy + at, count), chosen = load_winner(winner, wide, at, count);
+#pragma GCC unroll 9
+  for (int k = 0; k < Kernel * Kernel; ++k) {
+    float* p = dx + k / Kernel * row + k % Kernel * channels;
+    store(p, add(load(p, count), select(equal(chosen, broadcast(static_cast<float>(k))), d, zero())), count);
+  }
+}
+
 CONVOY_INLINE void spread_large(const PoolGeometry& g, const Window& w, const float* dy, const void* winner,
                                 bool wide, i64 at, i64 count, float* dx) {
   const i64 k1 = g.kernel[1], k2 = g.kernel[2];
@@ -151,12 +194,16 @@ CONVOY_INLINE void spread_large(const PoolGeometry& g, const Window& w, const fl
 }
 
 void extreme_backward(const PoolGeometry& g, const float* dy, const void* winner, bool wide, float* dx) {
-  const bool small = g.kernel[0] * g.kernel[1] * g.kernel[2] <= kSmallWindow;
+  const bool small = g.kernel[0] * g.kernel[1] * g.kernel[2] <= kSmallWindow, threes = is_square(g, 3);
   for_windows(g, [=, &g](const Window& w, i64 pixel) {
+    const bool unrolled = threes && is_whole(g, w);
+    float* first = dx + row_offset(g, w.begin[0], w.begin[1]) + w.begin[2] * g.channels;
     for (i64 c = 0; c < g.channels; c += kLanes) {
       const i64 count = smaller(kLanes, g.channels - c);
       const i64 at = pixel * g.channels + c;
-      if (small)
+      if (unrolled)
+        spread_square<3>(g.in[2] * g.channels, g.channels, dy, winner, wide, at, count, first + c);
+      else if (small)
         spread_small(g, w, dy, winner, wide, at, count, dx + c);
       else
         spread_large(g, w, dy, winner, wide, at, count, dx + c);
@@ -185,7 +232,7 @@ void average_backward(const PoolGeometry& g, const float* dy, float* dx) {
 // Square windows of two axes that all lie inside the image: no clipping, unrolled.
 
 bool all_inside(const PoolGeometry& g, i64 kernel) {
-  if (g.in[0] != 1 || g.kernel[0] != 1 || g.kernel[1] != kernel || g.kernel[2] != kernel) return false;
+  if (!is_square(g, kernel)) return false;
   for (int a = 1; a < 3; ++a)
     if (g.pad_low[a] != 0 || (g.out[a] - 1) * g.stride[a] + kernel > g.in[a]) return false;
   return true;
@@ -207,14 +254,8 @@ void extreme_inside(const PoolGeometry& g, float sign, const float* x, float* y,
   for_inside(g, [=, &g](i64 from, i64 pixel) {
     for (i64 c = 0; c < g.channels; c += kLanes) {
       const i64 count = smaller(kLanes, g.channels - c), at = pixel * g.channels + c;
-      Vec best = mul(signs, load(x + from + c, count)), position = zero();
-#pragma GCC unroll 9
-      for (int k = 1; k < Kernel * Kernel; ++k) {
-        const Vec value = mul(signs, load(x + from + c + k / Kernel * row + k % Kernel * g.channels, count));
-        const Mask better = greater_or_nan(value, best);
-        best = select(better, value, best);
-        position = select(better, broadcast(static_cast<float>(k)), position);
-      }
+      Vec best, position;
+      best_in_square<Kernel>(row, g.channels, signs, x + from + c, count, best, position);
       store(y + at, mul(signs, best), count);
       if (winner != nullptr) store_winner(winner, wide, at, position, count);
     }

@@ -1,6 +1,7 @@
 #include "core/backend/cpu/vector/winograd.h"
 
 #include "core/backend/cpu/vector/block_multiply.h"
+#include "core/backend/cpu/vector/simd_bf16.h"
 
 namespace convoy::cpu::CONVOY_ISA {
 namespace {
@@ -66,21 +67,22 @@ CONVOY_INLINE void filter_adjoint_1d(const Vec u0, const Vec u1, const Vec u2, c
   g[2] = fma(minus_sixth, sum1, fma(sixth, sum2, u5));
 }
 
-alignas(64) constexpr float kZeros[kLanes] = {};
+template <typename T>
+alignas(64) constexpr T kZeros[kLanes] = {};
 
 /// One vector of a pixel's channels. A tile wholly inside its image (Inside) needs no look at the sign of the
 /// offset; for the others zeros are read by address: a branch would be guessed wrong at every border.
-template <bool Inside>
-CONVOY_INLINE Vec pixel(const float* image, i64 offset, i64 c) {
+template <bool Inside, typename T>
+CONVOY_INLINE Vec pixel(const T* image, i64 offset, i64 c) {
   if (Inside) return load(image + offset + c);
   const auto there = reinterpret_cast<std::uintptr_t>(image + offset + c);
   const auto none = static_cast<std::uintptr_t>(offset >> 63);  // all ones outside
   return load(
-      reinterpret_cast<const float*>((there & ~none) | (reinterpret_cast<std::uintptr_t>(kZeros) & none)));
+      reinterpret_cast<const T*>((there & ~none) | (reinterpret_cast<std::uintptr_t>(kZeros<T>) & none)));
 }
 
-template <bool Inside>
-CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* offsets, i64 channels,
+template <bool Inside, typename T>
+CONVOY_INLINE void transform_input_tile(const T* image, const std::int32_t* offsets, i64 channels,
                                         float* tile, i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[6][6], column[6];
@@ -101,8 +103,8 @@ CONVOY_INLINE void transform_input_tile(const float* image, const std::int32_t* 
   }
 }
 
-template <bool Inside>
-CONVOY_INLINE void transform_gradient_tile(const float* image, const std::int32_t* offsets, i64 channels,
+template <bool Inside, typename T>
+CONVOY_INLINE void transform_gradient_tile(const T* image, const std::int32_t* offsets, i64 channels,
                                            float* tile, i64 stride) {
   for (i64 c = 0; c < channels; c += kLanes) {
     Vec rows[4][6], column[6];
@@ -122,7 +124,8 @@ CONVOY_INLINE void transform_gradient_tile(const float* image, const std::int32_
   }
 }
 
-void transform_input(const float* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
+template <typename T>
+void transform_input(const T* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
                      i64 stride) {
   if (inside)
     transform_input_tile<true>(image, offsets, channels, tile, stride);
@@ -130,7 +133,8 @@ void transform_input(const float* image, const std::int32_t* offsets, bool insid
     transform_input_tile<false>(image, offsets, channels, tile, stride);
 }
 
-void transform_gradient(const float* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
+template <typename T>
+void transform_gradient(const T* image, const std::int32_t* offsets, bool inside, i64 channels, float* tile,
                         i64 stride) {
   if (inside)
     transform_gradient_tile<true>(image, offsets, channels, tile, stride);
@@ -138,7 +142,8 @@ void transform_gradient(const float* image, const std::int32_t* offsets, bool in
     transform_gradient_tile<false>(image, offsets, channels, tile, stride);
 }
 
-void transform_output(const float* tile, i64 stride, i64 channels, const float* bias, bool relu, float* image,
+template <typename T>
+void transform_output(const float* tile, i64 stride, i64 channels, const float* bias, bool relu, T* image,
                       const std::int32_t* offsets, bool inside) {
   const Vec floor = broadcast(relu ? 0.0f : -__builtin_inff());
   for (i64 c = 0; c < channels; c += kLanes) {
@@ -183,12 +188,20 @@ CONVOY_INLINE void transform_filter(const Vec* g, float* u, i64 stride) {
   }
 }
 
-void transform_filters(const float* filters, i64 o, i64 c, float* transformed) {
+/// to[k][i] = from[i][k] for kLanes filters and channels.
+CONVOY_INLINE void turn(const float* from, i64 step, float* to) { transpose(from, step, to, kLanes); }
+CONVOY_INLINE void turn(const Bf16* from, i64 step, float* to) {
+  float wide[kLanes][kLanes];
+  for (i64 i = 0; i < kLanes; ++i) store(wide[i], load(from + i * step));
+  transpose(wide[0], kLanes, to, kLanes);
+}
+
+template <typename T>
+void transform_filters(const T* filters, i64 first, i64 o, i64 c, float* transformed) {
   float turned[9][kLanes][kLanes];  // [tap][c][o] of a block
-  for (i64 first_o = 0; first_o < o; first_o += kLanes)
+  for (i64 first_o = first; first_o < first + kWinogradFilters; first_o += kLanes)
     for (i64 first_c = 0; first_c < c; first_c += kLanes) {
-      for (i64 tap = 0; tap < 9; ++tap)
-        transpose(filters + (first_o * 9 + tap) * c + first_c, 9 * c, &turned[tap][0][0], kLanes);
+      for (i64 tap = 0; tap < 9; ++tap) turn(filters + (first_o * 9 + tap) * c + first_c, 9 * c, &turned[tap][0][0]);
       for (i64 k = 0; k < kLanes; ++k) {
         Vec g[9];
 #pragma GCC unroll 9
@@ -198,8 +211,9 @@ void transform_filters(const float* filters, i64 o, i64 c, float* transformed) {
     }
 }
 
-void transform_turned_filters(const float* filters, i64 o, i64 c, float* transformed) {
-  for (i64 row = 0; row < o; ++row)
+template <typename T>
+void transform_turned_filters(const T* filters, i64 first, i64 o, i64 c, float* transformed) {
+  for (i64 row = first; row < first + kWinogradFilters; ++row)
     for (i64 column = 0; column < c; column += kLanes) {
       Vec g[9];
 #pragma GCC unroll 9
@@ -208,9 +222,9 @@ void transform_turned_filters(const float* filters, i64 o, i64 c, float* transfo
     }
 }
 
-void finish_filters(const float* const* sums, i64 parts, i64 o, i64 c, float* filters) {
+void finish_filters(const float* const* sums, i64 parts, i64 first, i64 o, i64 c, float* filters) {
   const i64 stride = o * c;
-  for (i64 row = 0; row < o; ++row)
+  for (i64 row = first; row < first + kWinogradFilters; ++row)
     for (i64 column = 0; column < c; column += kLanes) {
       Vec columns[6][3], g[3];
       i64 place = row * c + column;
@@ -266,11 +280,10 @@ void accumulate(const float* a, const float* b, float* sums, i64 rows, i64 k, i6
 }  // namespace
 
 const WinogradKernels winograd_kernels = {
-    .transform_input = transform_input,
-    .transform_gradient = transform_gradient,
-    .transform_output = transform_output,
-    .transform_filters = transform_filters,
-    .transform_turned_filters = transform_turned_filters,
+    .f32 = {transform_input<float>, transform_gradient<float>, transform_output<float>, transform_filters<float>,
+            transform_turned_filters<float>},
+    .bf16 = {transform_input<Bf16>, transform_gradient<Bf16>, transform_output<Bf16>, transform_filters<Bf16>,
+             transform_turned_filters<Bf16>},
     .finish_filters = finish_filters,
     .multiply = multiply,
     .accumulate = accumulate,
