@@ -10,6 +10,7 @@
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
 #include "launch/option_uses.h"
+#include "launch/train/async/async_options.h"
 
 namespace convoy {
 namespace {
@@ -55,6 +56,13 @@ void check_ranks_of_replicas(const Config& config, int ranks) {
                                ranks, replicas, replicas, ranks));
 }
 
+void check_ranks_of_servers(const Config& config, int ranks) {
+  const AsyncOptions options = async_options(config);
+  if (options.colocated || options.servers < ranks) return;
+  throw UsageError(fmt::format("servers = {} of {} rank{} leaves no worker; start at least {} ranks, or say --servers=colocated",
+                               options.servers, ranks, ranks == 1 ? "" : "s", options.servers + 1));
+}
+
 void check_ranks_of_micro_batches(const Config& config, int ranks) {
   const int workers = config.get<int>("virtual-workers");
   if (ranks <= workers) return;
@@ -88,6 +96,7 @@ void check_towers(const Config& config, const Graph& training) {
 }
 
 void check_ranks(const Config& config, int ranks) {
+  if (is_async(config)) return check_ranks_of_servers(config, ranks);
   const auto mode = config.get<std::string>("mode");
   if (mode == "local") return check_ranks_of_replicas(config, ranks);
   if (mode == "model") return check_ranks_of_towers(config, ranks);

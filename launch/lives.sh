@@ -64,14 +64,18 @@ set_run_folder() {
   run_folder=${runs:-runs}/$name
 }
 
-# trains_ensemble WORDS...: whether `convoy train WORDS...` trains several models, of which one that fails must not end the others.
-trains_ensemble() { [ "$(option_of mode "$@")" = ensemble ]; }
+# outlives_ranks WORDS...: whether `convoy train WORDS...` goes on without ranks that die: an ensemble without those of a member,
+# parameter servers without those of workers.
+outlives_ranks() {
+  case $(option_of mode "$@") in ensemble | async) return 0 ;; esac
+  [ "$(option_of backup-workers "$@")" != '' ] && [ "$(option_of backup-workers "$@")" != 0 ]
+}
 
-# set_life_flags WORDS...: lib.sh's mpi_flags for a life of `convoy train WORDS...`. mpirun must not end an ensemble's other ranks
-# when one dies; it then returns 0 however they end, so that status.json alone tells.
+# set_life_flags WORDS...: lib.sh's mpi_flags for a life of `convoy train WORDS...`. mpirun must not end the other ranks of a
+# run that goes on without one; it then returns 0 however they end, so that status.json alone tells.
 set_life_flags() {
   set_mpi_flags
-  if [ ${#mpi_flags[@]} -gt 0 ] && trains_ensemble "$@"; then mpi_flags+=(--enable-recovery); fi
+  if [ ${#mpi_flags[@]} -gt 0 ] && outlives_ranks "$@"; then mpi_flags+=(--enable-recovery); fi
 }
 
 # newest_step FOLDER: the step of the newest checkpoint of this run folder; 0 where there is none. Of an ensemble: the sum of its

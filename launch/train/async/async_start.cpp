@@ -9,6 +9,7 @@
 #include "core/trace/trace.h"
 #include "distributed/agreement.h"
 #include "launch/check.h"
+#include "launch/check_mode.h"
 #include "launch/layer_options.h"
 #include "launch/train/agreement.h"
 #include "launch/train/async/async_trainer.h"
@@ -48,6 +49,7 @@ AsyncTrainer::AsyncTrainer(const Config& config, Team& team, RunFolder* folder)
   progress_ = std::make_unique<Progress>(team.rank() == 0, config.get<std::int64_t>("train.log-every"), team.name());
   agree(all_, "the config", [&] {
     check_run(config_);
+    check_ranks(config_, team_.size());
     options_ = async_options(config_);
     if (!replays()) return;
     if (team_.size() > 1) throw UsageError(fmt::format("--replay repeats a run on one rank, but there are {}", team_.size()));
@@ -66,7 +68,7 @@ AsyncTrainer::AsyncTrainer(const Config& config, Team& team, RunFolder* folder)
                           : 1;
   std::vector<int> threads_of(static_cast<std::size_t>(team_.size()));
   all_.all_gather(&threads, sizeof threads, threads_of.data());
-  agree(all_, "the roles", [&] { roles_ = roles_of(options_, threads_of); });
+  roles_ = roles_of(options_, threads_of);
   agree(all_, "the graphs", [&] { build_graphs(); });
   make_faults();
   agree(all_, "the checkpoint to resume from", [&] {

@@ -1,11 +1,7 @@
 #include "launch/train/async/roles.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <numeric>
-
-#include "core/tensor/error.h"
 
 namespace convoy {
 
@@ -32,9 +28,6 @@ Roles roles_of(const AsyncOptions& options, const std::vector<int>& threads) {
   Roles roles;
   roles.servers.resize(static_cast<std::size_t>(options.colocated ? ranks : std::min(options.servers, ranks)));
   std::iota(roles.servers.begin(), roles.servers.end(), 0);
-  if (!options.colocated && options.servers >= ranks)
-    throw UsageError(fmt::format("servers = {} of {} rank{} leaves no worker; start at least {} ranks, or say --servers=colocated",
-                                 options.servers, ranks, ranks == 1 ? "" : "s", options.servers + 1));
   for (int rank = options.colocated ? 0 : options.servers; rank < ranks; ++rank)
     roles.worker_ranks.insert(roles.worker_ranks.end(), static_cast<std::size_t>(threads[static_cast<std::size_t>(rank)]), rank);
   return roles;

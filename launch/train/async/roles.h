@@ -15,7 +15,7 @@ struct Roles {
   /// Ranks that this one exchanges frames with.
   std::vector<int> peers_of(int rank) const;
 };
-/// `threads`: of each rank, as many workers has it if it works. UsageError where nobody works.
+/// `threads`: of each rank, as many workers has it if it works. Checked before (check_ranks).
 Roles roles_of(const AsyncOptions& options, const std::vector<int>& threads);
 
 }  // namespace convoy
