@@ -125,9 +125,15 @@ Command train_command() {
             .summary = "train a model on any number of ranks",
             .usage = "train --config=FILE [--run=NAME] [--resume=latest] [--SECTION.OPTION=VALUE ...]",
             .description =
-                "Trains by synchronous data parallelism, unless --mode says otherwise. The batch is cut into virtual-workers micro-batches, whatever "
+                "Trains by synchronous data parallelism, unless --mode says otherwise. The batch is cut into virtual-workers "
+                "micro-batches, whatever "
                 "the number of ranks and threads, and their gradients are summed in a fixed order: 1, 2, 3 or 4 ranks, a "
                 "crash and a resume on another number of ranks give the same bits.\n\n"
+                "--mode=ensemble trains --members models, each by a part of the ranks or in turn, in RUNS/NAME/members/NN, each to the "
+                "bits of a plain run with its config.cfg there. What goes wrong in a member ends that member alone, and "
+                "--resume=latest trains those that are missing; an --inject clause strikes in every member, or by "
+                "--member-overrides in one. RUNS/NAME/ensemble.h5 then names their checkpoints, and convoy evaluate averages "
+                "them.\n\n"
                 "Everything goes into one folder, RUNS/NAME: config.cfg (as used), metrics.jsonl, status.json and "
                 "checkpoints/. --resume=latest goes on from the newest checkpoint that verifies, or begins afresh where "
                 "there is none, so one command line serves the first start and every requeue.\n\n"
@@ -149,6 +155,8 @@ Command train_command() {
                         "mpirun -n 4 convoy train --config=my.cfg --mode=local --replicas=4 --average-every=8\n"
                         "mpirun -n 2 convoy train --config=experiments/alexnet/imagenet.cfg --mode=model\n"
                         "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",
+                        "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05\n"
+                        "mpirun -n 4 convoy train --config=my.cfg --mode=ensemble --members=7 --member-overrides='7:model.width=1.25'",
             .check = check_run,
             .run_on_ranks = train}}};
 }

@@ -33,26 +33,30 @@ void say_of_ensemble(const std::string& news) {
   std::fflush(stderr);
 }
 
-Ensemble::Ensemble(const Config& config, World& world) : config_(config), world_(world), members_(members_of(config)) {
+Ensemble::Ensemble(const Config& config, World& world)
+    : config_(config), world_(world), members_(members_of(config)) {
   agree(world.all(), "the run folder", [&] {
     if (world.rank() != 0) return;
-    folder_ = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"), config.get<std::string>("run"),
-                                          RunFolder::Kind::ensemble);
+    folder_ = std::make_unique<RunFolder>(config.get<std::filesystem::path>("runs"),
+                                          config.get<std::string>("run"), RunFolder::Kind::ensemble);
     path_ = std::filesystem::absolute(folder_->path());
     for (const std::string& warning : folder_->warnings()) fmt::print(stderr, "[run] {}\n", warning);
   });
   path_ = world.all().broadcast_string(path_.string(), 0);
-  letters_ = std::make_unique<Letters>(world, [this](int from, const std::string& text) { read_letter(from, text); });
+  letters_ =
+      std::make_unique<Letters>(world, [this](int from, const std::string& text) { read_letter(from, text); });
 }
 
 Ensemble::~Ensemble() = default;
 
-/// Done, by this very config, and whole. What is done otherwise goes through the trainer, which finds out what there is to do.
+/// Done, by this very config, and whole. What is done otherwise goes through the trainer, which finds out what
+/// there is to do.
 bool Ensemble::is_trained(const Member& member, std::string& why_not) const {
   const std::filesystem::path folder = member_folder(path_, member.name);
   try {
     const auto status = read_status(folder);
-    if (!status || status->status != kDone || text_of(folder / "config.cfg") != member.config.text()) return false;
+    if (!status || status->status != kDone || text_of(folder / "config.cfg") != member.config.text())
+      return false;
     const std::filesystem::path last = folder / status->checkpoint, chosen = resolve_checkpoint(folder);
     read_checkpoint(last);
     if (chosen != last) read_checkpoint(chosen);
@@ -74,12 +78,14 @@ void Ensemble::plan() {
     for (const Member& member : members_) {
       std::string why_not;
       if (!is_trained(member, why_not)) numbers.push_back(member.number);
-      if (!why_not.empty()) say_of_ensemble(fmt::format("member {} was trained, but is trained again: {}", member.number, why_not));
+      if (!why_not.empty())
+        say_of_ensemble(fmt::format("member {} was trained, but is trained again: {}", member.number, why_not));
     }
     text = numbers.dump();
   });
   to_train_ = nlohmann::json::parse(world_.all().broadcast_string(text, 0)).get<std::vector<int>>();
   const int count = std::min(world_.size(), static_cast<int>(to_train_.size()));
+  const std::lock_guard lock(mutex_);
   for (int team = 0; team < count; ++team) {
     const auto [first, last] = share_of(team, count, 0, world_.size());
     std::vector<int>& ranks = teams_.emplace_back();
@@ -97,14 +103,16 @@ std::vector<int> Ensemble::members_of_team(std::size_t team) const {
 void Ensemble::introduce(const Team& whole) {
   if (whole.rank() != 0) return;
   const std::size_t trained = members_.size() - to_train_.size();
-  say_of_ensemble(fmt::format("{} members{}{}", members_.size(),
-                              trained > 0 ? fmt::format(", {} of them trained already", trained) : "",
-                              teams_.empty() ? "" : fmt::format("; {} team{} of ranks", teams_.size(), teams_.size() == 1 ? "" : "s")));
+  say_of_ensemble(fmt::format(
+      "{} members{}{}", members_.size(),
+      trained > 0 ? fmt::format(", {} of them trained already", trained) : "",
+      teams_.empty() ? "" : fmt::format("; {} team{} of ranks", teams_.size(), teams_.size() == 1 ? "" : "s")));
   for (std::size_t team = 0; team < teams_.size(); ++team) {
     const std::vector<int>& ranks = teams_[team];
     const std::vector<int> numbers = members_of_team(team);
-    say_of_ensemble(fmt::format("rank{} {} train{} member{} {}", ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "),
-                                ranks.size() == 1 ? "s" : "", numbers.size() == 1 ? "" : "s", fmt::join(numbers, ", ")));
+    say_of_ensemble(fmt::format("rank{} {} train{} member{} {}", ranks.size() == 1 ? "" : "s",
+                                fmt::join(ranks, ", "), ranks.size() == 1 ? "s" : "",
+                                numbers.size() == 1 ? "" : "s", fmt::join(numbers, ", ")));
   }
 }
 
@@ -112,7 +120,13 @@ int Ensemble::run(const Team& whole) {
   plan();
   introduce(whole);
   if (!teams_.empty()) {
-    team_ranks_ = whole.all().split(static_cast<int>(team_), whole.rank());
+    auto ranks = whole.all().split(static_cast<int>(team_), whole.rank());
+    {
+      const std::lock_guard lock(mutex_);
+      team_ranks_ = std::move(ranks);
+      if (std::ranges::any_of(teams_[team_], [&](int rank) { return lost_.contains(rank); }))
+        team_ranks_->interrupt();
+    }
     train_members(whole);
   }
   return end();
@@ -133,7 +147,8 @@ bool Ensemble::train_member(const Member& member, const Team& whole) {
     ranks = team_ranks_->split(0, team_ranks_->rank());
     ranks->all_reduce(std::span<double>(&stop, 1), ReduceOp::max);
   } catch (const PeerError& error) {
-    if (whole.rank() == teams_[team_].front()) say_of_ensemble(fmt::format("member {} is not begun: {}", member.number, error.what()));
+    if (whole.rank() == teams_[team_].front())
+      say_of_ensemble(fmt::format("member {} is not begun: {}", member.number, error.what()));
     return false;
   }
   if (stop > 0) return false;
@@ -144,7 +159,8 @@ bool Ensemble::train_member(const Member& member, const Team& whole) {
     if (parted(member.number)) static_cast<void>(ranks.release());  // messages are under way in it
   }
   if (whole.rank() == teams_[team_].front())
-    say_of_ensemble(fmt::format("member {}: {}", member.number, outcome.status == kDone ? "trained" : outcome.reason));
+    say_of_ensemble(
+        fmt::format("member {}: {}", member.number, outcome.status == kDone ? "trained" : outcome.reason));
   if (outcome.status == kStoppedEarly) tell_all_to_stop();
   return outcome.status != kStoppedEarly;
 }
@@ -153,7 +169,8 @@ MemberOutcome Ensemble::run_member(const Member& member, Communicator& ranks, co
   const int number = member.number;
   const auto fail = [&, number](int status, const std::string& reason, const Blame& blame) {
     const int rank = blame.rank < 0 ? world_.rank() : blame.rank;
-    throw PeerError(fail_member(number, {.member = number, .status = status, .reason = reason, .rank = rank}).reason, rank);
+    throw PeerError(
+        fail_member(number, {.member = number, .status = status, .reason = reason, .rank = rank}).reason, rank);
   };
   begin_member(number, &ranks);
   std::unique_ptr<Team> team;
@@ -170,7 +187,8 @@ MemberOutcome Ensemble::run_member(const Member& member, Communicator& ranks, co
   } catch (...) {
     const Failure failure = failure_of(std::current_exception());
     const int rank = failure.rank < 0 ? world_.rank() : failure.rank;
-    outcome = fail_member(number, {.member = number, .status = failure.status, .reason = failure.message, .rank = rank});
+    outcome = fail_member(
+        number, {.member = number, .status = failure.status, .reason = failure.message, .rank = rank});
     if (run && ranks.rank() == 0) run->record_failure(outcome.status, outcome.reason, outcome.rank);
   }
   begin_member(0, nullptr);
@@ -194,7 +212,8 @@ void Ensemble::begin_member(int number, Communicator* ranks) {
   if (ranks && failures_.contains(number)) ranks->interrupt();  // another rank was quick
 }
 
-/// The member's first failure: this one, or what another rank has told before. The team hears of it, and none of it waits any longer.
+/// The member's first failure: this one, or what another rank has told before. The team hears of it, and none
+/// of it waits any longer.
 MemberOutcome Ensemble::fail_member(int number, const MemberOutcome& failure) {
   const std::lock_guard lock(mutex_);
   const auto [first, is_new] = failures_.emplace(number, failure);
@@ -216,7 +235,7 @@ void Ensemble::lost(int rank, const std::string& words) {
   if (leader() == world_.rank()) say_of_ensemble(fmt::format("{}; the other teams go on", words));
   if (!teams_.empty() && std::ranges::count(teams_[team_], rank) > 0) {
     if (under_way_ > 0) failures_.emplace(under_way_, MemberOutcome{under_way_, kFailed, words, rank, true});
-    team_ranks_->interrupt();
+    if (team_ranks_) team_ranks_->interrupt();
   }
   changed_.notify_all();
 }
@@ -236,7 +255,8 @@ void Ensemble::read_letter(int from, const std::string& text) {
       return hear_outcomes(from, text);
     case Letter::end: {
       const std::lock_guard lock(mutex_);
-      if (!at_the_end_.contains(world_.rank())) world_.end_alone(kFailed);  // it hung: the others have gone on without it
+      if (!at_the_end_.contains(world_.rank()))
+        world_.end_alone(kFailed);  // it hung: the others have gone on without it
       ended_ = std::stoi(text.substr(2));
       unmeetable_ = text[1] != '0';
       changed_.notify_all();

@@ -63,11 +63,11 @@ class Ensemble {
   std::unique_ptr<RunFolder> folder_;          // rank 0's
   std::filesystem::path path_;
   std::vector<int> to_train_;                  // numbers of the members that were not trained when this life began
-  std::vector<std::vector<int>> teams_;        // ranks of each
+
+  std::mutex mutex_;                           // guards what follows against helper threads
+  std::vector<std::vector<int>> teams_;        // ranks of each; the main thread alone changes this, as the next two
   std::size_t team_ = 0;                       // this rank's
   std::unique_ptr<Communicator> team_ranks_;   // of which every member gets a part of its own
-
-  std::mutex mutex_;                           // guards what follows; helper threads write to it
   std::condition_variable changed_;
   std::map<int, std::string> lost_;            // rank: words
   std::map<int, MemberOutcome> outcomes_;      // of members, as far as this rank has heard

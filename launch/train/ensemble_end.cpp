@@ -1,5 +1,5 @@
-// How an ensemble's run ends: the ranks tell the leader what became of their members, and the leader tells them, and the user, what
-// became of the whole.
+// How an ensemble's run ends: the ranks tell the leader what became of their members, and the leader tells
+// them, and the user, what became of the whole.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -22,15 +22,23 @@ nlohmann::json json_of(const MemberOutcome& outcome) {
   return {outcome.member, outcome.status, outcome.reason, outcome.rank, outcome.again};
 }
 
-MemberOutcome outcome_of(const nlohmann::json& json) { return {json.at(0), json.at(1), json.at(2), json.at(3), json.at(4)}; }
+MemberOutcome outcome_of(const nlohmann::json& json) {
+  return {json.at(0), json.at(1), json.at(2), json.at(3), json.at(4)};
+}
 
-std::string dump(const nlohmann::json& json) { return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
+std::string dump(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 }  // namespace
 
-std::string letter_of(const MemberOutcome& outcome, Letter kind) { return static_cast<char>(kind) + dump(json_of(outcome)); }
+std::string letter_of(const MemberOutcome& outcome, Letter kind) {
+  return static_cast<char>(kind) + dump(json_of(outcome));
+}
 
-MemberOutcome outcome_from(const std::string& letter) { return outcome_of(nlohmann::json::parse(letter.substr(1))); }
+MemberOutcome outcome_from(const std::string& letter) {
+  return outcome_of(nlohmann::json::parse(letter.substr(1)));
+}
 
 /// With mutex_ held, as all of these but end().
 int Ensemble::leader() const {
@@ -75,7 +83,8 @@ int Ensemble::end() {
       account_for_lost_ranks();
       const int status = conclude();
       ended_ = status;
-      const std::string word = fmt::format("{}{}{}", static_cast<char>(Letter::end), unmeetable_ ? 1 : 0, status);
+      const std::string word =
+          fmt::format("{}{}{}", static_cast<char>(Letter::end), unmeetable_ ? 1 : 0, status);
       for (int rank = 0; rank < world_.size(); ++rank)
         if (rank != world_.rank()) letters_->send(rank, word);
       break;
@@ -92,8 +101,11 @@ void Ensemble::give_up_hung_ranks() {
   for (const auto& [number, outcome] : outcomes_) {
     const int rank = outcome.rank;
     if (outcome.status == kDone || rank < 0 || lost_.contains(rank) || at_the_end_.contains(rank)) continue;
-    const auto is_waited_for = [&](int other) { return other == rank || lost_.contains(other) || at_the_end_.contains(other); };
-    if (const auto team = std::ranges::find_if(teams_, [&](const auto& ranks) { return std::ranges::count(ranks, rank) > 0; });
+    const auto is_waited_for = [&](int other) {
+      return other == rank || lost_.contains(other) || at_the_end_.contains(other);
+    };
+    if (const auto team = std::ranges::find_if(
+            teams_, [&](const auto& ranks) { return std::ranges::count(ranks, rank) > 0; });
         team != teams_.end() && std::ranges::all_of(*team, is_waited_for)) {
       lost_.emplace(rank, outcome.reason);
       say_of_ensemble(fmt::format("rank {} does not come to the end of the run: going on without it", rank));
@@ -115,7 +127,8 @@ void Ensemble::account_for_lost_ranks() {
           continue;
         }
         outcomes_[number] = {.member = number, .status = kFailed, .reason = words, .rank = rank};
-        if (rank == teams_[team].front()) record_failure(member_folder(path_, member(number).name), nullptr, kFailed, words, rank);
+        if (rank == teams_[team].front())
+          record_failure(member_folder(path_, member(number).name), nullptr, kFailed, words, rank);
         break;
       }
     }
@@ -171,8 +184,9 @@ RunStatus Ensemble::status_of_outcomes() {
     if (status.rank < 0) status.rank = known->second.rank;
   }
   if (missing.empty()) return status;
-  const std::string standing = fmt::format("{} of {} members are trained; missing: {}", members_.size() - missing.size(), members_.size(),
-                                           fmt::join(missing, ", "));
+  const std::string standing =
+      fmt::format("{} of {} members are trained; missing: {}", members_.size() - missing.size(),
+                  members_.size(), fmt::join(missing, ", "));
   if (failed.empty() && (stopped || lost_.empty())) {
     status.status = kStoppedEarly;
     status.reason = fmt::format("stopped by a signal: {}; --resume=latest goes on", standing);
@@ -180,7 +194,8 @@ RunStatus Ensemble::status_of_outcomes() {
   }
   status.status = statuses.size() == 1 ? *statuses.begin() : kFailed;
   status.again = again;
-  status.reason = fmt::format("{}; {}; --resume=latest trains what is missing", standing, fmt::join(failed, "; "));
+  status.reason =
+      fmt::format("{}; {}; --resume=latest trains what is missing", standing, fmt::join(failed, "; "));
   return status;
 }
 
@@ -192,7 +207,8 @@ void Ensemble::write_file() {
     const Checkpoint checkpoint = read_checkpoint(file);
     CheckpointFolder(file.parent_path()).pin(file);
     listed.push_back({member.name, file.lexically_relative(path_), checkpoint.step, digest_of(checkpoint)});
-    say_of_ensemble(fmt::format("member {}: {}, digest {}", member.number, listed.back().file.string(), listed.back().digest));
+    say_of_ensemble(fmt::format("member {}: {}, digest {}", member.number, listed.back().file.string(),
+                                listed.back().digest));
   }
   write_ensemble(path_ / kEnsembleFile, listed);
 }

@@ -20,7 +20,9 @@ Team::Team(const Config& config, World& world)
       host_(world.host()),
       seats_(find_seats(config, all_, host_)),
       world_ranks_(gather_ranks(all_, world.rank())),
-      fail_([&world](int status, const std::string& reason, const Blame& blame) { world.fail(status, reason, blame); }) {}
+      fail_([&world](int status, const std::string& reason, const Blame& blame) {
+        world.fail(status, reason, blame);
+      }) {}
 
 Team::Team(Communicator& part, const Team& whole, std::string name, Fail fail)
     : all_(part),
@@ -31,7 +33,8 @@ Team::Team(Communicator& part, const Team& whole, std::string name, Fail fail)
       fail_(std::move(fail)) {}
 
 int Team::ranks_on_host() const {
-  return static_cast<int>(std::count_if(seats_.all.begin(), seats_.all.end(), [&](const Seat& seat) { return seat.host == host_; }));
+  return static_cast<int>(std::count_if(seats_.all.begin(), seats_.all.end(),
+                                        [&](const Seat& seat) { return seat.host == host_; }));
 }
 
 bool Team::on_one_host() const {

@@ -1,7 +1,8 @@
 #include "io/ensemble_file.h"
 
-#include <cstdlib>
 #include <unistd.h>
+
+#include <cstdlib>
 
 #include "core/tensor/error.h"
 #include "io/checkpoint_samples.h"
@@ -22,8 +23,10 @@ class EnsembleFile : public testing::Test {
       const std::string name = (number < 10 ? "0" : "") + std::to_string(number);
       Checkpoint checkpoint;
       checkpoint.step = 10 * number;
-      checkpoint.parameters["conv1/filters"] = test::random_tensor({5}, DType::f32, static_cast<std::uint64_t>(number));
-      const fs::path relative = member_folder("", name) / "checkpoints" / CheckpointFolder("").file_for(checkpoint.step).filename();
+      checkpoint.parameters["conv1/filters"] =
+          test::random_tensor({5}, DType::f32, static_cast<std::uint64_t>(number));
+      const fs::path relative =
+          member_folder("", name) / "checkpoints" / CheckpointFolder("").file_for(checkpoint.step).filename();
       fs::create_directories((scratch_.path() / relative).parent_path());
       write_checkpoint(scratch_.path() / relative, checkpoint);
       members_.push_back({name, relative, checkpoint.step, digest_of(checkpoint)});
@@ -69,22 +72,35 @@ TEST_F(EnsembleFile, NamesAMembersCheckpointThatIsDamagedReplacedOrNotThere) {
   const Tensor& filters = stored.parameters.at("conv1/filters");
   content[content.find(std::string(reinterpret_cast<const char*>(filters.bytes()), filters.size_bytes()))] ^= 1;
   write_content(checkpoint(2), content);
-  EXPECT_NE(message_of<DataError>([&] { read_member(file_, members_[2]); }).find("members/03/checkpoints/step-00000030.h5"), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] {
+              read_member(file_, members_[2]);
+            }).find("members/03/checkpoints/step-00000030.h5"),
+            std::string::npos);
   Checkpoint other = read_checkpoint(checkpoint(3));
   other.step = 30;
   write_checkpoint(checkpoint(2), other);
-  EXPECT_NE(message_of<DataError>([&] { read_member(file_, members_[2]); }).find("but member 03 had " + members_[2].digest), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] {
+              read_member(file_, members_[2]);
+            }).find("but member 03 had " + members_[2].digest),
+            std::string::npos);
   write_content(checkpoint(2), content_of(checkpoint(3)));
-  EXPECT_NE(message_of<DataError>([&] { read_member(file_, members_[2]); }).find("holds step 40, but member 03 was step 30"), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] {
+              read_member(file_, members_[2]);
+            }).find("holds step 40, but member 03 was step 30"),
+            std::string::npos);
   fs::remove(checkpoint(2));
-  EXPECT_NE(message_of<DataError>([&] { read_member(file_, members_[2]); }).find("is not there; ensemble.h5 belongs into the run folder"), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] {
+              read_member(file_, members_[2]);
+            }).find("is not there; ensemble.h5 belongs into the run folder"),
+            std::string::npos);
   write_content(checkpoint(2), whole);
   EXPECT_NO_THROW(read_member(file_, members_[2]));
 }
 
 TEST_F(EnsembleFile, TakesNoCheckpointFromElsewhere) {
-  for (const char* file : {"/etc/passwd", "../members/01/checkpoints/step-00000010.h5", "members/02/checkpoints/step-00000010.h5",
-                           "members/01/checkpoints/../../../x.h5", "members/01/step-00000010.h5", "members/01/checkpoints/x.h5"}) {
+  for (const char* file :
+       {"/etc/passwd", "../members/01/checkpoints/step-00000010.h5", "members/02/checkpoints/step-00000010.h5",
+        "members/01/checkpoints/../../../x.h5", "members/01/step-00000010.h5", "members/01/checkpoints/x.h5"}) {
     std::vector<EnsembleMember> members = members_;
     members[0].file = file;
     EXPECT_THROW(write_ensemble(file_, members), UsageError) << file;
@@ -93,7 +109,8 @@ TEST_F(EnsembleFile, TakesNoCheckpointFromElsewhere) {
   std::string content = content_of(file_);
   const std::string name = "members/01/checkpoints/step-00000010.h5";
   int places = 0;
-  for (std::size_t at = content.find(name); at != std::string::npos; at = content.find(name, at + 1), ++places) content[at] = '/';
+  for (std::size_t at = content.find(name); at != std::string::npos; at = content.find(name, at + 1), ++places)
+    content[at] = '/';
   ASSERT_GE(places, 2);
   write_content(file_, content);
   EXPECT_THROW(read_ensemble(file_), DataError);
@@ -123,14 +140,17 @@ TEST_F(EnsembleFile, FindsEveryFlippedBit) {
 }
 
 TEST_F(EnsembleFile, RefusesWhatIsNoEnsemble) {
-  EXPECT_NE(message_of<DataError>([&] { read_ensemble(checkpoint(0)); }).find("expected format \"convoy-ensemble\", found \"convoy-checkpoint\""),
+  EXPECT_NE(message_of<DataError>([&] {
+              read_ensemble(checkpoint(0));
+            }).find("expected format \"convoy-ensemble\", found \"convoy-checkpoint\""),
             std::string::npos);
   write_content(file_, "not HDF5");
   EXPECT_THROW(read_ensemble(file_), DataError);
 }
 
 TEST_F(EnsembleFile, OpensInH5py) {
-  if (access("/usr/bin/python3", X_OK) != 0 || std::system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0)
+  if (access("/usr/bin/python3", X_OK) != 0 ||
+      std::system("/usr/bin/python3 -c 'import h5py' 2>/dev/null") != 0)
     GTEST_SKIP() << "/usr/bin/python3 with h5py (Debian: python3-h5py) is not installed";
   write_content(scratch_ / "read.py",
                 "import h5py, sys\n"
@@ -141,7 +161,10 @@ TEST_F(EnsembleFile, OpensInH5py) {
                 "    assert isinstance(link, h5py.ExternalLink) and not link.filename.startswith('/'), link\n"
                 "    assert member['checkpoint'].attrs['step'] == member.attrs['step'] == 10 * int(name)\n"
                 "    assert member['checkpoint/parameters/conv1/filters'].shape == (5,)\n");
-  EXPECT_EQ(std::system(("cd / && HDF5_USE_FILE_LOCKING=FALSE /usr/bin/python3 '" + (scratch_ / "read.py").string() + "' '" + file_.string() + "'").c_str()), 0);
+  EXPECT_EQ(std::system(("cd / && HDF5_USE_FILE_LOCKING=FALSE /usr/bin/python3 '" +
+                         (scratch_ / "read.py").string() + "' '" + file_.string() + "'")
+                            .c_str()),
+            0);
 }
 
 }  // namespace

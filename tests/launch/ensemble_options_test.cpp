@@ -9,7 +9,8 @@ namespace convoy {
 namespace {
 
 Config ensemble(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--mode=ensemble", "--model.name=lenet-5", "--data.path=data/x", "--runs=r", "--run=e"});
+  arguments.insert(arguments.end(),
+                   {"--mode=ensemble", "--model.name=lenet-5", "--data.path=data/x", "--runs=r", "--run=e"});
   return Config::parse("train", arguments);
 }
 
@@ -37,7 +38,8 @@ TEST(Members, AreRunsInTheFolderOfTheEnsemble) {
 
 TEST(Members, HaveConfigsThatPlainRunsTake) {
   for (const Member& member : members_of(seven({"--member-seeds=all", "--member-overrides=7:optim.rate=0.5"})))
-    EXPECT_NO_THROW(check_run(Config::from_text("train", member.config.text(), "config.cfg"))) << member.config.text();
+    EXPECT_NO_THROW(check_run(Config::from_text("train", member.config.text(), "config.cfg")))
+        << member.config.text();
 }
 
 TEST(Members, DifferInWhatTheySeeAndNotInTheirFirstWeights) {
@@ -52,7 +54,8 @@ TEST(Members, DifferInAllSeedsWhereThatIsAskedFor) {
 }
 
 TEST(Members, TakeTheirOverrides) {
-  const std::vector<Member> members = members_of(seven({"--member-overrides= 7:optim.rate=0.5 ; 7:train.init=*:xavier;2:seed.order=44;"}));
+  const std::vector<Member> members =
+      members_of(seven({"--member-overrides= 7:optim.rate=0.5 ; 7:train.init=*:xavier;2:seed.order=44;"}));
   EXPECT_EQ(members[6].config.get<double>("optim.rate"), 0.5);
   EXPECT_EQ(members[6].config.get<std::string>("train.init"), "*:xavier");
   EXPECT_EQ(members[5].config.get<double>("optim.rate"), Config::parse("train", {}).get<double>("optim.rate"));
@@ -60,24 +63,30 @@ TEST(Members, TakeTheirOverrides) {
 }
 
 TEST(Members, WithASeedOfTheirOwnTakeItForAllThatFollowsIt) {
-  EXPECT_EQ(seeds(members_of(seven({"--member-overrides=2:seed=9"}))[1]), (std::vector<std::int64_t>{9, 9, 9, 9}));
+  EXPECT_EQ(seeds(members_of(seven({"--member-overrides=2:seed=9"}))[1]),
+            (std::vector<std::int64_t>{9, 9, 9, 9}));
 }
 
 TEST(Members, MayBeOverriddenInAConfigFile) {
-  const Config config = Config::parse("train", {}, ConfigFile{"e.cfg", "mode = ensemble\nmembers = 2\nmember-overrides = \"2:optim.rate=0.5; 1:seed=3\"\n"});
+  const Config config = Config::parse(
+      "train", {},
+      ConfigFile{"e.cfg", "mode = ensemble\nmembers = 2\nmember-overrides = \"2:optim.rate=0.5; 1:seed=3\"\n"});
   EXPECT_EQ(members_of(config)[1].config.get<double>("optim.rate"), 0.5);
   EXPECT_EQ(members_of(Config::from_text("train", config.text(), "config.cfg"))[0].config.get<int>("seed"), 3);
 }
 
 TEST(CheckEnsemble, RefusesOverridesThatAreNone) {
-  const auto check = [](const std::string& overrides) { check_run(seven({"--member-overrides=" + overrides})); };
+  const auto check = [](const std::string& overrides) {
+    check_run(seven({"--member-overrides=" + overrides}));
+  };
   EXPECT_NO_THROW(check("7:optim.rate=0.5"));
   EXPECT_USAGE_ERROR(check("7optim.rate=0.5"), "'7optim.rate=0.5'", "MEMBER:OPTION=VALUE");
   EXPECT_USAGE_ERROR(check("7:optim.rate"), "MEMBER:OPTION=VALUE");
   EXPECT_USAGE_ERROR(check("x:optim.rate=1"), "MEMBER:OPTION=VALUE");
   EXPECT_USAGE_ERROR(check("8:optim.rate=0.5"), "there is no member 8", "7 members are counted from 1");
   EXPECT_USAGE_ERROR(check("0:optim.rate=0.5"), "there is no member 0");
-  EXPECT_USAGE_ERROR(check("3:optim.rte=0.5"), "member 3: unknown option optim.rte", "did you mean optim.rate?");
+  EXPECT_USAGE_ERROR(check("3:optim.rte=0.5"), "member 3: unknown option optim.rte",
+                     "did you mean optim.rate?");
   EXPECT_USAGE_ERROR(check("3:optim.rate=fast"), "member 3: optim.rate = 'fast'");
   EXPECT_USAGE_ERROR(check("3:optim.rate=1;3:optim.rate=2"), "optim.rate of member 3", "a second time");
   EXPECT_USAGE_ERROR(check("3:run=x"), "run is the same for all members");
@@ -89,7 +98,9 @@ TEST(CheckEnsemble, KnowsWhatGoesTogether) {
   EXPECT_USAGE_ERROR(check_run(ensemble({})), "members = 0", "--members=7");
   EXPECT_USAGE_ERROR(check_run(seven({"--resume=x.h5"})), "resume = 'x.h5'", "--resume=latest only");
   EXPECT_USAGE_ERROR(check_run(seven({"--reduction=fast"})), "reduction = fast", "deterministic");
-  const auto plain = [](const std::string& option) { check_run(Config::parse("train", {"--model.name=lenet-5", "--data.path=x", option})); };
+  const auto plain = [](const std::string& option) {
+    check_run(Config::parse("train", {"--model.name=lenet-5", "--data.path=x", option}));
+  };
   EXPECT_USAGE_ERROR(plain("--members=3"), "members belongs to --mode=ensemble");
   EXPECT_USAGE_ERROR(plain("--member-seeds=all"), "member-seeds belongs to --mode=ensemble");
   EXPECT_USAGE_ERROR(plain("--member-overrides=1:seed=2"), "member-overrides belongs to --mode=ensemble");
