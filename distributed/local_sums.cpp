@@ -20,14 +20,20 @@ std::size_t most_alive(int begin, int end, int leaves) {
 
 }  // namespace
 
+std::size_t local_sum_buffers(int begin, int end, int leaves, int threads) {
+  std::size_t buffers = 0;
+  for (int t = 0; t < threads; ++t) {
+    const auto [first, last] = share_of(t, threads, begin, end);
+    buffers += most_alive(first, last, leaves);
+  }
+  return buffers;
+}
+
 LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding)
     : begin_(begin), end_(end), elements_(elements), rounding_(rounding), arrived_(static_cast<std::size_t>(end - begin)) {
   for (const Subtree& subtree : subtrees_inside(begin, end, leaves)) roots_.push_back(add_nodes(subtree));
   incomplete_roots_ = static_cast<int>(roots_.size());
-  for (int t = 0; t < threads; ++t) {
-    const auto [first, last] = share_of(t, threads, begin, end);
-    buffers_ += most_alive(first, last, leaves);
-  }
+  buffers_ = local_sum_buffers(begin, end, leaves, threads);
   for (std::size_t i = 0; i < buffers_; ++i) free_.emplace_back(elements_);
 }
 

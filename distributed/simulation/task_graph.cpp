@@ -1,0 +1,123 @@
+#include "distributed/simulation/task_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+#include <utility>
+
+#include "core/tensor/error.h"
+
+namespace convoy::simulation {
+namespace {
+
+std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+}  // namespace
+
+double& TaskGraph::Server::earliest() { return *std::min_element(free_at.begin(), free_at.end()); }
+
+TaskGraph::Resource TaskGraph::add_resource(int servers) {
+  resources_.push_back({std::vector<double>(at(servers), 0.0)});
+  return static_cast<Resource>(resources_.size()) - 1;
+}
+
+TaskGraph::Task TaskGraph::add(double seconds, Resource first, Resource second, double latency) {
+  seconds_.push_back(seconds);
+  latency_.push_back(latency);
+  first_.push_back(first);
+  second_.push_back(second);
+  is_message_.push_back(0);
+  return static_cast<Task>(seconds_.size()) - 1;
+}
+
+TaskGraph::Task TaskGraph::add_message(double seconds, Resource out, Resource in, double latency) {
+  const Task task = add(seconds, out, in, latency);
+  is_message_.back() = 1;
+  return task;
+}
+
+void TaskGraph::after(Task task, Task earlier) {
+  if (earlier != kNone) edges_.push_back({earlier, task});
+}
+
+void TaskGraph::after(Task task, const std::vector<Task>& earlier) {
+  for (Task each : earlier) after(task, each);
+}
+
+TaskGraph::Task TaskGraph::join(const std::vector<Task>& earlier) {
+  if (earlier.size() == 1) return earlier.front();
+  const Task task = add(0);
+  after(task, earlier);
+  return task;
+}
+
+/// Holds a resource from when it is free; returns that time.
+double TaskGraph::take(Resource resource, double ready, double seconds) {
+  if (resource == kNone) return ready;
+  Server& server = resources_[at(resource)];
+  double& free_at = server.earliest();
+  const double start = std::max(ready, free_at);
+  free_at = start + seconds;
+  server.busy += seconds;
+  return start;
+}
+
+double TaskGraph::take_both(Task task) {
+  double ready = ready_[at(task)];
+  for (Resource resource : {first_[at(task)], second_[at(task)]})
+    if (resource != kNone) ready = std::max(ready, resources_[at(resource)].earliest());
+  take(first_[at(task)], ready, seconds_[at(task)]);
+  return take(second_[at(task)], ready, seconds_[at(task)]);
+}
+
+/// Tasks are served in the order in which they become ready, so what a resource has promised is never taken back.
+void TaskGraph::serve(Task task) {
+  double start = ready_[at(task)];
+  if (seconds_[at(task)] > 0 && is_message_[at(task)])
+    start = take(second_[at(task)], take(first_[at(task)], start, seconds_[at(task)]), seconds_[at(task)]);
+  else if (seconds_[at(task)] > 0)
+    start = take_both(task);
+  end_[at(task)] = start + seconds_[at(task)] + latency_[at(task)];
+  makespan_ = std::max(makespan_, end_[at(task)]);
+}
+
+/// Where the followers of each task begin in `followers`, which it fills (compressed rows).
+std::vector<int> TaskGraph::followers_begin(std::vector<Task>& followers) const {
+  std::vector<int> begin(seconds_.size() + 1, 0);
+  for (const Edge& edge : edges_) ++begin[at(edge.from) + 1];
+  for (std::size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
+  std::vector<int> next(begin.begin(), begin.end() - 1);
+  followers.resize(edges_.size());
+  for (const Edge& edge : edges_) followers[at(next[at(edge.from)]++)] = edge.to;
+  return begin;
+}
+
+void TaskGraph::run() {
+  std::vector<Task> followers;
+  const std::vector<int> begin = followers_begin(followers);
+  std::vector<int> missing(seconds_.size(), 0);
+  for (const Edge& edge : edges_) ++missing[at(edge.to)];
+  ready_.assign(seconds_.size(), 0);
+  end_.assign(seconds_.size(), 0);
+  using Due = std::pair<double, Task>;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due;
+  for (Task task = 0; task < static_cast<Task>(seconds_.size()); ++task)
+    if (missing[at(task)] == 0) due.emplace(0.0, task);
+  std::size_t served = 0;
+  for (; !due.empty(); ++served) {
+    const Task task = due.top().second;
+    due.pop();
+    serve(task);
+    for (int i = begin[at(task)]; i < begin[at(task) + 1]; ++i) {
+      const Task follower = followers[at(i)];
+      ready_[at(follower)] = std::max(ready_[at(follower)], end_[at(task)]);
+      if (--missing[at(follower)] == 0) due.emplace(ready_[at(follower)], follower);
+    }
+  }
+  if (served != seconds_.size())
+    throw Error(fmt::format("simulation: {} of {} tasks wait for each other", seconds_.size() - served, seconds_.size()));
+}
+
+}  // namespace convoy::simulation
