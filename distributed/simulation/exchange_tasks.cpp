@@ -1,5 +1,6 @@
 #include "distributed/simulation/exchange_tasks.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "distributed/exchange_schedule.h"
@@ -88,23 +89,42 @@ Ends ExchangeTasks::halving(const GroupOf& group, const Bucket& bucket, std::siz
   return now;
 }
 
+/// At distance 1, 2, ..., as the exchanges send.
+std::vector<ExchangeTasks::Source> ExchangeTasks::sources(const Group& group, int rank) const {
+  std::vector<Source> all;
+  const Layout& layout = fabric_.layout();
+  const int index = group.index(rank);
+  if (!layout.folded || group.size * group.stride <= layout.per_node) {  // each for itself
+    for (int distance = 1; distance < group.size; ++distance)
+      all.push_back({group.rank((index - distance + group.size) % group.size)});
+    return all;
+  }
+  const int inside = layout.per_node / group.stride;  // members of the group on a node
+  for (int distance = 1; distance < inside; ++distance) all.push_back({group.rank((index - distance + inside) % inside)});
+  for (int distance = 0; distance < inside; ++distance)
+    all.push_back({group.rank((index - distance + inside) % inside) + layout.per_node, layout.nodes() - 1});
+  return all;
+}
+
 /// As DirectExchange: every rank sends to the next, the one after it, ..., and adds a piece when all parts of it have come.
 Ends ExchangeTasks::direct(const Bucket& bucket, std::size_t chunk, const Ends& begin) {
   const int simulated = fabric_.layout().simulated();
   std::vector<std::vector<Range>> pieces;
+  std::vector<std::vector<Source>> from;
   std::vector<std::vector<std::vector<TaskGraph::Task>>> arrivals;  // by rank and piece
   for (int rank = 0; rank < simulated; ++rank) {
     pieces.push_back(chunks_of(slice_of(rank, ranks_, bucket.elements), chunk));
+    from.push_back(sources(everybody(rank), rank));
     arrivals.emplace_back(pieces.back().size());
   }
   Ends sent(begin.size(), TaskGraph::kNone), added = begin;
-  for (int distance = 1; distance < ranks_; ++distance) {
+  for (std::size_t i = 0; i < from.front().size(); ++i) {
     for (int rank = 0; rank < simulated; ++rank) {
-      const int source = (rank - distance + ranks_) % ranks_;
+      const auto [source, count] = from[at(rank)][i];
       const int parts = parts_[static_cast<std::size_t>(fabric_.layout().folded ? 0 : source)];
       for (std::size_t piece = 0; piece < pieces[at(rank)].size(); ++piece) {
         for (int part = 0; part < parts; ++part) {
-          const TaskGraph::Task message = fabric_.send(source, rank, bytes_of(pieces[at(rank)][piece], bucket));
+          const TaskGraph::Task message = fabric_.send(source, rank, bytes_of(pieces[at(rank)][piece], bucket), count);
           graph_.after(message, {begin[at(source)], begin[at(rank)]});
           arrivals[at(rank)][piece].push_back(message);
           sent[at(source)] = message;
@@ -131,13 +151,15 @@ Ends ExchangeTasks::direct(const Bucket& bucket, std::size_t chunk, const Ends& 
 Ends ExchangeTasks::scatter(const GroupOf& group, const Bucket& bucket, const Ends& begin) {
   const int simulated = fabric_.layout().simulated();
   std::vector<std::vector<TaskGraph::Task>> arrivals(begin.size());
-  Ends ends, sent(begin.size(), TaskGraph::kNone);
-  for (int distance = 1; distance < group(0).size; ++distance) {
+  std::vector<std::vector<Source>> from;
+  for (int rank = 0; rank < simulated; ++rank) from.push_back(sources(group(rank), rank));
+  Ends ends, sent = begin;
+  for (std::size_t i = 0; i < from.front().size(); ++i) {
     for (int rank = 0; rank < simulated; ++rank) {
       const Group mine = group(rank);
-      const int source = mine.rank((mine.index(rank) - distance + mine.size) % mine.size);
-      const TaskGraph::Task message =
-          fabric_.send(source, rank, bytes_of(slice_of(mine.index(rank), mine.size, bucket.elements), bucket));
+      const auto [source, count] = from[at(rank)][i];
+      const Range slice = slice_of(mine.index(rank), mine.size, bucket.elements);
+      const TaskGraph::Task message = fabric_.send(source, rank, bytes_of(slice, bucket), count);
       graph_.after(message, {begin[at(source)], begin[at(rank)]});
       arrivals[at(rank)].push_back(message);
       sent[at(source)] = message;
@@ -158,13 +180,15 @@ Ends ExchangeTasks::scatter(const GroupOf& group, const Bucket& bucket, const En
 Ends ExchangeTasks::gather(const GroupOf& group, const Bucket& bucket, const Ends& begin) {
   const int simulated = fabric_.layout().simulated();
   std::vector<std::vector<TaskGraph::Task>> messages(begin.size());
-  for (int distance = 1; distance < group(0).size; ++distance) {
+  std::vector<std::vector<Source>> from;
+  for (int rank = 0; rank < simulated; ++rank) from.push_back(sources(group(rank), rank));
+  for (std::size_t i = 0; i < from.front().size(); ++i) {
     for (int rank = 0; rank < simulated; ++rank) {
       const Group mine = group(rank);
-      const int index = (mine.index(rank) - distance + mine.size) % mine.size, source = mine.rank(index);
-      const Range theirs = slice_of(index, mine.size, bucket.elements);
+      const auto [source, count] = from[at(rank)][i];
+      const Range theirs = slice_of(mine.index(source), mine.size, bucket.elements);
       if (theirs.size() == 0) continue;
-      const TaskGraph::Task message = fabric_.send(source, rank, bytes_of(theirs, bucket));
+      const TaskGraph::Task message = fabric_.send(source, rank, bytes_of(theirs, bucket), count);
       graph_.after(message, {begin[at(source)], begin[at(rank)]});
       messages[at(rank)].push_back(message);
       messages[at(source)].push_back(message);
@@ -178,16 +202,20 @@ Ends ExchangeTasks::gather(const GroupOf& group, const Bucket& bucket, const End
   return ends;
 }
 
+/// What a rank receives in a step it sends on in the next. Where it lands is free beforehand: a rank waits for its neighbour
+/// alone.
 Ends ExchangeTasks::ring(const Bucket& bucket, const Ends& begin) {
+  if (fabric_.layout().folded) return long_ring(bucket, begin);
   const double bytes = static_cast<double>(bucket.elements) * bucket.element_bytes / ranks_;
   const double floats = static_cast<double>(bucket.elements) * sizeof(float) / ranks_;
   Ends now = begin;
   for (int step = 0; step < 2 * (ranks_ - 1); ++step) {
     Ends next;
-    for (int rank = 0; rank < fabric_.layout().simulated(); ++rank) {
+    for (int rank = 0; rank < ranks_; ++rank) {
       const int source = (rank + ranks_ - 1) % ranks_;
       TaskGraph::Task last = fabric_.send(source, rank, bytes);
-      graph_.after(last, {now[at(source)], now[at(rank)]});
+      graph_.after(last, now[at(source)]);
+      if (step == 0) graph_.after(last, begin[at(rank)]);
       if (step < ranks_ - 1) {
         const TaskGraph::Task add = fabric_.add(rank, floats);
         graph_.after(add, last);
@@ -197,7 +225,34 @@ Ends ExchangeTasks::ring(const Bucket& bucket, const Ends& begin) {
     }
     now = next;
   }
-  return now;
+  Ends ends;
+  for (int rank = 0; rank < ranks_; ++rank) ends.push_back(now[at(rank)]);
+  return ends;
+}
+
+/// The same of so many ranks that single steps are not worth simulating: a port is held for all steps' messages, and the whole
+/// takes as long as that or as a part's way around the ring, twice, whichever is longer (the greatest cycle mean of the steps'
+/// dependencies).
+Ends ExchangeTasks::long_ring(const Bucket& bucket, const Ends& begin) {
+  const Machine& machine = fabric_.machine();
+  const int per_node = fabric_.layout().per_node, steps = 2 * (ranks_ - 1);
+  const double bytes = static_cast<double>(bucket.elements) * bucket.element_bytes / ranks_;
+  const double add = static_cast<double>(bucket.elements) * sizeof(float) / ranks_ / machine.add_bytes_per_second;
+  const auto hold = [&](const Link& link) { return link.overhead + bytes / link.bytes_per_second; };
+  const double inter = hold(machine.inter), intra = hold(machine.intra);
+  const double around = (inter + machine.inter.latency + (per_node - 1) * (intra + machine.intra.latency)) / per_node + add / 2;
+  Ends ends;
+  for (int rank = 0; rank < per_node; ++rank) {
+    const int source = rank == 0 ? ranks_ - 1 : rank - 1;
+    const double held = rank == 0 ? steps * inter + machine.inter.latency : steps * intra + machine.intra.latency;
+    const TaskGraph::Task messages = fabric_.send(source, rank, bytes, steps);
+    graph_.after(messages, {begin[at(rank)], begin[at(source)]});
+    const TaskGraph::Task way = graph_.add(0, TaskGraph::kNone, TaskGraph::kNone, std::max(0.0, steps * around - held));
+    graph_.after(way, messages);
+    ends.push_back(way);
+  }
+  const TaskGraph::Task all = graph_.join(ends);
+  return Ends(ends.size(), all);
 }
 
 Ends ExchangeTasks::hierarchical(const Bucket& bucket, const Ends& begin) {

@@ -44,12 +44,19 @@ class ExchangeTasks {
     int rank(int index) const { return first + index * stride; }
   };
   using GroupOf = std::function<Group(int rank)>;
+  /// From whom a rank receives, in the order of their messages; one stands for `count` ranks of other nodes where one node
+  /// stands for all.
+  struct Source {
+    int rank = 0, count = 1;
+  };
 
   Ends halving(const GroupOf& group, const Bucket& bucket, std::size_t chunk, const Ends& begin);
   Ends direct(const Bucket& bucket, std::size_t chunk, const Ends& begin);
   Ends scatter(const GroupOf& group, const Bucket& bucket, const Ends& begin);
   Ends gather(const GroupOf& group, const Bucket& bucket, const Ends& begin);
   Ends ring(const Bucket& bucket, const Ends& begin);
+  Ends long_ring(const Bucket& bucket, const Ends& begin);
+  std::vector<Source> sources(const Group& group, int rank) const;
   Ends hierarchical(const Bucket& bucket, const Ends& begin);
   Group everybody(int rank) const;
   Group node(int rank) const;

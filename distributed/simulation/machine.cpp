@@ -33,11 +33,11 @@ std::size_t Fabric::nic_of(int rank) const {
   return at(node * machine_.nics + rank % layout_.per_node * machine_.nics / layout_.per_node);
 }
 
-Fabric::Task Fabric::send(int from, int to, double bytes) {
+Fabric::Task Fabric::send(int from, int to, double bytes, int count) {
   const bool leaves = layout_.node(from) != layout_.node(to);
   const Link& link = leaves ? machine_.inter : machine_.intra;
-  const double seconds = link.overhead + bytes / link.bytes_per_second;
-  (leaves ? inter_bytes_ : intra_bytes_) += bytes;
+  const double seconds = count * (link.overhead + bytes / link.bytes_per_second);
+  (leaves ? inter_bytes_ : intra_bytes_) += count * bytes;
   const std::size_t source = at(layout_.index(from)), target = at(layout_.index(to));
   if (leaves) return graph_.add_message(seconds, nic_out_[nic_of(from)], nic_in_[nic_of(to)], link.latency);
   if (machine_.copies_on_cores)

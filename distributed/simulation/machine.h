@@ -44,8 +44,8 @@ class Fabric {
   using Task = TaskGraph::Task;
   Fabric(TaskGraph& graph, const Machine& machine, const Layout& layout);
 
-  /// A message; ranks of the world.
-  Task send(int from, int to, double bytes);
+  /// `count` messages, one behind the other; ranks of the world.
+  Task send(int from, int to, double bytes, int count = 1);
   /// `bytes` of one array are added to another by the thread, or stream, that exchanges.
   Task add(int rank, double bytes);
   /// On the rank's device; on hosts on any core of its node.
