@@ -35,7 +35,6 @@ class StepTasks {
     }
     std::vector<TaskGraph::Task> ends;
     for (const auto& lanes : complete) ends.push_back(graph_.join(lanes));
-    if (model_.loader_seconds > 0) ends.push_back(turns(rank, (last - first) * model_.loader_seconds, begin));
     return ends;
   }
 
@@ -106,7 +105,7 @@ double own_seconds(const Machine& machine, const Layout& layout, const StepModel
   const int in_turn = (leaves + model.lanes - 1) / model.lanes;
   const double alone = in_turn * micro_batch + model.update_seconds;
   if (machine.cores == 0) return alone;
-  const double work = (leaves * (micro_batch + model.loader_seconds) + model.update_seconds) * layout.per_node;
+  const double work = (leaves * micro_batch + model.update_seconds) * layout.per_node;
   return std::max(alone, work / machine.cores);
 }
 

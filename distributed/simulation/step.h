@@ -16,7 +16,6 @@ struct StepModel {
   int virtual_workers = 1;
   int lanes = 1;               // threads of a rank, each with its share of the rank's micro-batches
   double update_seconds = 0;   // the update program, and what else a step takes once
-  double loader_seconds = 0;   // of a core, for the samples of one micro-batch; beside the lanes
   double jitter = 0;           // relative standard deviation of a rank's computing time from step to step
   std::uint64_t seed = 1;
 };

@@ -163,7 +163,9 @@ Standing Trainer::standing() const {
           .epochs = exact_epoch(spec_.last_step),
           .rate = rate_,
           .batch = spec_.batch,
-          .loss_scale = loss_scale_};
+          .loss_scale = loss_scale_,
+          .world_size = world_.size(),
+          .booked_bytes = engine_->memory_bytes()};
 }
 
 bool Trainer::save_is_due(std::int64_t step) const {
