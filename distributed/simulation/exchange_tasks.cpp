@@ -8,6 +8,10 @@
 namespace convoy::simulation {
 namespace {
 
+constexpr int kFewNodes = 8;  // that send to each other directly where they are no power of two
+
+constexpr int kShortRing = 16;  // ranks of a ring whose steps are simulated one by one
+
 double bytes_of(const Range& range, const Bucket& bucket) { return static_cast<double>(range.size()) * bucket.element_bytes; }
 double floats_of(const Range& range) { return static_cast<double>(range.size()) * sizeof(float); }
 
@@ -205,7 +209,7 @@ Ends ExchangeTasks::gather(const GroupOf& group, const Bucket& bucket, const End
 /// What a rank receives in a step it sends on in the next. Where it lands is free beforehand: a rank waits for its neighbour
 /// alone.
 Ends ExchangeTasks::ring(const Bucket& bucket, const Ends& begin) {
-  if (fabric_.layout().folded) return long_ring(bucket, begin);
+  if (fabric_.layout().folded || ranks_ > kShortRing || fabric_.machine().nics > 1) return long_ring(bucket, begin);
   const double bytes = static_cast<double>(bucket.elements) * bucket.element_bytes / ranks_;
   const double floats = static_cast<double>(bucket.elements) * sizeof(float) / ranks_;
   Ends now = begin;
@@ -230,29 +234,33 @@ Ends ExchangeTasks::ring(const Bucket& bucket, const Ends& begin) {
   return ends;
 }
 
-/// The same of so many ranks that single steps are not worth simulating: a port is held for all steps' messages, and the whole
-/// takes as long as that or as a part's way around the ring, twice, whichever is longer (the greatest cycle mean of the steps'
-/// dependencies).
+/// The same where single steps are not worth simulating: a port is held for all steps' messages, and the whole takes as long
+/// as that or as a part's way around the ring, twice, whichever is longer (the greatest cycle mean of the steps' dependencies).
+/// There are as many rings as a node has NICs, each with its share of the bucket and entering nodes at another rank.
 Ends ExchangeTasks::long_ring(const Bucket& bucket, const Ends& begin) {
   const Machine& machine = fabric_.machine();
-  const int per_node = fabric_.layout().per_node, steps = 2 * (ranks_ - 1);
-  const double bytes = static_cast<double>(bucket.elements) * bucket.element_bytes / ranks_;
-  const double add = static_cast<double>(bucket.elements) * sizeof(float) / ranks_ / machine.add_bytes_per_second;
-  const auto hold = [&](const Link& link) { return link.overhead + bytes / link.bytes_per_second; };
-  const double inter = hold(machine.inter), intra = hold(machine.intra);
-  const double around = (inter + machine.inter.latency + (per_node - 1) * (intra + machine.intra.latency)) / per_node + add / 2;
-  Ends ends;
-  for (int rank = 0; rank < per_node; ++rank) {
-    const int source = rank == 0 ? ranks_ - 1 : rank - 1;
-    const double held = rank == 0 ? steps * inter + machine.inter.latency : steps * intra + machine.intra.latency;
-    const TaskGraph::Task messages = fabric_.send(source, rank, bytes, steps);
-    graph_.after(messages, {begin[at(rank)], begin[at(source)]});
-    const TaskGraph::Task way = graph_.add(0, TaskGraph::kNone, TaskGraph::kNone, std::max(0.0, steps * around - held));
-    graph_.after(way, messages);
-    ends.push_back(way);
+  const Layout& layout = fabric_.layout();
+  const int per_node = layout.per_node, steps = 2 * (ranks_ - 1), rings = layout.nodes() > 1 ? machine.nics : 1;
+  const double share = static_cast<double>(bucket.elements) / ranks_ / rings, bytes = share * bucket.element_bytes;
+  const double add = share * sizeof(float) / machine.add_bytes_per_second;
+  const auto hop = [&](const Link& link) { return link.overhead + link.latency + bytes / link.bytes_per_second; };
+  const double inside = per_node > 1 ? (per_node - 1) * hop(machine.intra) : 0;
+  const double around = layout.nodes() > 1 ? (hop(machine.inter) + inside) / per_node : inside / per_node + hop(machine.intra) / per_node;
+  const TaskGraph::Task all_begin = graph_.join(begin);
+  Ends ends{graph_.add(0, TaskGraph::kNone, TaskGraph::kNone, steps * (around + add / 2))};
+  graph_.after(ends.front(), all_begin);
+  const auto receive = [&](int rank, int source, int messages) {
+    ends.push_back(fabric_.send(source, rank, bytes, messages));
+    graph_.after(ends.back(), all_begin);
+  };
+  for (int rank = 0; rank < layout.simulated(); ++rank) {
+    const int index = rank % per_node, neighbour = rank - index + (index + per_node - 1) % per_node;
+    int entering = 0;  // rings that come to this rank from another node
+    for (int ring = 0; ring < rings && layout.nodes() > 1; ++ring) entering += ring * per_node / rings == index;
+    if (entering > 0) receive(rank, (neighbour + ranks_ - per_node) % ranks_, steps * entering);
+    if (per_node > 1 && rings > entering) receive(rank, neighbour, steps * (rings - entering));
   }
-  const TaskGraph::Task all = graph_.join(ends);
-  return Ends(ends.size(), all);
+  return Ends(begin.size(), graph_.join(ends));
 }
 
 Ends ExchangeTasks::hierarchical(const Bucket& bucket, const Ends& begin) {
@@ -263,12 +271,39 @@ Ends ExchangeTasks::hierarchical(const Bucket& bucket, const Ends& begin) {
   if (layout.nodes() > 1) {
     const auto per_node = static_cast<std::size_t>(layout.per_node);
     const Bucket slice{(bucket.elements + per_node - 1) / per_node, bucket.element_bytes};
-    if (std::has_single_bit(static_cast<unsigned>(layout.nodes())))
-      now = halving(across, slice, halving_chunk(slice.elements), now);
+    const bool halves = std::has_single_bit(static_cast<unsigned>(layout.nodes()));
+    if (halves || (layout.folded && layout.nodes() > kFewNodes))
+      now = halves ? halving(across, slice, halving_chunk(slice.elements), now) : halving_of_most(slice, now);
     else
       now = gather(across, slice, scatter(across, slice, now));
   }
   return gather(inside, bucket, now);
+}
+
+/// Across many nodes that are no power of two: those beyond it send their slices to others first and get the sums at the end
+/// (Thakur, Rabenseifner & Gropp 2005, section 4.4). Every node counts as one of those that do more.
+Ends ExchangeTasks::halving_of_most(const Bucket& slice, const Ends& begin) {
+  const auto most = [this](int rank) {
+    Group group = column(rank);
+    group.size = static_cast<int>(std::bit_floor(static_cast<unsigned>(group.size)));
+    return group;
+  };
+  const Range whole{0, slice.elements};
+  const int per_node = fabric_.layout().per_node;
+  Ends now;
+  for (int rank = 0; rank < per_node; ++rank) {
+    const TaskGraph::Task message = fabric_.send(rank + per_node, rank, bytes_of(whole, slice));
+    graph_.after(message, begin[at(rank)]);
+    now.push_back(fabric_.add(rank, floats_of(whole)));
+    graph_.after(now.back(), message);
+  }
+  now = halving(most, slice, halving_chunk(slice.elements), now);
+  for (int rank = 0; rank < per_node; ++rank) {
+    const TaskGraph::Task message = fabric_.send(rank + per_node, rank, bytes_of(whole, slice));
+    graph_.after(message, now[at(rank)]);
+    now[at(rank)] = message;
+  }
+  return now;
 }
 
 }  // namespace convoy::simulation

@@ -58,6 +58,7 @@ class ExchangeTasks {
   Ends long_ring(const Bucket& bucket, const Ends& begin);
   std::vector<Source> sources(const Group& group, int rank) const;
   Ends hierarchical(const Bucket& bucket, const Ends& begin);
+  Ends halving_of_most(const Bucket& slice, const Ends& begin);
   Group everybody(int rank) const;
   Group node(int rank) const;
   Group column(int rank) const;

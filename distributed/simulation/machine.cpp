@@ -3,7 +3,7 @@
 namespace convoy::simulation {
 namespace {
 
-constexpr int kMostUnfolded = 64;
+constexpr int kMostUnfolded = 16;
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 

@@ -35,7 +35,7 @@ struct Layout {
   int index(int rank) const { return folded ? rank % per_node : rank; }
   int node(int rank) const { return rank / per_node; }
 };
-/// Folded above 64 ranks.
+/// Folded above 16 ranks.
 Layout make_layout(int ranks, int ranks_per_node);
 
 /// A cluster as resources of a task graph, and what moves on it.

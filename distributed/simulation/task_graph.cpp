@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <queue>
-#include <utility>
+#include <tuple>
 
 #include "core/tensor/error.h"
 
@@ -72,15 +72,29 @@ double TaskGraph::take_both(Task task) {
   return take(second_[at(task)], ready, seconds_[at(task)]);
 }
 
-/// Tasks are served in the order in which they become ready, so what a resource has promised is never taken back.
-void TaskGraph::serve(Task task) {
-  double start = ready_[at(task)];
-  if (seconds_[at(task)] > 0 && is_message_[at(task)])
-    start = take(second_[at(task)], take(first_[at(task)], start, seconds_[at(task)]), seconds_[at(task)]);
-  else if (seconds_[at(task)] > 0)
-    start = take_both(task);
+/// A task that is ready, or a message whose first port begins to send.
+struct TaskGraph::Due {
+  double time;
+  Task task;
+  bool sends;
+  bool operator>(const Due& other) const {
+    return std::tie(time, task, sends) > std::tie(other.time, other.task, other.sends);
+  }
+};
+
+void TaskGraph::finish(Task task, double start) {
   end_[at(task)] = start + seconds_[at(task)] + latency_[at(task)];
   makespan_ = std::max(makespan_, end_[at(task)]);
+}
+
+/// In the order of time, so what a resource has promised is never taken back. A message asks for its second port only when the
+/// first one begins, lest the second be kept free for what is to come.
+void TaskGraph::start(const Due& due, std::vector<Due>& later) {
+  const double seconds = seconds_[at(due.task)];
+  if (seconds == 0) return finish(due.task, due.time);
+  if (due.sends) return finish(due.task, take(second_[at(due.task)], due.time, seconds));
+  if (!is_message_[at(due.task)]) return finish(due.task, take_both(due.task));
+  later.push_back({take(first_[at(due.task)], due.time, seconds), due.task, true});
 }
 
 /// Where the followers of each task begin in `followers`, which it fills (compressed rows).
@@ -101,19 +115,23 @@ void TaskGraph::run() {
   for (const Edge& edge : edges_) ++missing[at(edge.to)];
   ready_.assign(seconds_.size(), 0);
   end_.assign(seconds_.size(), 0);
-  using Due = std::pair<double, Task>;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due;
   for (Task task = 0; task < static_cast<Task>(seconds_.size()); ++task)
-    if (missing[at(task)] == 0) due.emplace(0.0, task);
+    if (missing[at(task)] == 0) due.push({0, task, false});
   std::size_t served = 0;
-  for (; !due.empty(); ++served) {
-    const Task task = due.top().second;
+  std::vector<Due> later;
+  while (!due.empty()) {
+    const Due now = due.top();
     due.pop();
-    serve(task);
-    for (int i = begin[at(task)]; i < begin[at(task) + 1]; ++i) {
+    later.clear();
+    start(now, later);
+    for (const Due& each : later) due.push(each);
+    if (!later.empty()) continue;
+    ++served;
+    for (int i = begin[at(now.task)]; i < begin[at(now.task) + 1]; ++i) {
       const Task follower = followers[at(i)];
-      ready_[at(follower)] = std::max(ready_[at(follower)], end_[at(task)]);
-      if (--missing[at(follower)] == 0) due.emplace(ready_[at(follower)], follower);
+      ready_[at(follower)] = std::max(ready_[at(follower)], end_[at(now.task)]);
+      if (--missing[at(follower)] == 0) due.push({ready_[at(follower)], follower, false});
     }
   }
   if (served != seconds_.size())

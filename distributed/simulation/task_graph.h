@@ -49,7 +49,9 @@ class TaskGraph {
   struct Edge {
     Task from, to;
   };
-  void serve(Task task);
+  struct Due;
+  void start(const Due& due, std::vector<Due>& later);
+  void finish(Task task, double start);
   double take(Resource resource, double ready, double seconds);
   double take_both(Task task);
   std::vector<int> followers_begin(std::vector<Task>& followers) const;

@@ -43,6 +43,7 @@ const std::vector<Key<Cluster>>& cluster_keys() {
       {"compute.flops-per-second", [](Cluster& c) -> double& { return c.flops_per_second; }, true, false},
       {"compute.bytes-per-second", [](Cluster& c) -> double& { return c.bytes_per_second; }, true, false},
       {"compute.op-seconds", [](Cluster& c) -> double& { return c.op_seconds; }},
+      {"compute.units", [](Cluster& c) -> double& { return c.units; }},
       {"compute.add-bytes-per-second", [](Cluster& c) -> double& { return c.add_bytes_per_second; }, true, false},
       {"compute.jitter", [](Cluster& c) -> double& { return c.jitter; }},
       {"storage.write-bytes-per-second", [](Cluster& c) -> double& { return c.write_bytes_per_second; }, false, false},

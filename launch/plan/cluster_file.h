@@ -15,6 +15,7 @@
 //   flops-per-second = 650e12         # of large matrix products; two a multiply-add
 //   bytes-per-second = 2.9e12         # of large arrays
 //   op-seconds = 2e-6                 # that a kernel takes at least
+//   units = 132                       # processors of a GPU: products are cut into tiles of 128 x 128, each on one of them
 //   add-bytes-per-second = 1e12       # gradient bytes added to another array
 //   jitter = 0.01                     # relative standard deviation of a rank's computing time from step to step
 //   [measured.resnet-50]              # any number; the name is a model's, or `model` says it
@@ -52,7 +53,7 @@ struct Cluster {
   std::string device = "cuda";
   double ranks = 1, cores = 0, nics = 1, memory_bytes = 0;
   simulation::Link intra, inter;
-  double flops_per_second = 0, bytes_per_second = 0, op_seconds = 0, add_bytes_per_second = 0, jitter = 0;
+  double flops_per_second = 0, bytes_per_second = 0, op_seconds = 0, units = 0, add_bytes_per_second = 0, jitter = 0;
   double write_bytes_per_second = 0, copy_bytes_per_second = 0;
   double node_hours = 0, restart_seconds = 60;
   std::vector<MeasuredNetwork> measured;

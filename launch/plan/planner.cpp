@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "core/backend/cpu/isa.h"
 #include "core/tensor/error.h"
 #include "launch/check.h"
 #include "launch/layer_options.h"
+#include "launch/plan/booking_backend.h"
 #include "launch/train/step_engine.h"
 
 namespace convoy {
@@ -79,6 +81,12 @@ struct Planner::State {
   double seconds = 0, step_seconds = 0;  // of a micro-batch; of what a step does once
   bool measured = false;
   ProgramCosts costs;
+  /// The micro-batch program cut into buckets of one size.
+  struct Cut {
+    std::vector<double> segments;
+    std::vector<simulation::Bucket> buckets;
+  };
+  mutable std::map<std::size_t, Cut> cuts;  // by distributed.bucket-bytes
 
   State(const Config& given, const DatasetInfo& data, const Cluster* on);
   RunSpec spec_for(int ranks) const;
@@ -88,7 +96,9 @@ struct Planner::State {
   ReductionKind reduction() const {
     return config.get<std::string>("reduction") == "fast" ? ReductionKind::fast : ReductionKind::deterministic;
   }
-  simulation::StepModel step_model(const TrainingGraph& with, const RunSpec& of, int threads) const;
+  Cut cut_of(const TrainingGraph& with) const;
+  const Cut& cut_into(std::size_t bucket_bytes) const;
+  simulation::StepModel step_model(std::size_t bucket_bytes, const RunSpec& of, int threads) const;
   void simulate(RankPlan& plan, const RunSpec& of) const;
   void add_mode(RankPlan& plan, const std::string& name, const simulation::StepForecast& step) const;
   void add_servers(RankPlan& plan, const simulation::Machine& machine, const simulation::StepForecast& sync) const;
@@ -124,7 +134,7 @@ void Planner::State::build() {
   update = build_update_graph(training.graph, training.gradients, spec.optimizer, spec.virtual_workers,
                               guard_options(training, scales_loss(training)));
   set_cpu_isa(config.get<std::string>("device.isa"));
-  backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
+  backend = make_booking_backend();  // the plan of a GPU's run, too, is made without one: on a login node
   micro_batch = std::make_unique<Program>(training.graph, *backend,
                                           ProgramOptions{.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
   update_program = std::make_unique<Program>(update.graph, *backend, ProgramOptions{});
@@ -162,16 +172,28 @@ double Planner::State::gradient_bytes() const {
   return bytes;
 }
 
-simulation::StepModel Planner::State::step_model(const TrainingGraph& with, const RunSpec& of, int threads) const {
-  simulation::StepModel model;
-  model.segments = costs_of(with, *cluster).segments;
-  double whole = 0;
-  for (double segment : model.segments) whole += segment;
-  for (double& segment : model.segments) segment *= seconds / whole;
+Planner::State::Cut Planner::State::cut_of(const TrainingGraph& with) const {
+  Cut cut{.segments = costs_of(with, *cluster).segments, .buckets = {}};
+  const double whole = std::accumulate(cut.segments.begin(), cut.segments.end(), 0.0);
+  for (double& segment : cut.segments) segment *= seconds / whole;
   const std::vector<std::int64_t> elements = bucket_elements(with);
   for (std::size_t bucket = 0; bucket < elements.size(); ++bucket)
-    model.buckets.push_back({static_cast<std::size_t>(elements[bucket]),
-                             with.buckets.rounding[bucket] == SumRounding::bf16 ? 2.0 : 4.0});
+    cut.buckets.push_back({static_cast<std::size_t>(elements[bucket]),
+                           with.buckets.rounding[bucket] == SumRounding::bf16 ? 2.0 : 4.0});
+  return cut;
+}
+
+const Planner::State::Cut& Planner::State::cut_into(std::size_t bucket_bytes) const {
+  auto found = cuts.find(bucket_bytes);
+  if (found != cuts.end()) return found->second;
+  const bool as_planned = bucket_bytes == spec.bucket_bytes;
+  Cut cut = as_planned ? cut_of(training) : cut_of(build_training_graph(spec.task, bucket_bytes, spec.gradient_sums));
+  return cuts.emplace(bucket_bytes, std::move(cut)).first->second;
+}
+
+simulation::StepModel Planner::State::step_model(std::size_t bucket_bytes, const RunSpec& of, int threads) const {
+  const Cut& cut = cut_into(bucket_bytes);
+  simulation::StepModel model{.segments = cut.segments, .buckets = cut.buckets};
   model.virtual_workers = of.virtual_workers;
   model.lanes = threads;
   model.update_seconds = step_seconds;
@@ -238,8 +260,7 @@ void Planner::State::try_bucket_sizes(RankPlan& plan, const RunSpec& of, const s
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   const Algorithm algorithm = cluster->is_host() ? Algorithm::tree : Algorithm::device_tree;
   for (std::size_t bytes : sizes) {
-    const TrainingGraph cut = build_training_graph(of.task, bytes, of.gradient_sums);
-    const double step = simulate_sync(machine, layout, step_model(cut, of, plan.threads), algorithm).seconds;
+    const double step = simulate_sync(machine, layout, step_model(bytes, of, plan.threads), algorithm).seconds;
     plan.bucket_sizes.push_back({bytes, step});
   }
 }
@@ -248,7 +269,7 @@ void Planner::State::simulate(RankPlan& plan, const RunSpec& of) const {
   const simulation::Layout layout{plan.ranks, plan.per_node, simulation::make_layout(plan.ranks, plan.per_node).folded};
   check_links(*cluster, layout);
   const simulation::Machine machine = machine_of(*cluster, plan.per_node);
-  const simulation::StepModel model = step_model(training, of, plan.threads);
+  const simulation::StepModel model = step_model(of.bucket_bytes, of, plan.threads);
   const Algorithm own = cluster->is_host() ? Algorithm::tree : Algorithm::device_tree;
   const simulation::StepForecast sync = simulate_sync(machine, layout, model, own);
   plan.micro_batch_seconds = seconds;

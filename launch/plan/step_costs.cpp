@@ -1,6 +1,7 @@
 #include "launch/plan/step_costs.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/graph/program.h"
 
@@ -11,10 +12,24 @@ struct OpSeconds {
   double work = 0, start = 0;
 };
 
+/// How much longer a product takes than its arithmetic, because the last round of tiles leaves processors idle. The sums of
+/// gradients of filters and weights are long, and are cut too: they fill any number.
+double idle_factor(const OpDesc& op, double units) {
+  if (units == 0 || op.kind == OpKind::conv_backward_filters || op.kind == OpKind::dense_backward_weights) return 1;
+  constexpr double kTile = 128;
+  const Shape& shape = op.outputs.front().shape;
+  const auto columns = static_cast<double>(shape[-1]);
+  const double rows = static_cast<double>(shape.elements()) / columns;
+  const double tiles = std::ceil(rows / kTile) * std::ceil(columns / kTile);
+  return std::ceil(tiles / units) * units / tiles;
+}
+
 OpSeconds seconds_of(const OpDesc& op, bool shares_kernel, const Cluster& cluster) {
   if (!needs_kernel(op.kind)) return {};
   const Cost cost = cost_of(op.kind, op.attributes, op.inputs, op.outputs);
-  const double work = std::max(2 * cost.multiply_adds / cluster.flops_per_second, cost.bytes / cluster.bytes_per_second);
+  double work = cost.bytes / cluster.bytes_per_second;
+  if (cost.multiply_adds > 0)
+    work = std::max(work, 2 * cost.multiply_adds / cluster.flops_per_second * idle_factor(op, cluster.units));
   return {work, shares_kernel ? 0 : cluster.op_seconds};
 }
 

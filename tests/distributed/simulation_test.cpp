@@ -104,11 +104,22 @@ double all_reduce_seconds(const Machine& machine, const Layout& layout, Algorith
 }
 
 TEST(ExchangeTasks, RingTakesTheTextbookTime) {
-  for (int ranks : {2, 3, 8, 16}) {
+  for (int ranks : {2, 3, 8, 16, 24, 1024}) {
     const double bytes = 4e6, bandwidth = 1e9, latency = 5e-6;
     const double seconds =
         all_reduce_seconds(machine_of(1, 1e9, bandwidth, latency), make_layout(ranks, 1), Algorithm::ring, 1000000, ranks);
     EXPECT_NEAR(seconds, 2 * (ranks - 1) * (latency + bytes / ranks / bandwidth), kNear) << ranks;
+  }
+}
+
+TEST(ExchangeTasks, RingsShareTheNicsOfANode) {
+  const double inter = 1e9, bytes = 4e6;
+  for (int nics : {1, 2, 4}) {
+    Machine machine = machine_of(4, 1e15, inter, 0);
+    machine.nics = nics;
+    for (bool folded : {false, true})
+      EXPECT_NEAR(all_reduce_seconds(machine, {32, 4, folded}, Algorithm::ring, 1000000, 32), 2 * 31.0 / 32 * bytes / nics / inter, 1e-6)
+          << nics << folded;
   }
 }
 
@@ -288,8 +299,8 @@ TEST(Layout, SpreadsRanksEvenly) {
   EXPECT_EQ(make_layout(16, 8).nodes(), 2);
   EXPECT_EQ(make_layout(12, 8).per_node, 6);
   EXPECT_EQ(make_layout(13, 8).per_node, 1);
-  EXPECT_FALSE(make_layout(64, 8).folded);
-  EXPECT_TRUE(make_layout(128, 8).folded);
+  EXPECT_FALSE(make_layout(16, 8).folded);
+  EXPECT_TRUE(make_layout(32, 8).folded);
 }
 
 TEST(LocalSteps, ShareOneAverage) {
