@@ -69,9 +69,9 @@ std::vector<OptionSpec> tool_options() {
        "(0: read them from data.path)", .commands = takers("plan"), .least = 0, .most = 1e12, .lasting = false},
       {.name = "image", .type = integers, .help = "with samples: extents of an image, then channels (28x28x1; empty: the paper's)",
        .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
-      {.name = "servers", .type = integer, .value = "0", .help = "of the forecast for mode async: ranks that hold parameters (0: one "
-       "for every 8 ranks)", .commands = takers("plan"), .least = 0, .most = 65535, .lasting = false},
-      {.name = "local-steps", .type = integer, .value = "8", .help = "of the forecast for mode local: steps between two averages",
+      {.name = "servers", .type = text, .value = "colocated", .help = "of the forecast for mode async: how many ranks keep the "
+       "parameters; colocated: every rank does, and works too", .commands = takers("plan"), .lasting = false},
+      {.name = "average-every", .type = integer, .value = "8", .help = "of the forecast for mode local: steps between two averages",
        .commands = takers("plan"), .least = 1, .most = 1e6, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},

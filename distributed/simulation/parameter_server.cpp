@@ -12,9 +12,11 @@ std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 /// One round of one worker as tasks.
 struct Round {
+  TaskGraph::Task pulled = TaskGraph::kNone;   // from the first server, whose order of pushes measures staleness
+  TaskGraph::Task all_pulled = TaskGraph::kNone;
   TaskGraph::Task computed = TaskGraph::kNone;
-  TaskGraph::Task applied = TaskGraph::kNone;  // on the first server, whose order of pushes measures staleness
-  TaskGraph::Task pulled = TaskGraph::kNone;
+  TaskGraph::Task applied = TaskGraph::kNone;  // on the first server
+  TaskGraph::Task all_applied = TaskGraph::kNone;
 };
 
 class Rounds {
@@ -28,34 +30,18 @@ class Rounds {
     for (int worker = 0; worker < model.workers; ++worker) workers_.push_back(graph_.add_resource());
   }
 
-  /// Workers start one after the other, spread over one round, as they will be once they have been at it for a while.
   void add_round(int worker, int round) {
-    TaskGraph::Task before = TaskGraph::kNone;
-    if (round == 0)
-      before = graph_.add(model_.worker_seconds * worker / model_.workers);
-    else
-      before = rounds_[at(worker)].back().pulled;
+    std::vector<Round>& rounds = rounds_[at(worker)];
+    Round now;
+    pull(worker, pull_begins(worker), now);
     const std::uint64_t draw = static_cast<std::uint64_t>(round) * static_cast<std::uint64_t>(model_.workers) +
                                static_cast<std::uint64_t>(worker);
     const double factor = model_.jitter == 0 ? 1 : std::max(0.1, 1 + model_.jitter * jitter_.normal(draw));
-    Round now;
     now.computed = graph_.add(factor * model_.worker_seconds, workers_[at(worker)]);
-    graph_.after(now.computed, before);
-    std::vector<TaskGraph::Task> pulls;
-    for (int i = 0; i < model_.servers; ++i) {
-      const int server = (worker + i) % model_.servers;  // not all begin with the same
-      const TaskGraph::Task push = fabric_.send(worker, rank_of(server), model_.gradient_bytes / model_.servers);
-      const TaskGraph::Task apply =
-          graph_.add(model_.gradient_bytes / model_.servers / model_.apply_bytes_per_second, appliers_[at(server)]);
-      const TaskGraph::Task pull = fabric_.send(rank_of(server), worker, model_.parameter_bytes / model_.servers);
-      graph_.after(push, now.computed);
-      graph_.after(apply, push);
-      graph_.after(pull, apply);
-      pulls.push_back(pull);
-      if (server == 0) now.applied = apply;
-    }
-    now.pulled = graph_.join(pulls);
-    rounds_[at(worker)].push_back(now);
+    graph_.after(now.computed, now.all_pulled);
+    if (!rounds.empty()) graph_.after(now.computed, rounds.back().computed);
+    push(worker, now);
+    rounds.push_back(now);
   }
 
   ServerForecast finish() {
@@ -77,20 +63,56 @@ class Rounds {
  private:
   /// Nothing is alike here: no folding. Ranks fill the nodes; the last may not be full.
   static Layout layout_of(const Machine& machine, const ServerModel& model) {
-    const int ranks = model.shared ? std::max(model.workers, model.servers) : model.workers + model.servers;
+    const int ranks = model.colocated ? std::max(model.workers, model.servers) : model.workers + model.servers;
     const int nodes = (ranks + machine.ranks_per_node - 1) / machine.ranks_per_node;
     const int per_node = std::min(ranks, machine.ranks_per_node);
     return {nodes * per_node, per_node, false};
   }
 
-  int rank_of(int server) const { return model_.shared ? server : model_.workers + server; }
+  int rank_of_worker(int worker) const { return model_.colocated ? worker : model_.servers + worker; }
+
+  /// Workers start one after the other, spread over one round, as they will be once they have been at it for a while.
+  TaskGraph::Task pull_begins(int worker) {
+    const std::vector<Round>& rounds = rounds_[at(worker)];
+    if (rounds.empty()) return graph_.add(model_.worker_seconds * worker / model_.workers);
+    if (!model_.pulls_ahead) return rounds.back().all_applied;
+    return rounds.size() > 1 ? rounds[rounds.size() - 2].all_applied : rounds.back().all_pulled;
+  }
+
+  /// Not all begin with the same server.
+  int server_of(int worker, int i) const { return (worker + i) % model_.servers; }
+
+  void pull(int worker, TaskGraph::Task begin, Round& now) {
+    std::vector<TaskGraph::Task> pulls;
+    for (int i = 0; i < model_.servers; ++i) {
+      const int server = server_of(worker, i);
+      pulls.push_back(fabric_.send(server, rank_of_worker(worker), model_.parameter_bytes / model_.servers));
+      graph_.after(pulls.back(), begin);
+      if (server == 0) now.pulled = begin;
+    }
+    now.all_pulled = graph_.join(pulls);
+  }
+
+  void push(int worker, Round& now) {
+    const double bytes = model_.gradient_bytes / model_.servers;
+    std::vector<TaskGraph::Task> applies;
+    for (int i = 0; i < model_.servers; ++i) {
+      const int server = server_of(worker, i);
+      const TaskGraph::Task message = fabric_.send(rank_of_worker(worker), server, bytes);
+      applies.push_back(graph_.add(bytes / model_.apply_bytes_per_second, appliers_[at(server)]));
+      graph_.after(message, now.computed);
+      graph_.after(applies.back(), message);
+      if (server == 0) now.applied = applies.back();
+    }
+    now.all_applied = graph_.join(applies);
+  }
 
   /// Over the second half of the rounds, between the moments when the first and the last worker ended them.
   void measure_rates(ServerForecast& forecast) const {
     double seconds = 0;
     for (const auto& rounds : rounds_) {
       const std::size_t half = rounds.size() / 2;
-      seconds += (graph_.end(rounds.back().pulled) - graph_.end(rounds[half - 1].pulled)) /
+      seconds += (graph_.end(rounds.back().computed) - graph_.end(rounds[half - 1].computed)) /
                  static_cast<double>(rounds.size() - half);
     }
     forecast.seconds = seconds / model_.workers;
@@ -106,8 +128,8 @@ class Rounds {
     const auto before = [&](double time) { return std::lower_bound(applied.begin(), applied.end(), time) - applied.begin(); };
     double sum = 0, count = 0;
     for (const auto& rounds : rounds_)
-      for (std::size_t i = rounds.size() / 2; i + 1 < rounds.size(); ++i) {  // the last rounds have less company
-        const auto between = before(graph_.end(rounds[i].applied)) - before(graph_.end(rounds[i - 1].applied)) - 1;
+      for (std::size_t i = rounds.size() / 2; i + 2 < rounds.size(); ++i) {  // the last rounds have less company
+        const auto between = before(graph_.end(rounds[i].applied)) - before(std::nextafter(graph_.end(rounds[i].pulled), 1e300));
         const auto staleness = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, between));
         if (forecast.staleness_shares.size() <= staleness) forecast.staleness_shares.resize(staleness + 1, 0);
         ++forecast.staleness_shares[staleness];

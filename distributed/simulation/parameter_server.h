@@ -11,8 +11,11 @@
 namespace convoy::simulation {
 
 struct ServerModel {
-  int workers = 1, servers = 1;          // ranks: servers are the last ones, or the same as workers where `shared`
-  bool shared = false;                   // worker i also serves, on the same node
+  int workers = 1, servers = 1;          // ranks: the first ones serve, the others work; where `colocated`, all do both
+  bool colocated = false;
+  /// A worker pulls while it computes the gradient before, once the push before that one is applied. Else it waits until its
+  /// last push is applied and the parameters are back.
+  bool pulls_ahead = false;
   double parameter_bytes = 0;            // pulled, and gradients pushed
   double gradient_bytes = 0;
   double worker_seconds = 0;             // from parameters to gradient

@@ -22,7 +22,7 @@ ROWS = [
     ("Horovod, 512 P100, ResNet-101", "p100-25gbe", 512, 64, "sync fast", ["--model.name=resnet-101", FUSION], 90, 128),
     ("Horovod, 512 P100, VGG-16", "p100-25gbe", 512, 64, "sync fast", ["--model.name=vgg-16", FUSION], 68, 154),
     ("Goyal 2017, 256 P100, ResNet-50", "p100-50gbe", 256, 32, "sync hierarchical", ["--model.name=resnet-50"], 90, 138),
-    ("TF servers, 64 K80, ResNet-50", "k80-10gbe", 64, 64, "local", ["--model.name=resnet-50", "--local-steps=1"], 82, 52.4),
+    ("TF servers, 64 K80, ResNet-50", "k80-10gbe", 64, 64, "local", ["--model.name=resnet-50", "--average-every=1"], 82, 52.4),
     ("MLPerf, 64 H100, batch 50", "h100-ndr", 64, 50, "sync hierarchical", HALF, 69, 7162),
     ("MLPerf, 512 H100, batch 40", "h100-ndr", 512, 40, "sync hierarchical", HALF, 62, 7162),
     ("MLPerf, 768 H100, batch 42", "h100-ndr", 768, 42, "sync hierarchical", HALF, 62, 7162),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Sets `convoy plan` beside real runs on this machine: in every round it probes, predicts the step of 1, 2 and 4 ranks, and
-trains as many ranks for some steps. Printed are medians over the rounds, and the spread of the error.
+"""Sets `convoy plan` beside real runs on this machine: in every round, for 1, 2 and 4 ranks, it probes with 4, predicts the
+step of so many ranks, and trains as many for some steps. Printed are medians over the rounds, and the spread of the error.
 
     experiments/scaling/validate.py --data=data/fashion-mnist experiments/resnet/fashion-mnist.cfg
 
@@ -30,8 +30,8 @@ def one_round(given, folder, options):
     """By number of ranks: {"step": (predicted, actual), "booked memory": ..., ...}."""
     cluster, found = os.path.join(folder, "here.cfg"), {}
     run = [f"--runs={folder}", *options]
-    mpi(max(given.ranks), [given.convoy, "plan", "--probe", f"--cluster={cluster}", *run])
     for ranks in given.ranks:
+        mpi(max(given.ranks), [given.convoy, "plan", "--probe", f"--cluster={cluster}", *run])
         name = f"ranks-{ranks}"
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
         mpi(ranks, [given.convoy, "train", f"--run={name}", f"--train.steps={given.steps}",

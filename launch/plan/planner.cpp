@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -19,7 +20,7 @@ namespace {
 
 using simulation::Algorithm;
 
-constexpr int kMostWorkers = 256;              // of parameter servers that are simulated one by one
+constexpr int kMostWorkers = 64;               // of parameter servers that are simulated one by one
 constexpr double kUpdateTraffic = 5.0 / 3.0;   // arrays that an update touches (gradient, weight, slot, both written) per addition's
 
 simulation::Machine machine_of(const Cluster& cluster, int per_node) {
@@ -41,6 +42,17 @@ void check_links(const Cluster& cluster, const simulation::Layout& layout) {
   };
   if (layout.per_node > 1) need(cluster.intra, "link.intra", fmt::format("{} ranks on a node", layout.per_node));
   if (layout.nodes() > 1) need(cluster.inter, "link.inter", fmt::format("{} nodes", layout.nodes()));
+}
+
+/// 0: colocated.
+int servers_asked(const Config& config) {
+  const auto text = config.get<std::string>("servers");
+  if (text == "colocated") return 0;
+  int servers = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), servers);
+  if (error != std::errc{} || end != text.data() + text.size() || servers < 1)
+    throw UsageError(fmt::format("servers = {}: expected colocated, or a number of at least 1", text));
+  return servers;
 }
 
 }  // namespace
@@ -101,7 +113,7 @@ struct Planner::State {
   simulation::StepModel step_model(std::size_t bucket_bytes, const RunSpec& of, int threads) const;
   void simulate(RankPlan& plan, const RunSpec& of) const;
   void add_mode(RankPlan& plan, const std::string& name, const simulation::StepForecast& step) const;
-  void add_servers(RankPlan& plan, const simulation::Machine& machine, const simulation::StepForecast& sync) const;
+  void add_servers(RankPlan& plan, const simulation::Machine& machine) const;
   void plan_saves(RankPlan& plan) const;
   void try_bucket_sizes(RankPlan& plan, const RunSpec& of, const simulation::Machine& machine,
                         const simulation::Layout& layout) const;
@@ -213,31 +225,34 @@ void Planner::State::add_mode(RankPlan& plan, const std::string& name, const sim
                         .nic_busy = step.busiest_nic});
 }
 
-/// Servers are ranks of their own; a push is of a rank's share of the batch. Very many workers are simulated in proportion.
-void Planner::State::add_servers(RankPlan& plan, const simulation::Machine& machine, const simulation::StepForecast& sync) const {
-  const int asked = config.get<int>("servers");
-  const int servers = asked > 0 ? asked : std::max(1, plan.ranks / 8);
-  const int workers = plan.ranks - servers;
+/// A push is of one micro-batch. Very many workers are simulated in proportion: as many servers fewer.
+void Planner::State::add_servers(RankPlan& plan, const simulation::Machine& machine) const {
+  const int asked = servers_asked(config);
+  const bool colocated = asked == 0;
+  const int servers = colocated ? plan.ranks : asked, workers = colocated ? plan.ranks : plan.ranks - servers;
   if (workers < 1) return;
   int scale = 1;
-  while (workers / scale > kMostWorkers) scale *= 2;
+  while (std::max(workers, servers) / scale > kMostWorkers) scale *= 2;
+  const double turns = machine.cores > 0 ? std::max(1.0, static_cast<double>(plan.per_node) / machine.cores) : 1;
+  const double alone = seconds * turns;
   simulation::ServerModel model{.workers = std::max(1, workers / scale),
                                 .servers = std::max(1, servers / scale),
+                                .colocated = colocated,
+                                .pulls_ahead = true,
                                 .parameter_bytes = gradient_bytes(),
                                 .gradient_bytes = gradient_bytes(),
-                                .worker_seconds = sync.compute,
+                                .worker_seconds = alone,
                                 .apply_bytes_per_second = cluster->add_bytes_per_second / kUpdateTraffic,
                                 .jitter = cluster->jitter,
                                 .seed = config.get<std::uint64_t>("seed")};
   simulation::ServerForecast forecast = simulation::simulate_servers(machine, model);
   forecast.pushes_per_second *= static_cast<double>(workers) / model.workers;
   forecast.staleness = (forecast.staleness + 1) * workers / model.workers - 1;
-  const double push = static_cast<double>(plan.batch) / plan.ranks;  // samples
-  const double rate = forecast.pushes_per_second * push;
+  const double rate = forecast.pushes_per_second * static_cast<double>(plan.micro_batch);
   plan.modes.push_back({.mode = "async",
                         .step_seconds = static_cast<double>(plan.batch) / rate,
                         .samples_per_second = rate,
-                        .efficiency = rate * sync.compute / static_cast<double>(plan.batch),
+                        .efficiency = forecast.pushes_per_second * alone / plan.ranks,
                         .nic_busy = forecast.nic_busy});
   plan.servers = ServerPlan{workers, servers, forecast};
 }
@@ -280,9 +295,9 @@ void Planner::State::simulate(RankPlan& plan, const RunSpec& of) const {
   if (plan.ranks > 1) {
     add_mode(plan, "sync fast", simulate_sync(machine, layout, model, Algorithm::ring));
     add_mode(plan, "sync hierarchical", simulate_sync(machine, layout, model, Algorithm::hierarchical));
-    add_mode(plan, "local", simulate_local(machine, layout, model, Algorithm::ring, config.get<int>("local-steps"),
+    add_mode(plan, "local", simulate_local(machine, layout, model, Algorithm::ring, config.get<int>("average-every"),
                                            gradient_bytes() / sizeof(float)));
-    add_servers(plan, machine, sync);
+    add_servers(plan, machine);
     try_bucket_sizes(plan, of, machine, layout);
   }
   plan_saves(plan);

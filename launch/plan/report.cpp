@@ -17,6 +17,7 @@ std::string size_text(std::size_t bytes) {
 }
 
 std::string hours_text(double hours) {
+  if (hours < 1.0 / 60) return readable_seconds(3600 * hours);
   return hours < 0.1 ? fmt::format("{:.1f} min", 60 * hours) : fmt::format("{:.2f} h", hours);
 }
 

@@ -329,6 +329,27 @@ TEST(Servers, OneWorkerIsNeverStale) {
   EXPECT_EQ(forecast.bottleneck, "workers");
 }
 
+TEST(Servers, WhoPullsAheadWaitsForNothingAndIsStaler) {
+  ServerModel model = server_model(1, 1);
+  model.pulls_ahead = true;
+  const ServerForecast one = simulate_servers(machine_of(1, 1e9, 1e9, 0), model);
+  EXPECT_NEAR(one.seconds, 0.100, kNear);
+  EXPECT_NEAR(one.staleness, 1, kNear);
+  model.workers = 4;
+  EXPECT_NEAR(simulate_servers(machine_of(1, 1e9, 1e9, 0), model, 40).pushes_per_second, 40, 0.01);
+  model.workers = 40;
+  EXPECT_NEAR(simulate_servers(machine_of(1, 1e12, 1e12, 0), model, 40).pushes_per_second, 100, 2);
+}
+
+TEST(Servers, MayWorkToo) {
+  ServerModel model = server_model(8, 8);
+  model.colocated = true;
+  const ServerForecast forecast = simulate_servers(machine_of(1, 1e9, 1e9, 0), model, 40);
+  EXPECT_GT(forecast.pushes_per_second, 8 / 0.120);
+  EXPECT_LT(forecast.pushes_per_second, 8 / 0.102);
+  EXPECT_NEAR(forecast.staleness, 7, 0.5);
+}
+
 TEST(Servers, FewWorkersAreNotHeldUp) {
   const ServerForecast forecast = simulate_servers(machine_of(1, 1e9, 1e9, 0), server_model(4, 1));
   EXPECT_NEAR(forecast.pushes_per_second, 4 / 0.112, 0.01);

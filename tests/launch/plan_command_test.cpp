@@ -30,7 +30,7 @@ json mode_of(const json& plan, const std::string& name) {
 }
 
 TEST(PlanCommand, SaysTimeTrafficAndEfficiencyOnACluster) {
-  const Outcome text = convoy_with(without_data("resnet-18") + "--batch-per-rank=8 --ranks=16 --cluster=" + cluster_path("h100-ndr"));
+  const Outcome text = convoy_with(without_data("resnet-18") + "--batch-per-rank=8 --ranks=16 --servers=2 --cluster=" + cluster_path("h100-ndr"));
   EXPECT_EQ(text.status, 0) << text.err;
   test::expect_parts(text.out, {"Memory of one rank", "Time on 2 nodes of 8 ranks", "by the roofline alone", "sync hierarchical",
                                 "async", "local", "Checkpoints of", "Async: 14 workers, 2 servers", "Buckets:"});
@@ -81,7 +81,8 @@ TEST(PlanCommand, SaysWhatAClusterFileLacks) {
 TEST(PlanCommand, RefusesWhatDoesNotFitTogether) {
   for (const auto& [words, part] : {std::pair{"plan --compare=x", "--cluster"}, {"plan --compare=x --cluster=y --probe", "one of them"},
                                     {"plan --model.name=lenet-5 --samples=10 --probe", "leave --samples away"},
-                                    {"plan --model.name=lenet-5 --data.path=x --image=28x28x1", "--samples"}}) {
+                                    {"plan --model.name=lenet-5 --data.path=x --image=28x28x1", "--samples"},
+                                    {"plan --model.name=lenet-5 --samples=1000 --virtual-workers=4 --ranks=8", "virtual-workers = 4"}}) {
     const Outcome outcome = convoy_with(words);
     EXPECT_EQ(outcome.status, 2) << words;
     test::expect_parts(outcome.err, {part});
