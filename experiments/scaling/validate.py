@@ -31,7 +31,7 @@ def one_round(given, folder, options):
     cluster, found = os.path.join(folder, "here.cfg"), {}
     run = [f"--runs={folder}", *options]
     for ranks in given.ranks:
-        mpi(max(given.ranks), [given.convoy, "plan", "--probe", f"--cluster={cluster}", *run])
+        mpi(ranks if given.probe_alike else max(given.ranks), [given.convoy, "plan", "--probe", f"--cluster={cluster}", *run])
         name = f"ranks-{ranks}"
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
         mpi(ranks, [given.convoy, "train", f"--run={name}", f"--train.steps={given.steps}",
@@ -65,6 +65,7 @@ def main():
     arguments.add_argument("--ranks", default="1,2,4", type=lambda text: [int(each) for each in text.split(",")])
     arguments.add_argument("--steps", type=int, default=40)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--probe-alike", action="store_true", help="probe with as many ranks as are predicted, not with the most")
     given = arguments.parse_args()
     options = [f"--config={given.config}", *([f"--data.path={given.data}"] if given.data else []), *given.options]
     rounds = []
