@@ -116,8 +116,7 @@ StepForecast forecast_of(const TaskGraph& graph, const Fabric& fabric, const Ste
                         .intra_bytes = fabric.intra_bytes() / steps / fabric.layout().simulated(),
                         .inter_bytes = fabric.inter_bytes() / steps / simulated_nodes,
                         .busiest_nic = fabric.busiest_nic() / graph.makespan(),
-                        .busiest_port = fabric.busiest_port() / graph.makespan(),
-                        .tasks = graph.tasks()};
+                        .busiest_port = fabric.busiest_port() / graph.makespan()};
   forecast.exposed = std::max(0.0, forecast.seconds - forecast.compute);
   return forecast;
 }

@@ -28,7 +28,6 @@ struct StepForecast {
   double inter_bytes = 0;      // sent by one node's NICs
   double busiest_nic = 0;      // share of the step for which the busiest NIC sends, or receives
   double busiest_port = 0;     // likewise of a rank's port inside the node
-  std::int64_t tasks = 0;      // that were simulated
 };
 
 /// Synchronous steps: buckets are exchanged one after the other, each as soon as the last local micro-batch has completed it.

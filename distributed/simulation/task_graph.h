@@ -1,7 +1,6 @@
 #pragma once
 // A discrete-event simulator of tasks that wait for each other and take turns at resources: whoever is ready first is served
 // first (ties: in the order in which they were added). Deterministic; one thread. Times are seconds.
-#include <cstdint>
 #include <initializer_list>
 #include <vector>
 
@@ -38,7 +37,6 @@ class TaskGraph {
   double makespan() const { return makespan_; }
   /// Seconds for which the resource was held, over all its servers.
   double busy(Resource resource) const { return resources_[static_cast<std::size_t>(resource)].busy; }
-  std::int64_t tasks() const { return static_cast<std::int64_t>(seconds_.size()); }
 
  private:
   struct Server {
