@@ -117,7 +117,8 @@ StepForecast forecast_of(const TaskGraph& graph, const Fabric& fabric, const Ste
                         .inter_bytes = fabric.inter_bytes() / steps / simulated_nodes,
                         .busiest_nic = fabric.busiest_nic() / graph.makespan(),
                         .busiest_port = fabric.busiest_port() / graph.makespan()};
-  forecast.exposed = std::max(0.0, forecast.seconds - forecast.compute);
+  const double exposed = forecast.seconds - forecast.compute;
+  forecast.exposed = exposed > 1e-9 * forecast.seconds ? exposed : 0;  // sums of turns are not exact
   return forecast;
 }
 

@@ -97,8 +97,8 @@ std::string compared_text(const std::vector<ComparedRow>& rows, const ActualRun&
     return row.is_bytes ? readable_bytes(static_cast<std::int64_t>(number)) : readable_seconds(number);
   };
   for (const ComparedRow& row : rows)
-    text += fmt::format("{:<16}{:>14}{:>14}{:>8.1f} %\n", row.name, value(row, row.predicted), value(row, row.actual),
-                        100 * row.error());
+    text += fmt::format("{:<16}{:>14}{:>14}{:>10}\n", row.name, value(row, row.predicted), value(row, row.actual),
+                        row.actual > 0 ? fmt::format("{:.1f} %", 100 * row.error()) : "-");
   return text + "RSS is the whole process: libraries, MPI and the data staged in memory are in it, and no part of the plan.\n";
 }
 
@@ -108,7 +108,7 @@ nlohmann::ordered_json compared_json(const std::vector<ComparedRow>& rows, const
                               {"least_step_seconds", actual.least_seconds},
                               {"most_step_seconds", actual.most_seconds}};
   for (const ComparedRow& row : rows)
-    json["compared"].push_back({{"name", row.name}, {"predicted", row.predicted}, {"actual", row.actual}, {"error", row.error()}});
+    json["compared"].push_back({{"name", row.name}, {"predicted", row.predicted}, {"actual", row.actual}, {"error", row.error()}});  // null: of nothing
   return json;
 }
 

@@ -30,7 +30,7 @@ struct ComparedRow {
   std::string name;
   double predicted = 0, actual = 0;
   bool is_bytes = false;
-  double error() const { return predicted / actual - 1; }
+  double error() const { return predicted / actual - 1; }  // not finite where nothing was taken
 };
 
 /// `plan`: of so many ranks as the run had; `booked`: what rank 0 of it books.
