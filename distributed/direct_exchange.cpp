@@ -4,38 +4,25 @@
 #include "distributed/add.h"
 #include "distributed/chunks.h"
 #include "distributed/exchange.h"
+#include "distributed/exchange_schedule.h"
 #include "distributed/float_buffer.h"
-#include "distributed/tree.h"
 #include "distributed/wire.h"
 
 namespace convoy {
 namespace {
 
-constexpr std::size_t kUnderWay = 2;                          // chunks of the slice
-constexpr std::size_t kLargestChunk = std::size_t{1} << 18;   // 1 MB, as in halving_exchange.cpp
-constexpr std::size_t kScratch = std::size_t{1} << 21;        // 8 MB for one chunk of all parts,
-constexpr std::size_t kSmallestChunk = std::size_t{1} << 12;  // unless that makes messages too short
-
 class DirectExchange final : public Exchange {
  public:
   DirectExchange(Communicator& communicator, int virtual_workers, const LargestBuckets& largest)
-      : communicator_(communicator), wire_(communicator, own_parts(communicator, virtual_workers), largest.rounded) {
-    const int ranks = communicator.size();
-    std::vector<Subtree> parts;
-    for (int r = 0; r < ranks; ++r) {
-      const auto [first, last] = share_of(r, ranks, 0, virtual_workers);
-      if (r == communicator.rank()) own_ = owners_.size();
-      for (const Subtree& part : subtrees_inside(first, last, virtual_workers)) {
-        parts.push_back(part);
-        owners_.push_back(r);
-      }
-    }
-    adds_ = adds_to_root(parts, virtual_workers);
-    const std::size_t slice = largest.elements / static_cast<std::size_t>(ranks) + 2 * kSliceAlignment;
-    chunk_ = std::min(slice, std::clamp(kScratch / parts.size(), kSmallestChunk, kLargestChunk));
-    if (ranks == 1) return;
-    for (auto& buffer : landing_) buffer = FloatBuffer(chunk_ * parts.size());
-    if (largest.rounded > 0) opened_ = FloatBuffer(chunk_ * parts.size());
+      : communicator_(communicator),
+        parts_(direct_parts(communicator.size(), virtual_workers)),
+        own_(parts_.first_of(communicator.rank())),
+        wire_(communicator, communicator.size() == 1 ? 0 : parts_.count_of(communicator.rank()), largest.rounded),
+        chunk_(direct_chunk(largest.elements, communicator.size(), parts_.owners.size())) {
+    const std::size_t landing = chunk_ * parts_.owners.size();
+    if (communicator.size() == 1) return;
+    for (auto& buffer : landing_) buffer = FloatBuffer(landing);
+    if (largest.rounded > 0) opened_ = FloatBuffer(landing);
   }
 
   float* run(const std::vector<float*>& sums, std::size_t elements, SumRounding rounding, int tag) override {
@@ -53,17 +40,11 @@ class DirectExchange final : public Exchange {
 
   std::size_t memory_bytes() const override {
     if (communicator_.size() == 1) return 0;
-    return (kUnderWay + (opened_ ? 1 : 0)) * chunk_ * owners_.size() * sizeof(float) + wire_.memory_bytes();
+    return (kUnderWay + (opened_ ? 1 : 0)) * chunk_ * parts_.owners.size() * sizeof(float) + wire_.memory_bytes();
   }
   std::int64_t sent_bytes() const override { return wire_.sent_bytes(); }
 
  private:
-  static std::size_t own_parts(const Communicator& communicator, int virtual_workers) {
-    if (communicator.size() == 1) return 0;  // nothing is sent
-    const auto [first, last] = share_of(communicator.rank(), communicator.size(), 0, virtual_workers);
-    return subtrees_inside(first, last, virtual_workers).size();
-  }
-
   /// In the order in which the receiver takes them: chunk by chunk, subtree by subtree.
   std::vector<RequestPtr> send_slices(const std::vector<float*>& sums, std::size_t elements, int tag) {
     std::vector<RequestPtr> sends;
@@ -84,9 +65,9 @@ class DirectExchange final : public Exchange {
     std::array<std::vector<RequestPtr>, kUnderWay> receives;
     const auto start = [&](std::size_t i) {
       if (i >= chunks.size()) return;
-      for (std::size_t part = 0; part < owners_.size(); ++part) {
-        if (owners_[part] == communicator_.rank()) continue;
-        receives[i % kUnderWay].push_back(wire_.receive(landing(i, part), {0, chunks[i].size()}, owners_[part], tag));
+      for (std::size_t part = 0; part < parts_.owners.size(); ++part) {
+        if (parts_.owners[part] == communicator_.rank()) continue;
+        receives[i % kUnderWay].push_back(wire_.receive(landing(i, part), {0, chunks[i].size()}, parts_.owners[part], tag));
       }
     };
     for (std::size_t i = 0; i < kUnderWay; ++i) start(i);
@@ -100,8 +81,8 @@ class DirectExchange final : public Exchange {
   /// The other ranks' parts of chunk i as floats, `chunk_` apart.
   float* opened(std::size_t i, std::size_t count) {
     if (wire_.rounding() == SumRounding::none) return landing(i, 0);
-    for (std::size_t part = 0; part < owners_.size(); ++part)
-      if (owners_[part] != communicator_.rank()) wire_.floats(landing(i, part), count, opened_.data() + part * chunk_);
+    for (std::size_t part = 0; part < parts_.owners.size(); ++part)
+      if (parts_.owners[part] != communicator_.rank()) wire_.floats(landing(i, part), count, opened_.data() + part * chunk_);
     return opened_.data();
   }
 
@@ -109,12 +90,12 @@ class DirectExchange final : public Exchange {
   void add_parts(const std::vector<float*>& sums, const Range& chunk, float* others) {
     const auto part = [&](int index) {
       const auto at = static_cast<std::size_t>(index);
-      const bool own = owners_[at] == communicator_.rank();
+      const bool own = parts_.owners[at] == communicator_.rank();
       return own ? sums[at - own_] + chunk.begin : others + at * chunk_;
     };
-    for (const TreeAdd& step : adds_) {
+    for (const TreeAdd& step : parts_.adds) {
       float* const left = part(step.target);
-      const bool is_root = &step == &adds_.back();
+      const bool is_root = &step == &parts_.adds.back();
       add(left, part(step.source), is_root ? sums.front() + chunk.begin : left, chunk.size(), wire_.rounding());
     }
   }
@@ -136,11 +117,10 @@ class DirectExchange final : public Exchange {
   float* landing(std::size_t i, std::size_t part) const { return landing_[i % kUnderWay].data() + part * chunk_; }
 
   Communicator& communicator_;
+  const DirectParts parts_;
+  const std::size_t own_;  // my first part
   Wire wire_;
-  std::vector<int> owners_;  // rank that holds each part; parts in leaf order
-  std::size_t own_ = 0;      // my first part
-  std::vector<TreeAdd> adds_;
-  std::size_t chunk_ = 0;
+  const std::size_t chunk_;
   std::array<FloatBuffer, kUnderWay> landing_;  // what arrives, by part
   FloatBuffer opened_;                          // the same unpacked; none where nothing is rounded
 };

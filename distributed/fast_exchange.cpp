@@ -1,9 +1,8 @@
 // --reduction=fast: the library's own all-reduce, and the choice between the exchanges.
-#include <bit>
-
 #include "core/tensor/error.h"
 #include "distributed/add.h"
 #include "distributed/exchange.h"
+#include "distributed/exchange_schedule.h"
 
 namespace convoy {
 namespace {
@@ -36,9 +35,7 @@ std::unique_ptr<Exchange> make_exchange(Communicator& communicator, ReductionKin
     throw UsageError("--reduction-dtype=bf16 rounds every sum of the fixed tree, but --reduction=fast leaves the sums to the "
                      "library; give up one of the two");
   if (kind == ReductionKind::fast) return make_fast_exchange(communicator);
-  const bool powers_of_two = std::has_single_bit(static_cast<unsigned>(communicator.size())) &&
-                             std::has_single_bit(static_cast<unsigned>(virtual_workers));
-  if (powers_of_two && communicator.size() > 1) return make_halving_exchange(communicator, largest);
+  if (exchanges_by_halving(communicator.size(), virtual_workers)) return make_halving_exchange(communicator, largest);
   return make_direct_exchange(communicator, virtual_workers, largest);
 }
 

@@ -20,16 +20,21 @@ std::size_t most_alive(int begin, int end, int leaves, bool lends) {
 
 }  // namespace
 
+std::size_t local_sum_buffers(int begin, int end, int leaves, int threads, bool lends) {
+  std::size_t buffers = 0;
+  for (int t = 0; t < threads; ++t) {
+    const auto [first, last] = share_of(t, threads, begin, end);
+    buffers += most_alive(first, last, leaves, lends);
+  }
+  return buffers;
+}
+
 LocalSums::LocalSums(int begin, int end, int leaves, std::size_t elements, int threads, SumRounding rounding,
                      bool lends)
     : begin_(begin), end_(end), elements_(elements), rounding_(rounding), arrived_(static_cast<std::size_t>(end - begin)) {
   for (const Subtree& subtree : subtrees_inside(begin, end, leaves)) roots_.push_back(add_nodes(subtree));
   incomplete_roots_ = static_cast<int>(roots_.size());
-  lends = lends && rounding == SumRounding::none;  // lend_leaf
-  for (int t = 0; t < threads; ++t) {
-    const auto [first, last] = share_of(t, threads, begin, end);
-    buffers_ += most_alive(first, last, leaves, lends);
-  }
+  buffers_ = local_sum_buffers(begin, end, leaves, threads, lends && rounding == SumRounding::none);  // lend_leaf
   for (std::size_t i = 0; i < buffers_; ++i) free_.emplace_back(elements_);
 }
 

@@ -9,6 +9,9 @@
 
 namespace convoy {
 
+/// Buffers of a bucket's size that LocalSums takes where so many threads hand in their shares.
+std::size_t local_sum_buffers(int begin, int end, int leaves, int threads, bool lends);
+
 /// Sums leaves [begin, end) of a tree over `leaves` up to the largest subtrees inside. Two siblings that are
 /// complete are summed at once (left + right) into the left one's buffer, so that few buffers live; a leaf that
 /// waits for its sibling is copied, unless it is lent. Thread-safe: additions run outside the lock.

@@ -16,6 +16,7 @@
 #include "launch/data_options.h"
 #include "launch/ensemble_options.h"
 #include "launch/mistakes.h"
+#include "launch/options.h"
 #include "launch/options_table.h"
 #include "launch/suggest.h"
 #include "launch/train/async/async_options.h"
@@ -83,7 +84,8 @@ bool is_order(const std::string& order) {
 }
 
 void check_data(const Config& config) {
-  if (config.get<std::string>("data.path").empty()) {
+  const bool assumed = find_option(config.command(), "samples") && config.get<std::int64_t>("samples") > 0;  // plan
+  if (config.get<std::string>("data.path").empty() && !assumed) {
     throw UsageError(
         "data.path is missing: name the folder of shards (convoy data import makes one), or a foreign "
         "HDF5 file together with data.images and data.labels");

@@ -54,7 +54,20 @@ std::vector<OptionSpec> tool_options() {
       // model, plan, evaluate, predict
       {.name = "input", .type = integers, .help = "extents of one image, then its channels (28x28x1); empty: "
        "the paper's", .commands = takers("model show, bench step, bench ops"), .least = 1, .most = 65536},
-      {.name = "ranks", .type = integer, .value = "1", .help = "ranks that the run will have",
+      {.name = "ranks", .type = integers, .value = "1", .help = "ranks that the run will have; several, as 1,8,64,512: a line "
+       "for each", .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
+      {.name = "cluster", .type = path, .help = "file that describes the machines (experiments/scaling/clusters has some); time, "
+       "traffic and efficiency are simulated on them. With --probe: written", .commands = takers("plan"), .lasting = false},
+      {.name = "probe", .type = yes_no, .value = "no", .help = "measure this machine first, in seconds: the run's network, and "
+       "under mpirun -n 2 or more what lies between the ranks", .commands = takers("plan"), .lasting = false},
+      {.name = "compare", .type = path, .help = "a run's folder: set what its ranks took beside what --cluster predicts; "
+       "model and data are the run's", .commands = takers("plan"), .lasting = false},
+      {.name = "batch-per-rank", .type = integer, .value = "0", .help = "the batch grows with the ranks: one micro-batch of so many "
+       "samples each, whatever train.batch and virtual-workers say (0: it does not)", .commands = takers("plan"), .least = 0,
+       .most = 1 << 20, .lasting = false},
+      {.name = "samples", .type = integer, .value = "0", .help = "plan without data: so many training samples of the model's image "
+       "(0: read them from data.path)", .commands = takers("plan"), .least = 0, .most = 1e12, .lasting = false},
+      {.name = "image", .type = integers, .help = "with samples: extents of an image, then channels (28x28x1; empty: the paper's)",
        .commands = takers("plan"), .least = 1, .most = 65536, .lasting = false},
       {.name = "programs", .type = yes_no, .value = "no", .help = "print both programs with their memory plan",
        .commands = takers("plan"), .lasting = false},

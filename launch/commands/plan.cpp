@@ -1,183 +1,117 @@
-// convoy plan: what a run will take, before it runs.
+// convoy plan: what a run will take, before it runs; and what one took.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "core/backend/cpu/isa.h"
 #include "core/graph/program_text.h"
+#include "core/tensor/error.h"
 #include "launch/check.h"
-#include "launch/check_mode.h"
 #include "launch/commands/commands.h"
 #include "launch/ensemble_options.h"
-#include "launch/layer_options.h"
-#include "launch/train/run_spec.h"
-#include "launch/train/step_engine.h"
+#include "launch/errors.h"
+#include "launch/plan/compare.h"
+#include "launch/plan/probe.h"
+#include "launch/plan/report.h"
 
 namespace convoy {
 namespace {
 
-/// Bytes that one rank takes, by what they are for.
-struct MemoryOfRank {
-  std::size_t arena = 0, scratch = 0, leaves = 0, reduction = 0, parameters = 0, slots = 0, state = 0, samples = 0;
-  std::size_t total() const { return arena + scratch + leaves + reduction + parameters + slots + state + samples; }
-};
+bool is_json(const Config& config) { return config.get<std::string>("format") == "json"; }
 
-std::size_t bytes_of(const Graph& graph, Value value) {
-  return static_cast<std::size_t>(graph.shape(value).elements()) * size_of(graph.info(value).desc.dtype);
+void write_cluster(const Cluster& cluster, const std::filesystem::path& file, const Config& config, const World& world, int ranks) {
+  std::ofstream stream(file);
+  stream << cluster_text(cluster, fmt::format("Measured by convoy plan --probe with {} on {} rank{} of {}. SI units.",
+                                              config.get<std::string>("model.name"), ranks, ranks == 1 ? "" : "s", world.host()));
+  stream.close();
+  if (!stream) throw LibraryError(fmt::format("--cluster={}: the file could not be written", file.string()));
+  fmt::print(stderr, "[plan] measured this machine; wrote {}\n", file.string());
 }
 
-std::size_t bytes_of(const Graph& graph, Role role) {
-  std::size_t bytes = 0;
-  for (Value value : graph.with_role(role)) bytes += bytes_of(graph, value);
-  return bytes;
-}
-
-/// Gradient copies alive on a rank (design, section 4): per thread one for each level of its part of the tree.
-std::size_t reduction_copies(int leaves, int threads) {
-  std::size_t copies = 1;  // the reduced gradient
-  for (int thread = 0; thread < threads; ++thread) {
-    const auto [first, last] = share_of(thread, threads, 0, leaves);
-    for (int held = last - first; held > 0; held /= 2) ++copies;
+/// What --probe and --cluster say; none without either. Collective with --probe.
+std::optional<Cluster> cluster_of(const Config& config, World& world, const Dataset* data) {
+  const auto file = config.get<std::filesystem::path>("cluster");
+  if (!config.get<bool>("probe")) {
+    if (file.empty()) return std::nullopt;
+    return read_cluster(file);
   }
-  return copies;
+  Cluster measured = probe(config, world, *data);
+  if (!file.empty() && world.rank() == 0) write_cluster(measured, file, config, world, world.size());
+  return measured;
 }
 
-/// Most that any rank holds.
-int most_leaves(const RunSpec& spec, int ranks) {
-  int most = 0;
-  for (int rank = 0; rank < ranks; ++rank) {
-    const auto [first, last] = leaves_of_rank(spec.mode, spec.local, rank, ranks, spec.virtual_workers);
-    most = std::max(most, last - first);
-  }
-  return most;
+/// Of the run; of an ensemble, those of one member's team (train/ensemble.h).
+int ranks_of_model(const Config& config, std::int64_t ranks) {
+  const int all = static_cast<int>(ranks);
+  if (config.get<std::string>("mode") != "ensemble") return all;
+  const int teams = std::min(all, config.get<int>("members"));
+  return (all + teams - 1) / teams;
 }
 
-/// Replicas of local SGD beside the model itself, each with programs and sums of its own.
-void add_replicas(MemoryOfRank& memory, std::size_t replicas, std::size_t threads) {
-  const std::size_t programs = std::max(replicas, threads / replicas * replicas);
-  for (std::size_t MemoryOfRank::*part : {&MemoryOfRank::arena, &MemoryOfRank::scratch, &MemoryOfRank::leaves})
-    memory.*part = memory.*part / threads * programs;
-  memory.reduction = memory.reduction * programs / threads + replicas * (memory.parameters + memory.slots + memory.state);
-  for (std::size_t MemoryOfRank::*part : {&MemoryOfRank::parameters, &MemoryOfRank::slots, &MemoryOfRank::state})
-    memory.*part *= replicas + 1;
-}
-
-MemoryOfRank memory_of_rank(const RunSpec& spec, const TrainingGraph& training, const UpdateGraph& update,
-                            const Program& program, int threads, int leaves) {
-  MemoryOfRank memory;
-  const auto lanes = static_cast<std::size_t>(threads);
-  std::size_t gradient = 0;
-  for (std::int64_t elements : bucket_elements(training)) gradient += static_cast<std::size_t>(elements) * 4;
-  memory.arena = lanes * program.arena_bytes();
-  memory.scratch = lanes * program.scratch_bytes();
-  memory.leaves = lanes * gradient;
-  memory.reduction = reduction_copies(leaves, threads) * gradient;
-  memory.parameters = bytes_of(training.graph, Role::parameter) + bytes_of(training.graph, Role::constant) +
-                      bytes_of(training.graph, Role::copy);
-  for (const UpdateGraph::Parameter& parameter : update.parameters)
-    for (const UpdateGraph::Slot& slot : parameter.slots) memory.slots += bytes_of(update.graph, slot.value);
-  for (const UpdateGraph::Average& average : update.averages) memory.slots += bytes_of(update.graph, average.average);
-  memory.state = bytes_of(training.graph, Role::state);
-  constexpr std::size_t kStepsAhead = 3;  // two read ahead, one in use
-  memory.samples = kStepsAhead * static_cast<std::size_t>(leaves) *
-                   static_cast<std::size_t>(spec.task.micro_batch * spec.task.image.elements()) *
-                   size_of(spec.task.stored);
-  return memory;
-}
-
-/// Of one run of the micro-batch program, by the convolutions' and dense layers' definition.
-double multiply_adds(const Graph& graph) {
-  double sum = 0;
-  for (const OpDesc& op : describe_ops(graph, {})) sum += cost_of(op.kind, op.attributes, op.inputs, op.outputs).multiply_adds;
-  return sum;
-}
-
-std::string mebibytes(std::size_t bytes) { return fmt::format("{:12.2f} MiB", static_cast<double>(bytes) / (1 << 20)); }
-
-int plan_model(const Config& config, int ranks) {
-  const auto data = open_dataset(dataset_options(config, Split::train));
-  RunSpec spec = make_run_spec(config, data->info());
-  check_ranks(config, ranks);
-  TrainingGraph training = build_training_graph(spec.task, spec.bucket_bytes, spec.gradient_sums);
-  check_layer_options(config, training.graph);
-  check_towers(config, training.graph);
-  spec.optimizer.rate_factors = rate_factors(config, training.graph);
-  const auto update_of = [&](const TrainingGraph& of) {
-    return build_update_graph(of.graph, of.gradients, spec.optimizer, spec.virtual_workers, guard_options(of, scales_loss(of)));
-  };
-  const UpdateGraph update = update_of(training);  // of the whole model, whose state is on every rank
-  if (spec.mode == Mode::model && ranks > 1)
-    training = part_of_tower(training, 0, spec.bucket_bytes, spec.gradient_sums).training;
-  set_cpu_isa(config.get<std::string>("device.isa"));
-  const auto backend = make_cpu_backend();  // the plan of a GPU's run, too, is made without one: on a login node
-  const Program micro_batch(training.graph, *backend,
-                            {.threads = spec.threads_per_micro_batch, .outside = training.leaves, .keep = {}});
-  const Program update_program(update_of(training).graph, *backend, {});
-  const int leaves = most_leaves(spec, ranks);
-  const int threads = host_threads(training, threads_for(config.get<int>("device.threads"), usable_cores(), 1, leaves), leaves);
-  MemoryOfRank memory = memory_of_rank(spec, training, update, micro_batch, threads, leaves);
-  if (spec.mode == Mode::local)
-    add_replicas(memory, static_cast<std::size_t>((spec.local.replicas + ranks - 1) / ranks), static_cast<std::size_t>(threads));
-  const bool json = config.get<std::string>("format") == "json";
-  if (json) {
-    nlohmann::ordered_json report{{"model", spec.task.model},
-                                  {"ranks", ranks},
-                                  {"threads_per_rank", threads},
-                                  {"batch", spec.batch},
-                                  {"virtual_workers", spec.virtual_workers},
-                                  {"micro_batch", spec.task.micro_batch},
-                                  {"samples", spec.samples},
-                                  {"steps", spec.last_step},
-                                  {"buckets", training.buckets.buckets()},
-                                  {"recompute", config.get<std::string>("recompute")},
-                                  {"micro_batch_multiply_adds", multiply_adds(training.graph)},
-                                  {"bytes_per_rank",
-                                   {{"activations", memory.arena},
-                                    {"scratch", memory.scratch},
-                                    {"leaf_gradients", memory.leaves},
-                                    {"reduction", memory.reduction},
-                                    {"parameters", memory.parameters},
-                                    {"optimizer", memory.slots},
-                                    {"state", memory.state},
-                                    {"samples_read_ahead", memory.samples},
-                                    {"total", memory.total()}}}};
+void print_plans(const Config& config, const Planner& planner, const Cluster* cluster) {
+  std::vector<RankPlan> plans;
+  for (std::int64_t ranks : config.get<std::vector<std::int64_t>>("ranks")) plans.push_back(planner.plan(ranks_of_model(config, ranks)));
+  if (!is_json(config) && config.get<std::string>("mode") == "ensemble")
+    fmt::print("member 1 of {}, on the ranks of its team\n", config.get<int>("members"));
+  if (!is_json(config) && config.get<std::string>("mode") == "async")
+    fmt::print("memory: of a rank of mode sync; a worker of mode async also keeps its own parameters and two pushes\n");
+  if (!is_json(config)) {
+    fmt::print("{}", plan_text(planner, plans, config, cluster));
     if (config.get<bool>("programs"))
-      report["programs"] = {{"micro_batch", program_json(micro_batch)}, {"update", program_json(update_program)}};
-    fmt::print("{}\n", report.dump(2));
-    return 0;
+      fmt::print("\nMicro-batch program\n{}\nUpdate program\n{}", program_text(planner.micro_batch_program()),
+                 program_text(planner.update_program()));
+    return;
   }
-  fmt::print("{}: batch {} in {} micro-batches of {}; {} samples, {} steps; {} ranks with {} threads, at most {} "
-             "micro-batches per rank, gradients in {} bucket{}\n{:.1f} million multiply-adds in a micro-batch, forward and backward"
-             "{}\n\nMemory of one rank\n",
-             spec.task.model, spec.batch, spec.virtual_workers, spec.task.micro_batch, spec.samples, spec.last_step, ranks,
-             threads, leaves, training.buckets.buckets(), training.buckets.buckets() == 1 ? "" : "s",
-             1e-6 * multiply_adds(training.graph),
-             spec.task.recompute == Recompute::off ? "" : ", activations made again (" + config.get<std::string>("recompute") + ")");
-  const std::pair<const char*, std::size_t> rows[] = {{"activations (arena)", memory.arena},
-                                                      {"scratch of kernels", memory.scratch},
-                                                      {"gradients of leaves", memory.leaves},
-                                                      {"reduction tree", memory.reduction},
-                                                      {"parameters", memory.parameters},
-                                                      {"optimizer slots", memory.slots},
-                                                      {"batch-norm state", memory.state},
-                                                      {"samples read ahead", memory.samples},
-                                                      {"total", memory.total()}};
-  for (const auto& [name, bytes] : rows) fmt::print("  {:<22}{}\n", name, mebibytes(bytes));
+  nlohmann::ordered_json report = plan_json(planner, plans, config);
   if (config.get<bool>("programs"))
-    fmt::print("\nMicro-batch program\n{}\nUpdate program\n{}", program_text(micro_batch), program_text(update_program));
-  return 0;
+    report["programs"] = {{"micro_batch", program_json(planner.micro_batch_program())},
+                          {"update", program_json(planner.update_program())}};
+  fmt::print("{}\n", report.dump(2));
 }
 
-/// Of an ensemble: its first member, on as many ranks as its team has (train/ensemble.h).
-int plan(const Config& config) {
-  const int ranks = config.get<int>("ranks");
-  if (config.get<std::string>("mode") != "ensemble") return plan_model(config, ranks);
-  const std::vector<Member> members = members_of(config);
-  const int teams = std::min(ranks, static_cast<int>(members.size()));
-  if (config.get<std::string>("format") == "text")
-    fmt::print("member 1 of {}, trained by {} teams of at most {} ranks\n", members.size(), teams, (ranks + teams - 1) / teams);
-  return plan_model(members.front().config, (ranks + teams - 1) / teams);
+int compare_run(const Config& config) {
+  const auto run = config.get<std::filesystem::path>("compare");
+  const Cluster cluster = read_cluster(config.get<std::filesystem::path>("cluster"));
+  const ActualRun actual = read_actual_run(run);
+  const Config of_run = config_of_run(run);
+  const auto data = open_dataset(dataset_options(of_run, Split::train));
+  const Planner planner(of_run, data->info(), &cluster);
+  const RankPlan plan = planner.plan(actual.ranks);
+  const std::vector<ComparedRow> rows = compare(plan, planner.memory_of(0, plan), actual);
+  if (is_json(config))
+    fmt::print("{}\n", compared_json(rows, actual).dump(2));
+  else
+    fmt::print("{}", compared_text(rows, actual));
+  return kDone;
+}
+
+int plan(const Config& config, World& world) {
+  if (!config.get<std::string>("compare").empty()) return world.rank() == 0 ? compare_run(config) : kDone;
+  if (world.rank() != 0 && !config.get<bool>("probe")) return kDone;
+  std::unique_ptr<Dataset> data;
+  const std::vector<Member> members = config.get<std::string>("mode") == "ensemble" ? members_of(config) : std::vector<Member>{};
+  const Config& model = members.empty() ? config : members.front().config;
+  if (config.get<std::int64_t>("samples") == 0) data = open_dataset(dataset_options(model, Split::train));
+  const std::optional<Cluster> cluster = cluster_of(model, world, data.get());
+  if (world.rank() == 0)
+    print_plans(config, Planner(model, data ? data->info() : assumed_data(model), cluster ? &*cluster : nullptr),
+                cluster ? &*cluster : nullptr);
+  return kDone;
+}
+
+void check(const Config& config) {
+  const bool compares = !config.get<std::string>("compare").empty(), probes = config.get<bool>("probe");
+  if (compares && config.get<std::string>("cluster").empty())
+    throw UsageError("--compare needs --cluster=FILE, what the run was on; convoy plan --probe --cluster=FILE measures this machine");
+  if (compares && probes) throw UsageError("--compare reads a run, --probe measures: give one of them");
+  if (compares) return;  // the run's own config is read
+  check_run(config);
+  if (probes && config.get<std::int64_t>("samples") > 0)
+    throw UsageError("--probe trains on the run's data for some seconds: leave --samples away and give --data.path");
+  if (config.get<std::int64_t>("samples") == 0 && !config.get<std::string>("image").empty())
+    throw UsageError("--image is for a plan without data: give --samples with it");
+  if (config.get<std::vector<std::int64_t>>("ranks").empty()) throw UsageError("--ranks is empty: expected one number or more");
 }
 
 }  // namespace
@@ -187,14 +121,29 @@ Command plan_command() {
           "say what a run will take, before it runs",
           {{.path = "plan",
             .summary = "say what a run will take, before it runs",
-            .usage = "plan --config=FILE [--ranks=N] [--programs]",
-            .description = "Builds the two programs of a run without running them and prints the memory that one rank takes, "
-                           "by purpose. --programs prints every op of both programs with its kernel, the place of its "
-                           "results in the arena and the steps between which they live. Of an ensemble it is the first member.",
+            .usage = "plan --config=FILE [--ranks=N[,N...]] [--cluster=FILE] [--probe] [--compare=RUN] [--programs]",
+            .description =
+                "Builds the two programs of a run without running them and prints the memory that one rank takes, by purpose. "
+                "--programs prints every op of both programs with its kernel, the place of its results in the arena and the "
+                "steps between which they live. Of an ensemble it is the first member.\n\n"
+                "With --cluster=FILE (nodes, links, rates, failures; experiments/scaling/clusters has examples, and "
+                "experiments/scaling/README.md says what each key means) steps are simulated event by event: the messages that "
+                "the exchanges send for the run's own buckets, while backward still computes. Rows: sync (what convoy does), sync "
+                "fast (--reduction=fast, a ring), sync hierarchical (inside the nodes first; for comparison, convoy does not do "
+                "it), local (steps without communication, then an average), async (parameter servers). Efficiency is the rate over "
+                "that of the same ranks without communication and waiting. Then the bucket size that is best, and the interval "
+                "between checkpoints (Daly 2006) where the file tells of storage and failures.\n\n"
+                "--probe measures this machine for some seconds with the run's own network and data; under mpirun -n N it also "
+                "measures what lies between the ranks. With --cluster=FILE the result is written there. --compare=RUN sets what "
+                "a finished run's steps and memory took beside the prediction.\n\n"
+                "--samples=N plans without data; --batch-per-rank=B lets the batch grow with the ranks.",
             .examples = "convoy plan --config=experiments/lenet/fashion-mnist.cfg --ranks=4\n"
-                        "convoy plan --config=experiments/resnet/fashion-mnist.cfg --programs",
-            .check = check_run,
-            .run = plan}}};
+                        "mpirun -n 2 convoy plan --config=experiments/resnet/fashion-mnist.cfg --probe --cluster=here.cfg --ranks=2\n"
+                        "convoy plan --cluster=here.cfg --compare=runs/resnet-20-fashion-mnist\n"
+                        "convoy plan --model.name=resnet-50 --samples=1281167 --batch-per-rank=32 --ranks=8,64,512,4096 "
+                        "--cluster=experiments/scaling/clusters/h100-ndr.cfg",
+            .check = check,
+            .run_on_ranks = plan}}};
 }
 
 }  // namespace convoy

@@ -137,6 +137,10 @@ Command train_command() {
                 "Everything goes into one folder, RUNS/NAME: config.cfg (as used), metrics.jsonl, status.json and "
                 "checkpoints/. --resume=latest goes on from the newest checkpoint that verifies, or begins afresh where "
                 "there is none, so one command line serves the first start and every requeue.\n\n"
+                "--mode=async trains against parameter servers, as GoogLeNet was trained: workers pull, compute and push at their "
+                "own pace, a worker that dies is left out (under mpirun --enable-recovery), and pushes.jsonl holds the order of all "
+                "updates, from which --replay repeats the run bit by bit. Each push, the gradient of a micro-batch, is an update at "
+                "optim.rate by itself. --max-clock-gap=0 has the bits of --mode=sync.\n\n"
                 "--mode=local is local SGD: --replicas=K models, the same on any number of ranks up to K, each take their share "
                 "of every batch and update themselves; after every --average-every=k steps, and where an epoch ends, they become "
                 "their average (parameters, optimizer slots, batch-norm statistics). --local-from=EPOCH trains synchronously "
@@ -152,9 +156,9 @@ Command train_command() {
                 inject_help(),
             .examples = "convoy train --config=experiments/lenet/fashion-mnist.cfg\n"
                         "mpirun -n 4 convoy train --config=experiments/lenet/fashion-mnist.cfg --run=four --resume=latest\n"
+                        "mpirun --enable-recovery -n 5 convoy train --config=my.cfg --mode=async --servers=1\n"
                         "mpirun -n 4 convoy train --config=my.cfg --mode=local --replicas=4 --average-every=8\n"
                         "mpirun -n 2 convoy train --config=experiments/alexnet/imagenet.cfg --mode=model\n"
-                        "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05",
                         "convoy train --model.name=mlp --data.path=data/fashion-mnist --train.epochs=2 --optim.rate=0.05\n"
                         "mpirun -n 4 convoy train --config=my.cfg --mode=ensemble --members=7 --member-overrides='7:model.width=1.25'",
             .check = check_run,

@@ -18,8 +18,8 @@ EngineOptions with_threads(const TrainingGraph& training, EngineOptions options)
   return options;
 }
 
-/// By bucket: no op of the micro-batch program reads a leaf in it behind the call that hands it in, as the backward of batch
-/// norm reads the moments.
+}  // namespace
+
 std::vector<bool> lendable_buckets(const TrainingGraph& training) {
   std::vector<bool> lendable(static_cast<std::size_t>(training.buckets.buckets()), true);
   std::map<int, int> bucket_of;  // by value
@@ -39,8 +39,6 @@ std::vector<bool> lendable_buckets(const TrainingGraph& training) {
   }
   return lendable;
 }
-
-}  // namespace
 
 void BlockingEngine::begin(const StepOrder& order) {
   if (result_) throw Error("a step began before the result of the one before was taken");

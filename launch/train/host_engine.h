@@ -49,6 +49,10 @@ class HostUpdate {
   std::vector<float*> roots_;      // as bound
 };
 
+/// By bucket: no op of the micro-batch program reads a leaf in it behind the call that hands it in, as the backward of batch
+/// norm reads the moments; so the last micro-batch of a thread may lend it to the reducer.
+std::vector<bool> lendable_buckets(const TrainingGraph& training);
+
 /// The sums over the batch, and what signals asked, from the reduced buckets.
 void read_sums(const TrainingGraph& training, const std::vector<float*>& roots, StepResult& result);
 

@@ -1,6 +1,7 @@
 #include "launch/train/progress.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,13 @@ std::string duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+/// The most memory that this process has had.
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{1024} * usage.ru_maxrss;  // kilobytes on Linux
 }
 
 }  // namespace
@@ -65,6 +73,9 @@ std::string Progress::record(const Standing& standing, const StragglerReport& st
       {"rate", standing.rate},
       {"samples_per_second",
        seconds > 0 ? static_cast<double>(interval_.steps * standing.batch) / seconds : 0.0},
+      {"world_size", standing.world_size},
+      {"booked_bytes", standing.booked_bytes},
+      {"peak_rss_bytes", peak_rss_bytes()},
       {"data_wait", seconds > 0 ? interval_.data_wait / seconds : 0.0},
       {"communication_wait", seconds > 0 ? interval_.communication_wait / seconds : 0.0}};
   if (interval_.overflows > 0 || standing.loss_scale != 1) {

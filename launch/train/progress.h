@@ -24,6 +24,8 @@ struct Standing {
   double rate = 0;
   std::int64_t batch = 0;
   double loss_scale = 1;                  // of the last step; 1 without loss scaling
+  int world_size = 1;
+  std::size_t booked_bytes = 0;           // StepEngine::memory_bytes() of rank 0
 };
 
 class Progress {

@@ -3,17 +3,11 @@
 #include "core/tensor/error.h"
 
 namespace convoy {
-namespace {
-
-constexpr std::size_t kAlignment = 256;
-
-}  // namespace
-
 StateMemory::StateMemory(ModelState& state, Device& device) : state_(state), device_(device) {
   for (auto* tensors : {&state_.parameters, &state_.slots, &state_.state, &state_.averages, &state_.constants, &state_.copies})
     for (auto& [name, tensor] : *tensors) {
       places_[tensor.bytes()] = {bytes_, tensor.size_bytes()};
-      bytes_ += (tensor.size_bytes() + kAlignment - 1) / kAlignment * kAlignment;
+      bytes_ += booked_bytes(tensor.size_bytes());
     }
   if (device_.is_host()) {
     places_.clear();

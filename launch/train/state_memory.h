@@ -7,6 +7,9 @@
 
 namespace convoy {
 
+/// What a tensor of the state takes of StateMemory::bytes().
+constexpr std::size_t booked_bytes(std::size_t tensor_bytes) { return (tensor_bytes + 255) / 256 * 256; }
+
 /// Threads: one, the device's.
 class StateMemory {
  public:

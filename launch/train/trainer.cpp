@@ -181,7 +181,9 @@ Standing Trainer::standing() const {
           .epochs = exact_epoch(spec_.last_step),
           .rate = rate_,
           .batch = spec_.batch,
-          .loss_scale = loss_scale_};
+          .loss_scale = loss_scale_,
+          .world_size = world_.size(),
+          .booked_bytes = engine_->memory_bytes()};
 }
 
 /// Whether something that needs one model falls to this step: its own, or what fell to steps before it that had none.
