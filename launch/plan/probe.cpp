@@ -16,6 +16,7 @@
 #include "distributed/threads/thread_world.h"
 #include "io/bench_checkpoint.h"
 #include "launch/check.h"
+#include "launch/check_mode.h"
 #include "launch/layer_options.h"
 #include "launch/plan/planner.h"
 #include "launch/train/step_engine.h"

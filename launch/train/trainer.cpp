@@ -182,7 +182,7 @@ Standing Trainer::standing() const {
           .rate = rate_,
           .batch = spec_.batch,
           .loss_scale = loss_scale_,
-          .world_size = world_.size(),
+          .world_size = team_.size(),
           .booked_bytes = engine_->memory_bytes()};
 }
 

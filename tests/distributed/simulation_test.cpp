@@ -214,7 +214,7 @@ TEST(ExchangeTasks, SendWhatTheProgramSends) {
           sent += reducer->sent_bytes();
           const LargestBuckets largest{elements, rounding == SumRounding::none ? 0 : elements};
           const std::size_t told =
-              local_sum_buffers(first, last, virtual_workers, 1) * elements * sizeof(float) +
+              local_sum_buffers(first, last, virtual_workers, 1, false) * elements * sizeof(float) +
               exchange_memory_bytes(ReductionKind::deterministic, world.rank(), ranks, virtual_workers, largest);
           if (reducer->memory_bytes() != told) memory_as_told = false;
         });

@@ -228,6 +228,9 @@ void AsyncTrainer::start_servers() {
                      .compensation = options_.compensation},
         *host_backend_, state_, updates_);
     server_ = std::make_unique<ParameterServer>(*slice_, options_.compensation > 0);
+    std::size_t bytes = slice_->memory_bytes() + (evaluator_ ? evaluator_->memory_bytes() : 0);
+    for (const auto& lane : lanes_) bytes += lane->memory_bytes();
+    if (book_) book_->set_booked_bytes(bytes);
   }
   const std::vector<ProcessPlace> places = gather_places(all_, team_.host());
   std::vector<int> watched{0};

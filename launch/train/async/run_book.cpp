@@ -134,7 +134,7 @@ void RunBook::end_step(bool last) {
   else
     progress_.add(0, 0, 0, 0, 0);
   const Standing now{.step = step_, .last_step = spec_.last_step, .epoch = exact_epoch(step_), .epochs = exact_epoch(spec_.last_step),
-                     .rate = rate_, .batch = spec_.batch};
+                     .rate = rate_, .batch = spec_.batch, .loss_scale = 1, .world_size = world_size_, .booked_bytes = booked_bytes_};
   if (progress_.due(now)) {
     train_metrics_ = progress_.record(now, {});
     log(train_metrics_);

@@ -67,6 +67,8 @@ class RunBook {
   /// All snapshots are evaluated, and written.
   bool idle() const;
 
+  /// That rank 0 takes, for the records.
+  void set_booked_bytes(std::size_t bytes) { booked_bytes_ = bytes; }
   std::int64_t step() const { return step_; }
   std::int64_t applied_units() const { return applied_units_; }
   /// For status.json. Any thread.
@@ -98,6 +100,7 @@ class RunBook {
   const RunRecord record_;
   const std::string graph_hash_;
   const int world_size_;
+  std::size_t booked_bytes_ = 0;
   SampleOrder order_;
   std::unique_ptr<EpochLedgers> ledgers_;
   std::map<std::int64_t, EpochLedger> dropped_;   // by open epoch
