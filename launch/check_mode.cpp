@@ -77,7 +77,8 @@ void check_ranks_of_micro_batches(const Config& config, int ranks) {
 
 void check_mode(const Config& config) {
   if (config.get<std::string>("mode") == "ensemble") return;  // its members' configs are looked at
-  check_uses(config, "mode", {{"replicas", {"local"}}, {"average-every", {"local"}}, {"local-from", {"local"}}});
+  check_uses(config, "mode", {{"replicas", {"local"}}, {"local-from", {"local"}}});
+  if (config.command() != "plan") check_uses(config, "mode", {{"average-every", {"local"}}});  // plan forecasts every mode
   const auto mode = config.get<std::string>("mode");
   if (mode == "local") check_local(config);
   if (mode == "model") check_model_parallel(config);

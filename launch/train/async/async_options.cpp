@@ -79,7 +79,7 @@ void check_async(const Config& config) {
   if (config.get<std::string>("mode") == "ensemble") return;  // its members' configs are looked at
   if (!is_async(config)) {
     for (const char* option : {"servers", "fetch-every", "push-every", "pull", "max-clock-gap", "staleness-scaling", "delay-compensation"})
-      if (is_set(config, option))
+      if (is_set(config, option) && !(config.command() == "plan" && option == std::string_view("servers")))  // of its forecast
         throw UsageError(fmt::format("{} = {} belongs to mode = async, but mode = {}", option, config.get<std::string>(option),
                                      config.get<std::string>("mode")));
     if (find_option(config.command(), "replay") && is_set(config, "replay"))
