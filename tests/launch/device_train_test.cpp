@@ -90,6 +90,18 @@ TEST_F(DeviceTraining, OfEveryOptimizerGivesTheHostsBitsThroughAResume) {
   }
 }
 
+/// Workers on devices, servers on hosts.
+TEST_F(DeviceTraining, OfWorkersInRoundsGivesTheBitsOfModeSync) {
+  const std::string options = with(kMlp, "--train.audit-every=100 --train.steps=6");
+  for (const std::string device : {"late", "cuda"}) {
+    const std::string sync = "sync-" + device, rounds = "rounds-" + device;
+    ASSERT_EQ(on_device(1, sync, options, device).status, 0);
+    const Outcome outcome = on_device(3, rounds, options + " --mode=async --servers=1 --max-clock-gap=0", device);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest(rounds), digest(sync)) << device;
+  }
+}
+
 TEST_F(DeviceTraining, MixesSamplesAsTheHostDoes) {
   const std::string options = kResNet + " --data.mixup=0.5 --data.cutout=4 --data.brightness=0.2";
   const std::string expected = host_digest("host-mixed", options);

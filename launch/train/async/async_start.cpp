@@ -128,6 +128,8 @@ std::unique_ptr<Lane> AsyncTrainer::make_lane() {
                       .threads_per_micro_batch = spec_.threads_per_micro_batch,
                       .classes = spec_.task.classes,
                       .deadline = std::chrono::seconds(config_.get<int>("timeout"))};
+  if (chaos_ && chaos_->poisons() && !backend_->device().is_host())
+    throw UsageError("--inject=nan of a worker writes into its samples, which it does on the cpu alone: give --device=cpu");
   if (chaos_ && chaos_->poisons()) options.poison = [this](std::int64_t id) { return chaos_->poison(id); };
   return std::make_unique<Lane>(training_, layout_, *backend_, state_, options);
 }
