@@ -114,6 +114,17 @@ TEST_F(GpuTraining, GivesTheSameBitsAfterAKilledRankAndAResumeOnAnotherWorldSize
   EXPECT_EQ(digest("killed"), digest("calm"));
 }
 
+TEST_F(GpuTraining, OfAsynchronousWorkersInRoundsAndReplayedGivesTheSameBits) {
+  const std::string options = with(kLeNet, "--train.steps=20");
+  ASSERT_NO_FATAL_FAILURE(run(1, "sync", on_gpu(options)));
+  ASSERT_NO_FATAL_FAILURE(run(3, "rounds", on_gpu(options + " --mode=async --servers=1 --max-clock-gap=0", 3)));
+  EXPECT_EQ(digest("rounds"), digest("sync"));
+  const std::string slow = with(options, "--optim.rate=0.001") + " --mode=async";
+  ASSERT_NO_FATAL_FAILURE(run(3, "async", on_gpu(slow + " --servers=1", 3)));
+  ASSERT_NO_FATAL_FAILURE(run(1, "async-again", on_gpu(slow + " --replay=" + (run_folder("async") / "pushes.jsonl").string())));
+  EXPECT_EQ(digest("async-again"), digest("async"));
+}
+
 TEST_F(GpuTraining, EvaluatesACheckpointAsTheCpuDoes) {
   ASSERT_NO_FATAL_FAILURE(run(1, "evaluated", on_gpu(kLeNet)));
   json found[2];
