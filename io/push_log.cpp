@@ -30,7 +30,10 @@ LoggedPush push_from(const Json& json) {
 LogEntry entry_from(const std::string& line) {
   const Json json = Json::parse(line);
   LogEntry entry{.version = json.at("version").get<std::int64_t>()};
-  if (json.contains("epoch")) {
+  if (json.contains("record")) {
+    entry.kind = LogEntry::Kind::record;
+    entry.record = json["record"].get<RunRecord>();
+  } else if (json.contains("epoch")) {
     entry.kind = LogEntry::Kind::evaluation;
     entry.epoch = json["epoch"].get<std::int64_t>();
   } else if (!json.contains("pushes") && json.contains("left_out")) {
@@ -54,6 +57,7 @@ LogEntry entry_from(const std::string& line) {
 std::string to_json(const LogEntry& entry) {
   Json json{{"version", entry.version}};
   switch (entry.kind) {
+    case LogEntry::Kind::record: json["record"] = entry.record; break;
     case LogEntry::Kind::evaluation: json["epoch"] = entry.epoch; break;
     case LogEntry::Kind::skipped: json["skipped"] = json_of(entry.pushes.front()); break;
     case LogEntry::Kind::left_out: json["left_out"] = entry.left_out; break;

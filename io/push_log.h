@@ -2,6 +2,7 @@
 // pushes.jsonl of an asynchronous run: the order in which its parameters moved, a line an entry, from which the run can be
 // repeated bit by bit.
 //
+//   {"version":0,"record":{"batch":"256",...}}                          the first line: the run record
 //   {"version":0,"pushes":[{"worker":2,"sequence":0,"units":[[17,-1]...]}],"staleness":0,"rate":0.01}
 //       the pushes that made one update, in the order of their sum; units: [unit, version pulled before it or -1]; version:
 //       of the parameters before the update. "left_out": units of a round that nobody waited for; absent where there are none.
@@ -14,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint.h"
+
 namespace convoy {
 
 struct LoggedPush {
@@ -23,7 +26,7 @@ struct LoggedPush {
 };
 
 struct LogEntry {
-  enum class Kind { update, skipped, left_out, evaluation };
+  enum class Kind { record, update, skipped, left_out, evaluation };
   Kind kind = Kind::update;
   std::int64_t version = 0;
   std::vector<LoggedPush> pushes;       // update; skipped: one
@@ -31,6 +34,7 @@ struct LogEntry {
   double rate = 0;
   std::vector<std::int64_t> left_out;
   std::int64_t epoch = 0;               // evaluation
+  RunRecord record;
 };
 
 std::string to_json(const LogEntry& entry);

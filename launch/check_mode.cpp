@@ -10,6 +10,7 @@
 #include "core/models/registry.h"
 #include "core/tensor/error.h"
 #include "launch/option_uses.h"
+#include "launch/options.h"
 #include "launch/train/async/async_options.h"
 
 namespace convoy {
@@ -58,7 +59,8 @@ void check_ranks_of_replicas(const Config& config, int ranks) {
 
 void check_ranks_of_servers(const Config& config, int ranks) {
   const AsyncOptions options = async_options(config);
-  if (options.colocated || options.servers < ranks) return;
+  const bool replays = find_option(config.command(), "replay") && !config.get<std::string>("replay").empty();  // servers are one
+  if (replays || options.colocated || options.servers < ranks) return;
   throw UsageError(fmt::format("servers = {} of {} rank{} leaves no worker; start at least {} ranks, or say --servers=colocated",
                                options.servers, ranks, ranks == 1 ? "" : "s", options.servers + 1));
 }

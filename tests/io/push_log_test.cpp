@@ -34,6 +34,8 @@ TEST(PushLog, IsReadAsItWasWritten) {
   const auto entries = read_push_log(file);
   ASSERT_EQ(entries.size(), 6u);
   EXPECT_EQ(entries[2].pushes[0].units, (std::vector<std::pair<std::int64_t, std::int64_t>>{{4, 2}, {5, -1}}));
+  const std::string record = to_json({.kind = LogEntry::Kind::record, .version = 0, .pushes = {}, .left_out = {}, .record = {{"a", "b"}}});
+  EXPECT_EQ(record, R"({"version":0,"record":{"a":"b"}})");
   EXPECT_EQ(entries[2].staleness, 3);
   EXPECT_EQ(entries[2].rate, 0.1) << "to the last bit";
   EXPECT_EQ(entries[3].epoch, 4);

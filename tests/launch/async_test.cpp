@@ -127,6 +127,15 @@ TEST_F(Async, SaysWhatOnlyAStartCanTell) {
   const Outcome alone = run(1, "wrong", kMlp + " --mode=async --servers=1");
   EXPECT_EQ(alone.status, 2);
   EXPECT_NE(alone.err.find("at least 2 ranks"), std::string::npos) << alone.err;
+  ASSERT_EQ(run(2, "log", kMlp + " --mode=async --servers=1").status, 0);
+  const std::string replay = " --mode=async --servers=1 --replay=" + (run_folder("log") / "pushes.jsonl").string();
+  const Outcome other = run(1, "log-other", with(kMlp, "--optim.rate=0.003") + replay);
+  EXPECT_EQ(other.status, 2);
+  EXPECT_NE(other.err.find("schedule"), std::string::npos) << other.err;
+  const Outcome shorter = run(1, "log-short", with(kMlp, "--train.steps=30") + replay);
+  EXPECT_EQ(shorter.status, 2);
+  EXPECT_NE(shorter.err.find("of step 31 was applied, but this run has 30 steps"), std::string::npos) << shorter.err;
+  EXPECT_EQ(run(1, "log-again", kMlp + replay).status, 0) << "one rank serves, whatever the run had";
   const Outcome no_log = run(1, "wrong", kMlp + " --mode=async --replay=/not/there");
   EXPECT_EQ(no_log.status, 3);
   EXPECT_NE(no_log.err.find("/not/there: cannot be read"), std::string::npos) << no_log.err;

@@ -214,6 +214,7 @@ void AsyncTrainer::resume() {
     done_->restore(marks.watermark, marks.above);
     version_ = marks.version;
     log_ = std::make_unique<PushLog>(folder_->path() / "pushes.jsonl", marks.entries);
+    if (marks.entries == 0) log_->append({.kind = LogEntry::Kind::record, .version = version_, .pushes = {}, .left_out = {}, .record = record_});
   });
   broadcast_state(state_, all_);
   all_.broadcast(&updates_, sizeof updates_, 0);

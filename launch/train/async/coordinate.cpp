@@ -140,7 +140,7 @@ void AsyncTrainer::check_due(const Decision& decision) {
   const Due due = book_->passed(done_->finished(), done_->watermark());
   if (due.epoch >= 0) {
     if (due.evaluates) log_->append({.kind = LogEntry::Kind::evaluation, .version = version_, .pushes = {}, .left_out = {}, .epoch = due.epoch});
-    log_staleness();
+    if (book_->step() < spec_.last_step) log_staleness();
   }
   if (due.any()) order_snapshot(due);
 }
@@ -192,11 +192,12 @@ std::string AsyncTrainer::staleness_line(int worker, const RunBook::Histogram& h
   std::size_t shown = 0;
   std::int64_t rest = pushes;
   for (const auto& [staleness, count] : histogram) {
+    if (200 * count < pushes) continue;  // less than half a percent
     if (shown++ == kShown) break;
     shares += fmt::format("  {}: {:.0f} %", staleness, 100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(pushes, 1)));
     rest -= count;
   }
-  if (rest > 0) shares += fmt::format("  more: {:.0f} %", 100.0 * static_cast<double>(rest) / static_cast<double>(pushes));
+  if (rest > 0) shares += fmt::format("  others: {} pushes, at most {}", rest, histogram.rbegin()->first);
   return fmt::format("{}: {} pushes, {:.2f} versions old on average:{}", name_of_worker(worker), pushes, mean_of(histogram), shares);
 }
 
@@ -211,6 +212,7 @@ void AsyncTrainer::log_staleness() {
 }
 
 void AsyncTrainer::say_end() {
+  log_staleness();
   std::string reason = stopping_ ? fmt::format("stopped by a signal after step {}; --resume=latest goes on", book_->step()) : "done";
   if (skipped_ > 0) reason += fmt::format("; {} pushes were not finite and were left out (--on-nan)", skipped_);
   for (const auto& [rank, how] : lost_) reason += fmt::format("; rank {} was left out: {}", team_.world_rank(rank), how);

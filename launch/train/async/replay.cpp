@@ -37,7 +37,10 @@ Push AsyncTrainer::repeat(const LoggedPush& logged, std::int64_t version) {
   std::int64_t pulled = -1;
   for (const auto& [unit, from] : logged.units) {
     if (unit < 0 || unit >= total_units())
-      throw DataError(fmt::format("{}: unit {} is none of this run's {}", config_.get<std::string>("replay"), unit, total_units()));
+      throw UsageError(fmt::format("{}: micro-batch {} of step {} was applied, but this run has {} steps; give train.epochs and train.steps "
+                                   "of the run that is repeated",
+                                   config_.get<std::string>("replay"), unit % spec_.virtual_workers, unit / spec_.virtual_workers + 1,
+                                   spec_.last_step));
     if (from >= 0) {
       const auto found = versions_.find(from);
       if (found == versions_.end())
@@ -72,6 +75,9 @@ Decision AsyncTrainer::repeat(const LogEntry& entry) {
 
 int AsyncTrainer::replay() {
   const std::vector<LogEntry> entries = read_push_log(config_.get<std::filesystem::path>("replay"));
+  if (entries.empty() || entries.front().kind != LogEntry::Kind::record)
+    throw DataError(fmt::format("{}: does not begin with the record of its run", config_.get<std::string>("replay")));
+  check_record(config_, {.run_record = entries.front().record}, record_, config_.get<std::string>("replay"), *progress_);
   auto uses = uses_of(entries);
   office_ = std::make_unique<PostOffice>(all_, std::vector<int>{0});
   feed_ = make_feed();
@@ -84,7 +90,7 @@ int AsyncTrainer::replay() {
   };
   keep(0);
   for (const LogEntry& entry : entries) {
-    if (entry.kind == LogEntry::Kind::evaluation) continue;  // they follow from the rest
+    if (entry.kind == LogEntry::Kind::evaluation || entry.kind == LogEntry::Kind::record) continue;  // they follow from the rest
     const Decision decision = repeat(entry);
     decision.kind == Decision::Kind::apply ? apply(decision) : drop(decision);
     for (const LoggedPush& push : entry.pushes)
