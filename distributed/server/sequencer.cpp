@@ -58,15 +58,12 @@ void Sequencer::lose(int id) {
   worker.alive = worker.waits = false;
   std::erase(waiting_, id);
   std::erase_if(arriving_, [&](const auto& entry) { return entry.first.first == id; });
-  const auto has_pushed = [&](std::int64_t unit) {  // what has arrived as a whole counts
-    const auto holds = [&](const Push& push) {
-      return std::ranges::any_of(push.units, [&](const PushedUnit& pushed) { return pushed.unit == unit; });
-    };
-    return std::ranges::any_of(complete_, holds) || std::ranges::any_of(round_, holds);
-  };
-  for (const std::int64_t unit : worker.begun)
-    if (!has_pushed(unit)) units_.give_back(unit);
-  std::erase_if(worker.begun, [&](std::int64_t unit) { return !has_pushed(unit); });
+  // What waits to be applied is forgotten with it, on all servers: whoever applies it needs all of its slices for certain.
+  const auto is_its = [&](const Push& push) { return push.worker == id; };
+  std::erase_if(complete_, is_its);
+  std::erase_if(round_, is_its);
+  for (const std::int64_t unit : worker.begun) units_.give_back(unit);
+  worker.begun.clear();
   units_.forget(id);
 }
 

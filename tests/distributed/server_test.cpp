@@ -118,7 +118,7 @@ TEST(Sequencer, CountsStalenessInVersions) {
   EXPECT_EQ(applied[1].pushes[0].staleness, 1);
 }
 
-TEST(Sequencer, GivesADeadWorkersUnitsToOthersUnlessItsPushIsComplete) {
+TEST(Sequencer, GivesADeadWorkersUnitsToOthers) {
   Sequencer sequencer({.servers = 2, .workers = 2, .virtual_workers = 1, .units = 3});
   for (const int worker : {0, 1}) sequencer.request(worker, true, true, 0);
   sequencer.decide();                 // units 0 and 1
@@ -200,6 +200,27 @@ TEST(Sequencer, InRoundsAppliesAllMicroBatchesOfAStepInTheirOrder) {
   ASSERT_EQ(decisions[0].kind, Kind::apply);
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(decisions[0].pushes[i].units[0].unit, static_cast<std::int64_t>(i));
   EXPECT_EQ(of_kind(decisions, Kind::go).size(), 1u) << "who waited goes on with the next step";
+}
+
+TEST(Sequencer, InRoundsGivesBackWhatADeadWorkerHasPushed) {
+  Sequencer sequencer({.servers = 1, .workers = 2, .virtual_workers = 2, .units = 2, .max_gap = 0});
+  for (const int worker : {0, 1}) sequencer.request(worker, true, true, 0);
+  sequencer.decide();
+  sequencer.described(push_of(1, 0, 1, 0));
+  sequencer.arrived(1, 0);
+  EXPECT_TRUE(of_kind(sequencer.decide(), Kind::apply).empty()) << "half of the round";
+  sequencer.lose(1);  // the servers forget its push
+  sequencer.described(push_of(0, 0, 0, 0));
+  sequencer.arrived(0, 0);
+  sequencer.request(0, true, true, 1);
+  const auto go = of_kind(sequencer.decide(), Kind::go);
+  ASSERT_EQ(go.size(), 1u);
+  EXPECT_EQ(go[0].unit, 1);
+  sequencer.described(push_of(0, 1, 1, 0));
+  sequencer.arrived(0, 1);
+  const auto round = of_kind(sequencer.decide(), Kind::apply);
+  ASSERT_EQ(round.size(), 1u);
+  for (const Push& push : round[0].pushes) EXPECT_EQ(push.worker, 0);
 }
 
 TEST(Sequencer, WithBackupWorkersEndsARoundWithTheFirstAndDropsTheRest) {

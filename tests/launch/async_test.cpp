@@ -108,6 +108,7 @@ TEST_F(Async, LeavesOutPushesThatAreNotFiniteWhereThatIsWanted) {
   const Outcome stopped = run(2, "nan-stop", kMlp + " --mode=async --servers=1 --inject=nan:sample=7");
   EXPECT_EQ(stopped.status, 1);
   EXPECT_NE(stopped.err.find("is not finite"), std::string::npos) << stopped.err;
+  EXPECT_EQ(status("nan-stop")["again"], false) << "another life would meet the same";
   const Outcome skipped = run(2, "nan-skip", kMlp + " --mode=async --servers=1 --on-nan=skip --inject=nan:sample=7");
   ASSERT_EQ(skipped.status, 0) << skipped.err;
   EXPECT_NE(status("nan-skip")["reason"].get<std::string>().find("pushes were not finite"), std::string::npos);
@@ -151,6 +152,23 @@ TEST_F(Async, TrainsOnWithoutAWorkerThatIsKilled) {
   const Outcome repeated = run(1, "killed-again", kMlp + " --mode=async --replay=" + (run_folder("killed") / "pushes.jsonl").string());
   ASSERT_EQ(repeated.status, 0) << repeated.err;
   EXPECT_EQ(digest("killed-again"), digest("killed"));
+}
+
+TEST_F(Async, InRoundsTrainsOnWithoutAWorkerThatIsKilledToTheBitsOfModeSync) {
+  ASSERT_EQ(train(1, "calm", kMlp).status, 0);
+  for (int turn = 0; turn < 3; ++turn) {
+    const std::string name = "round-killed" + std::to_string(turn);
+    const Outcome outcome = run(4, name, kMlp + " --mode=async --max-clock-gap=0 --servers=1 --inject=kill:rank=2@step=" +
+                                             std::to_string(9 + turn), "--enable-recovery");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(digest(name), digest("calm"));
+  }
+}
+
+TEST_F(Async, TellsAFullDiskAndTriesAgain) {
+  const Outcome outcome = run(2, "full", kMlp + " --mode=async --servers=1 --checkpoint.every-steps=10 --inject=enospc@checkpoint=1");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("No space left on device"), std::string::npos) << outcome.err;
 }
 
 TEST_F(Async, EndsWithoutAServerAndGoesOnFromItsCheckpoint) {

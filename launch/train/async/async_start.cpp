@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <cstdlib>
+#include <string_view>
 
 #include "core/optim/schedule.h"
 #include "core/tensor/error.h"
@@ -28,6 +30,12 @@ std::string record_text(const RunRecord& record) {
 }
 
 }  // namespace
+
+bool ranks_may_die() {
+  const auto is = [](const char* variable) { return std::getenv(variable) != nullptr; };
+  const char* recovery = std::getenv("OMPI_MCA_orte_enable_recovery");
+  return !is("OMPI_MCA_orte_hnp_uri") || (recovery && std::string_view(recovery) == "1");
+}
 
 OptimizerOptions optimizer_of_pushes(const RunSpec& spec, const AsyncOptions& options) {
   OptimizerOptions optimizer = spec.optimizer;
@@ -181,6 +189,7 @@ void AsyncTrainer::resume() {
     if (!folder_) return;
     book_ = std::make_unique<RunBook>(config_, spec_, *train_data_, *folder_, *progress_, *alone_, evaluator_.get(), record_,
                                       training_.hash, team_.size());
+    if (chaos_) book_->before_save([this](std::int64_t so_far) { return chaos_->before_save(so_far); });
     if (chaos_)
       book_->saver().observe_writes([this](double fraction) {
         chaos_->slow_save();
@@ -239,7 +248,9 @@ void AsyncTrainer::start_servers() {
   std::vector<int> watched{0};
   if (team_.rank() == 0)
     for (int rank = 1; rank < team_.size(); ++rank) watched.push_back(rank);
-  liveness_ = std::make_unique<Liveness>(places, watched, team_.host(), kSilentSeconds);
+  // Where mpirun ends all with the first, a rank that is stopped may still go on, and would not survive being left out.
+  liveness_ = std::make_unique<Liveness>(places, watched, team_.host(),
+                                         ranks_may_die() ? kSilentSeconds : config_.get<double>("timeout"));
 }
 
 double AsyncTrainer::rate_at_unit(std::int64_t unit) const {

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #include "core/tensor/error.h"
 #include "core/trace/trace.h"
 #include "distributed/backoff.h"
+#include "launch/train/agreement.h"
 #include "launch/train/signals.h"
 #include "launch/train/step_engine.h"
 
@@ -18,6 +20,13 @@ namespace {
 constexpr std::int64_t kBeatEvery = 1'000'000'000;  // ns
 constexpr std::chrono::seconds kOthersSpeak{3};
 constexpr double kGoodbyeSeconds = 10;              // for the last frames
+
+Payload text_payload(const std::string& text) {
+  if (text.empty()) return {};
+  Payload payload{std::shared_ptr<std::byte>(new std::byte[text.size()], std::default_delete<std::byte[]>()), text.size()};
+  std::memcpy(payload.data.get(), text.data(), text.size());
+  return payload;
+}
 
 }  // namespace
 
@@ -36,6 +45,7 @@ int AsyncTrainer::run() {
   }
   workers_.clear();
   close();
+  if (!failure_.empty()) throw AgreedError(1, -1, failure_, false);
   if (folder_) say_end();
   return stopping_ ? 75 : 0;
 }
@@ -86,6 +96,7 @@ void AsyncTrainer::take(int from, Frame frame) {
     case FrameKind::close:
       if (from == 0) closing_ = true;
       others_lost_ = others_lost_ || header.numbers[0] != 0;
+      if (frame.payload.bytes > 0) failure_.assign(frame.payload.as<char>(), frame.payload.bytes);
       return;
   }
 }
@@ -133,6 +144,11 @@ void AsyncTrainer::lose(const Liveness::Death& death) {
                                 "newest checkpoint",
                                 named, server - roles_.servers.begin(), death.how),
                     named);
+  if (!ranks_may_die() && !ended_)
+    throw PeerError(fmt::format("rank {} is lost: {}; mpirun then ends all others, but for --enable-recovery. --resume=latest goes on from "
+                                "the newest checkpoint",
+                                named, death.how),
+                    named);
   lost_[death.rank] = death.how;
   office_->forget(death.rank);
   if (ended_) return;
@@ -140,7 +156,7 @@ void AsyncTrainer::lose(const Liveness::Death& death) {
     sequencer_->lose(worker);
     tell({.kind = Order::Kind::forget, .worker = worker, .update = {}});
   }
-  progress_->say("lost", fmt::format("rank {} is left out: {}; {} of {} workers go on, and its micro-batches go to them", named,
+  progress_->say("lost", fmt::format("rank {} is left out: {}; {} of {} workers go on", named,
                                      death.how, sequencer_->alive(), roles_.worker_ranks.size()));
   book_->log(fmt::format(R"({{"kind":"lost","step":{},"rank":{},"workers":{}}})", book_->step(), named, sequencer_->alive()));
   if (sequencer_->alive() == 0)
@@ -189,7 +205,7 @@ void AsyncTrainer::close() {
   const std::vector<int> peers = roles_.peers_of(team_.rank());
   for (const int rank : peers)
     if (!lost_.contains(rank))
-      office_->send(rank, {.header = {.kind = FrameKind::close, .numbers = {!lost_.empty(), 0, 0, 0}}, .payload = {}});
+      office_->send(rank, {.header = {.kind = FrameKind::close, .numbers = {!lost_.empty(), 0, 0, 0}}, .payload = text_payload(failure_)});
   Backoff idle;
   while (office_->sending() || !office_->open_peers().empty()) {
     if (office_->poll([](int, Frame) {})) idle = Backoff();

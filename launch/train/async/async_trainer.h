@@ -85,6 +85,7 @@ class AsyncTrainer final : public ModelTrainer {
   std::map<int, std::string> lost_;        // ranks, and how
   std::int64_t beat_ns_ = 0;
   bool closing_ = false, others_lost_ = false;
+  std::string failure_;                    // why the run ends, which all ranks are told; empty: in order
 
   // Of a replay:
   std::map<std::int64_t, Payload> versions_;     // parameters that later pushes were computed with
@@ -123,6 +124,7 @@ class AsyncTrainer final : public ModelTrainer {
   void carry_out(Decision decision);
   void answer(int worker, const Decision& decision);
   void apply(const Decision& decision);
+  void fail_for(const Push& push);
   void drop(const Decision& decision);
   void check_due(const Decision& decision);
   void order_snapshot(const Due& due);
@@ -140,6 +142,9 @@ class AsyncTrainer final : public ModelTrainer {
   Push repeat(const LoggedPush& logged, std::int64_t version);
   Lane& lane_of(int worker);
 };
+
+/// Whether the others live on where a rank dies: not under mpirun without --enable-recovery.
+bool ranks_may_die();
 
 /// The run record's entries of the mode; none where every step is a round of all micro-batches, which has the bits of mode sync.
 void record_async(const AsyncOptions& options, RunRecord& record);

@@ -48,7 +48,10 @@ bool AsyncTrainer::coordinate() {
   sequencer_->stand_still(book_->is_behind() || stopping_);
   std::vector<Decision> decisions = sequencer_->decide();
   const bool decided = !decisions.empty();
-  for (Decision& decision : decisions) carry_out(std::move(decision));
+  for (Decision& decision : decisions) {
+    carry_out(std::move(decision));
+    if (!failure_.empty()) return true;
+  }
   if (stop_asked_ && !stopping_ && !sequencer_->is_over()) {
     stopping_ = true;
     order_snapshot({.saves = true});
@@ -86,13 +89,20 @@ void AsyncTrainer::answer(int worker, const Decision& decision) {
   office_->send(roles_.worker_ranks[static_cast<std::size_t>(worker)], std::move(frame));
 }
 
+/// The run ends, in order: another life would meet the same.
+void AsyncTrainer::fail_for(const Push& push) {
+  const std::int64_t unit = push.units.front().unit;
+  failure_ = fmt::format("the gradient of micro-batch {} of step {}, from worker {} (rank {}), is not finite. Mend the learning rate or the "
+                         "data{}; --device=cpu --mode=sync names the sample and the op",
+                         unit % spec_.virtual_workers, unit / spec_.virtual_workers + 1, push.worker,
+                         team_.world_rank(roles_.worker_ranks[static_cast<std::size_t>(push.worker)]),
+                         options_.rounds() ? "" : ", or leave such pushes out: --on-nan=skip");
+  ended_ = closing_ = true;
+}
+
 void AsyncTrainer::apply(const Decision& decision) {
   for (const Push& push : decision.pushes)
-    if (!push.finite)
-      throw Error(fmt::format("the gradient of micro-batch {} of step {}, from worker {} (rank {}), is not finite. Mend the learning rate "
-                              "or the data; or --on-nan=skip leaves such pushes out",
-                              push.units.front().unit % spec_.virtual_workers, push.units.front().unit / spec_.virtual_workers + 1,
-                              push.worker, team_.world_rank(roles_.worker_ranks[static_cast<std::size_t>(push.worker)])));
+    if (!push.finite) return fail_for(push);
   Order order{.kind = Order::Kind::apply, .worker = -1, .update = {}};
   Update& update = order.update;
   update.version = decision.version;
@@ -222,7 +232,7 @@ void AsyncTrainer::say_end() {
   if (options_.backup > 0)
     progress_->say("backup", fmt::format("{} micro-batches of {} came too late and were dropped: {} samples, which the epochs' ledgers "
                                          "count as dropped",
-                                         sequencer_->dropped_units(), total_units(), book_->dropped_samples()));
+                                         book_->dropped_units(), total_units(), book_->dropped_samples()));
   progress_->say("train", fmt::format("{}; {} versions, {:.1f} s; {}", reason, version_,
                                       1e-9 * static_cast<double>(trace::now() - began_ns_),
                                       (folder_->path() / book_->last_checkpoint()).string()));

@@ -114,6 +114,7 @@ void RunBook::add(const std::vector<Push>& pushes, bool applied, double rate, in
 
 void RunBook::leave_out(const std::vector<std::int64_t>& units) {
   const std::int64_t rows = spec_.batch / spec_.virtual_workers;
+  dropped_units_ += static_cast<std::int64_t>(units.size());
   for (const std::int64_t unit : units) {
     LedgerBook book;
     book.add_positions(order_, data_, unit * rows, (unit + 1) * rows);
@@ -151,7 +152,7 @@ Due RunBook::passed(std::int64_t finished, std::int64_t watermark) {
     due.saves = due.saves || save_is_due(step_);
   }
   close_epochs(watermark, due);
-  if (due.any() || due.epoch >= 0) mark_standing();
+  mark_standing();
   return due;
 }
 
@@ -161,13 +162,9 @@ void RunBook::close_epochs(std::int64_t watermark, Due& due) {
   while (epoch_ <= last_epoch() && watermark * rows >= epoch_end(epoch_) * spec_.batch) {
     ledgers_->merge(epoch_, last_epoch() + 1, alone_);  // a fast worker may be far ahead
     ledgers_->close(epoch_);
-    const auto dropped = dropped_.find(epoch_);
-    if (dropped != dropped_.end()) {
-      log(Json{{"kind", "ledger"}, {"step", step_}, {"epoch", epoch_},
-               {"samples", spec_.samples - static_cast<std::int64_t>(dropped->second.count)},
-               {"dropped", dropped->second.count}}.dump());
-      dropped_.erase(dropped);
-    }
+    const auto dropped = static_cast<std::int64_t>(dropped_[epoch_].count);
+    log(Json{{"kind", "ledger"}, {"step", step_}, {"epoch", epoch_}, {"samples", spec_.samples - dropped}, {"dropped", dropped}}.dump());
+    dropped_.erase(epoch_);
     due.epoch = epoch_++;
     due.evaluates = evaluator_ != nullptr;
   }
@@ -252,6 +249,8 @@ bool RunBook::work_on_saves() {
   folder_.check_still_there();
   saving_ = std::move(saves_waiting_.front());
   saves_waiting_.pop_front();
+  if (before_save_)
+    if (const auto error = before_save_(saves_tried_++)) saver_.inject_write_error(*error);
   saver_.save(saving_->checkpoint, {.is_best = saving_->is_best, .with_digest = saving_->checkpoint.step == spec_.last_step});
   return true;
 }

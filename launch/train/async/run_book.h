@@ -2,6 +2,7 @@
 // Rank 0's account of an asynchronous run: what was applied, of which samples, when a checkpoint or an evaluation is due, and
 // what becomes of the states that were taken for them.
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,6 +48,8 @@ class RunBook {
   void go_on_from(const Checkpoint& checkpoint, const std::string& file, bool own);
   /// Collectively used memory of the first save; the injected faults of saves.
   CheckpointSaver& saver() { return saver_; }
+  /// Fault injection: called before each save with their number so far; the errno that it is to fail with.
+  void before_save(std::function<std::optional<int>(std::int64_t)> hook) { before_save_ = std::move(hook); }
   void reserve(const ModelState& state);
 
   /// An update by these pushes, or pushes that were skipped (`applied` false). `workers`: that live.
@@ -77,6 +80,7 @@ class RunBook {
   const std::string& last_checkpoint() const { return last_checkpoint_; }
   const SaveTimes& saves() const { return saves_; }
   std::int64_t dropped_samples() const { return dropped_samples_; }
+  std::int64_t dropped_units() const { return dropped_units_; }
   /// A line for metrics.jsonl.
   void log(const std::string& record);
   /// Applied units of each worker, over all lives of the run.
@@ -104,7 +108,9 @@ class RunBook {
   SampleOrder order_;
   std::unique_ptr<EpochLedgers> ledgers_;
   std::map<std::int64_t, EpochLedger> dropped_;   // by open epoch
-  std::int64_t dropped_samples_ = 0;
+  std::int64_t dropped_samples_ = 0, dropped_units_ = 0;
+  std::function<std::optional<int>(std::int64_t)> before_save_;
+  std::int64_t saves_tried_ = 0;
   std::map<int, std::int64_t> clocks_;
   std::map<int, Histogram> staleness_;
   std::int64_t step_ = 0, epoch_ = 0;             // steps done; the first epoch that is not over
