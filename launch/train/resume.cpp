@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/tensor/error.h"
+#include "distributed/agreement.h"
 #include "io/library_version.h"
 #include "launch/commands/version.h"
 #include "launch/layer_options.h"
@@ -47,6 +48,12 @@ void check_record(const Config& config, const Checkpoint& checkpoint, const RunR
                                  "with, or --allow-changed to go on without that promise",
                                  file, fmt::join(differences, "; ")));
   for (const std::string& difference : differences) progress.say("resume", "bits are no longer guaranteed: " + difference);
+}
+
+void check_same_record(Communicator& all, const RunRecord& record) {
+  std::string text;
+  for (const auto& [name, value] : record) text += fmt::format("{} = {}\n", name, value);
+  check_agreement(all, "run record", text);
 }
 
 namespace {

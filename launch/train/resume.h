@@ -29,6 +29,9 @@ bool lies_in(const RunFolder& folder, const std::filesystem::path& file);
 void check_record(const Config& config, const Checkpoint& checkpoint, const RunRecord& record, const std::string& file,
                   Progress& progress);
 
+/// Collective: UsageError on every rank where they would run with different records.
+void check_same_record(Communicator& all, const RunRecord& record);
+
 /// Collective: what a run begins with where it does not go on from a checkpoint: first values by the seed, or --init-from's.
 /// `folder`: rank 0's, null on the others. `initial_digest` becomes that of --init-from's checkpoint; it is what the run began
 /// with where it begins anew in the midst of its life.

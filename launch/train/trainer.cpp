@@ -16,15 +16,6 @@
 #include "launch/train/signals.h"
 
 namespace convoy {
-namespace {
-
-std::string record_text(const RunRecord& record) {
-  std::string text;
-  for (const auto& [name, value] : record) text += fmt::format("{} = {}\n", name, value);
-  return text;
-}
-
-}  // namespace
 
 Trainer::Trainer(const Config& config, Team& team, RunFolder* folder)
     : config_(config), team_(team), all_(team.all()), folder_(folder) {
@@ -43,7 +34,7 @@ Trainer::Trainer(const Config& config, Team& team, RunFolder* folder)
   make_faults();
   look_for_checkpoint();
   build_engine();
-  check_agreement(all_, "run record", record_text(record_));
+  check_same_record(all_, record_);
   start_saver();
   introduce();
   stragglers_ = std::make_unique<Stragglers>(all_);

@@ -23,12 +23,6 @@ namespace {
 
 constexpr double kSilentSeconds = 10;
 
-std::string record_text(const RunRecord& record) {
-  std::string text;
-  for (const auto& [name, value] : record) text += fmt::format("{} = {}\n", name, value);
-  return text;
-}
-
 }  // namespace
 
 bool ranks_may_die() {
@@ -89,7 +83,7 @@ AsyncTrainer::AsyncTrainer(const Config& config, Team& team, RunFolder* folder)
   state_ = first_state(config_, training_.graph, update_, spec_.seeds.init, all_, folder_, found_, initial_digest_, *progress_);
   bind_alike(all_, *backend_, found_ ? recorded_plans(found_->checkpoint.run_record) : "", [&] { build_lanes(); });
   make_record();
-  check_agreement(all_, "run record", record_text(record_));
+  check_same_record(all_, record_);
   introduce();
   resume();
   start_servers();

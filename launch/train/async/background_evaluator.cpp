@@ -12,11 +12,6 @@ namespace convoy {
 BackgroundEvaluator::BackgroundEvaluator(const Task& task, const Backend& backend, const EvaluatorOptions& options,
                                          const Dataset& data, Communicator& alone, const ModelState& like)
     : data_(data), alone_(alone) {
-  const auto clone = [](const TensorMap& tensors) {
-    TensorMap copy;
-    for (const auto& [name, tensor] : tensors) copy.emplace(name, tensor.clone());
-    return copy;
-  };
   state_ = {.parameters = clone(like.parameters), .slots = {}, .state = clone(like.state), .averages = {},
             .constants = clone(like.constants), .copies = clone(like.copies)};
   memory_ = std::make_unique<StateMemory>(state_, backend.device());

@@ -165,11 +165,6 @@ void AsyncTrainer::order_snapshot(const Due& due) {
   log_->flush();
   Gathering gathering{.snapshot = {.due = due, .marks = book_->marks(slice_->updates(), mode_state()), .state = {}}, .have = {}};
   ModelState& state = gathering.snapshot.state;
-  const auto clone = [](const TensorMap& tensors) {
-    TensorMap copy;
-    for (const auto& [name, tensor] : tensors) copy.emplace(name, tensor.clone());
-    return copy;
-  };
   state = {.parameters = clone(state_.parameters), .slots = clone(state_.slots), .state = clone(state_.state),
            .averages = clone(state_.averages), .constants = {}, .copies = {}};
   gathering_.push_back(std::move(gathering));

@@ -52,4 +52,10 @@ void scatter(const std::vector<FlatLayout::Part>& parts, TensorMap& tensors, con
   });
 }
 
+TensorMap clone(const TensorMap& tensors) {
+  TensorMap copy;
+  for (const auto& [name, tensor] : tensors) copy.emplace(name, tensor.clone());
+  return copy;
+}
+
 }  // namespace convoy

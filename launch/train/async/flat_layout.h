@@ -43,4 +43,7 @@ void gather(const std::vector<FlatLayout::Part>& parts, const TensorMap& tensors
 void scatter(const std::vector<FlatLayout::Part>& parts, TensorMap& tensors, const std::string& prefix, std::int64_t begin,
              std::int64_t end, const float* flat);
 
+/// Tensors of their own, with the same values.
+TensorMap clone(const TensorMap& tensors);
+
 }  // namespace convoy
